@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conf.h - posthouse.conf, read and checked. conf/options.txt is the table of options: name, type, default, what is
+ * allowed, documentation; struct conf_values and the manual page are made from it (tools/confc.py).
+ *
+ * A line is "name = value"; '#' begins a comment at the start of a line or after white space; options marked list may
+ * come several times. A value in conf_error is quoted with its file and line and what would be allowed. */
+#ifndef ROLE_CONF_H
+#define ROLE_CONF_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "conf_table.h" /* struct conf_values */
+
+enum listener_kind {
+	LISTEN_SMTP,
+	LISTEN_LMTP,
+	LISTEN_SUBMISSION,
+	LISTEN_SUBMISSIONS,
+	LISTEN_IMAP,
+	LISTEN_IMAPS,
+	LISTEN_POP3,
+	LISTEN_POP3S,
+	LISTEN_ADMIN,
+	LISTEN_HTTP,
+	LISTEN_KINDS
+};
+
+struct conf_listener {
+	enum listener_kind kind;
+	bool implicit_tls;
+	uint32_t class_bit; /* IPC_CLASS_MX, _USER or _ADMIN: which sessions serve it */
+	const char *name;   /* "smtp" */
+	const char
+	    *address; /* "127.0.0.1:2525", "[::1]:2525", "/path/of/a.sock" (relative to the configuration's folder) */
+};
+
+struct conf_network {    /* an address range */
+	uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
+	uint8_t bits;        /* of 128 */
+};
+
+struct conf_route { /* route = DOMAIN HOST[:PORT] [lmtp] [tls=none|try|must]; "*" as domain: everything else */
+	const char *domain, *host;
+	uint16_t port; /* 0: 25 */
+	bool lmtp;
+	uint8_t tls;
+};
+
+struct conf {
+	struct arena arena;
+	struct conf_values v; /* one member for each option, dots and dashes as underscores */
+	const char *folder;   /* relative paths begin here */
+	struct conf_listener *listeners;
+	size_t nlisteners;
+	struct conf_network *trusted;
+	size_t ntrusted;
+	struct conf_route *routes;
+	size_t nroutes;
+	int64_t *retry_sec; /* relay.retry: waits between tries; the last repeats */
+	size_t nretry;
+	struct slice text; /* as read, to hand on */
+	unsigned uses;
+};
+
+struct conf_error {
+	const char *file;
+	unsigned line;    /* 0: the file as a whole */
+	const char *text; /* what is wrong, with what, what is allowed */
+};
+
+/* errors: at most errors_max of them, in the arena a; *nerrors counts all. NULL when there is any. The result is
+ * counted: conf_free. */
+struct conf *conf_parse(struct slice text, const char *file, const char *folder, struct arena *a,
+                        struct conf_error *errors, size_t errors_max, size_t *nerrors);
+struct conf *conf_keep(struct conf *c);
+void conf_free(struct conf **c);
+bool conf_trusts(const struct conf *c, const uint8_t address[16]);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session.h - the session role: client connections of all protocols, as far as they are alike.
+ *
+ * One process of class mx (25, LMTP), or user (submission, IMAP, POP3, ...), or admin (the Unix socket of the command).
+ * It accepts, counts against the limits, and runs each protocol's commands in tasks. A connection that waits for its
+ * next command holds no task and no buffers, only its struct conn: when bytes arrive, a task is borrowed, the
+ * protocol's await_command is called as long as there is input, then the task ends.
+ *
+ * A protocol is a struct protocol: four functions and a size. */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include "base/arena.h"
+#include "ipc/ipc.h"
+#include "role/conf.h"
+#include "task/stream.h"
+
+struct conn;
+struct session;
+
+enum next {
+	NEXT_COMMAND, /* wait for the next command (without a task when no input is there) */
+	NEXT_CLOSE,   /* flush and close */
+};
+
+struct protocol {
+	const char *name;   /* "smtp": in logs and in session ids */
+	size_t state_bytes; /* of conn->state, zeroed at accept */
+	bool client_first;  /* HTTP: no greeting */
+	/* In a task, after the TLS handshake of implicit-TLS listeners: greet. */
+	enum next (*await_start)(struct conn *c);
+	/* In a task, when there is input: read one command (or go on with one) and do it. */
+	enum next (*await_command)(struct conn *c);
+	/* In a task: nothing came for idle_ms. Say goodbye; the connection closes after it. Also called with stopping set
+	 * when the server stops. */
+	void (*await_goodbye)(struct conn *c, bool stopping);
+	/* On the loop, when no task runs for it: something in the account that conn->account names changed (mailbox 0:
+	 * unknown). May call conn_wake. */
+	void (*changed)(struct conn *c, uint64_t mailbox, uint64_t modseq);
+	/* In a task: after conn_wake, between commands (IDLE pushes). */
+	enum next (*await_woken)(struct conn *c);
+	void (*release)(struct conn *c); /* frees what state owns */
+};
+
+struct conn {
+	struct session *session;
+	const struct protocol *protocol;
+	const struct conf_listener *listener; /* kind, TLS mode; a copy that lives as long as the connection */
+	struct stream io;
+	void *state;        /* protocol->state_bytes */
+	struct arena arena; /* the session's clock */
+	char id[20];        /* "smtp-abcdefgh": joins log lines */
+	char peer[64];      /* address of the client without port, as text; "local" for Unix sockets */
+	uint16_t peer_port;
+	uint8_t peer_key[16];   /* the address (IPv6 /64) that limits count */
+	bool loopback, trusted; /* trusted: neither slowed nor limited (option trusted) */
+	bool secure;            /* under TLS, or from loopback and the option allows that */
+	uint32_t unix_uid;      /* of a Unix socket's peer; UINT32_MAX elsewhere */
+	uint64_t account;       /* that notices are wanted for; 0: none. Set with conn_account */
+	int64_t idle_ms;        /* how long the next command may be awaited */
+	/* the rest belongs to session.c */
+	struct watch watch;
+	struct timer timer;
+	struct link in_session, in_account;
+	struct task *task;
+	bool woken, closing, greeted;
+};
+
+struct session {
+	const struct conf *conf; /* the newest; a reload puts another here, old ones live until no connection holds them */
+	uint32_t class_bit;
+	struct ipc_client auth, store, resolver;
+	struct ipc_client scan[16]; /* one for each scan process; nscan of them */
+	size_t nscan;
+	struct shm_pool *shm;
+	struct tls_context *tls; /* NULL: no certificate, no TLS */
+	bool stopping;
+	/* the rest belongs to session.c */
+	struct link conns;
+	struct map by_account, by_peer;
+	size_t open;
+	void *role;
+	uint32_t next_scan;
+};
+
+void conn_account(struct conn *c, uint64_t account); /* hear of its changes from now on; 0: no more */
+void conn_wake(struct conn *c);                      /* runs protocol->await_woken in a task soon */
+/* STARTTLS: drops what came before, handshakes; sets c->secure. Send the go-ahead first. */
+enum err await_conn_starttls(struct conn *c);
+bool conn_can_starttls(const struct conn *c);
+
+/* The body of a message on its way in: in shared memory, and in a spool file once it is larger than BODY_SHM_BYTES_MAX.
+ */
+#define BODY_SHM_BYTES_MAX (1u << 20)
+struct body {
+	struct session *session;
+	char *at; /* shared memory block; NULL once spooled */
+	size_t len, cap;
+	uint64_t spool; /* number of the spool file; 0: none */
+	int file;
+	uint64_t generation; /* of the store's connection that gave the spool */
+	enum err error;      /* sticky: ERR_DISK_FULL, ERR_LIMIT (bytes_max passed), ERR_AGAIN */
+	uint64_t bytes_max;
+};
+void body_init(struct body *b, struct session *s, uint64_t bytes_max);
+void body_release(struct body *b);
+/* Appends; small appends to a spooled body are gathered. After an error nothing more is kept. */
+void await_body_put(struct body *b, struct slice bytes);
+enum err await_body_end(struct body *b);
+struct store_body;
+struct store_body *body_ref(const struct body *b, struct arena *a); /* as commit wants it */
+/* Facts of a body, by scan; in the arena. */
+enum err await_body_facts(struct body *b, struct arena *a, struct slice *facts);
+
+/* A client of one of the scan processes, in turn. */
+struct ipc_client *session_scan(struct session *s);
+
+extern const struct protocol smtp_protocol, lmtp_protocol, submission_protocol, imap_protocol, pop3_protocol,
+    http_protocol;
+
+#endif

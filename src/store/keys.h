@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keys.h - the layout of the store's keys: the one place that knows it. Numbers in keys are big endian, so that they
+ * sort by value.
+ *
+ * kind  key                                value (records of store/record.h, little endian, versioned)
+ *  'h'  h                                  head: format version, next ids, grant key
+ *  'd'  d domain                           domain
+ *  'a'  a domain NUL local                 address -> account id, or alias: list of targets ("*" as local: catch-all)
+ *  'A'  A account                          account: address, hash, status, generation, rights, quota, created
+ *  'c'  c account                          counters: modseq, bytes, messages, next mailbox id (written with every
+ * change of the account) 'n'  n account name                     mailbox name -> mailbox id (0: subscribed or parent
+ * only), attributes 'm'  m account mailbox                  mailbox: name, uidvalidity, uidnext, modseq, counts, recent
+ *  'u'  u account mailbox uid              message: object, flags, modseq, keyword set, bytes, received, saved
+ *  'l'  l account mailbox modseq uid       change log: what happened to uid (changed, vanished); additions are not
+ * logged (uid >= uidnext of then) 'k'  k account mailbox id               keyword set -> names;  'K' K account mailbox
+ * names -> id 'o'  o object                           object: place of the body, references 'f'  f object facts 's'  s
+ * segment                          segment: state, end, bytes alive 'q'  q row                              queue row:
+ * everything relay needs 'Q'  Q due row                          the queue in order of time (empty value) 't'  t hour
+ * id                          answers of commits, by the hour, for asking again
+ *
+ * The account is the part of A c n m u l k K; object, segment and queue rows have parts of their own. */
+#ifndef STORE_KEYS_H
+#define STORE_KEYS_H
+
+#include "base/buf.h"
+
+#define KEY_BYTES_MAX 1400 /* kind, account and a mailbox name at its longest */
+
+struct key {
+	size_t len;
+	char bytes[KEY_BYTES_MAX];
+};
+
+/* Builds a key piece by piece: key_begin(&k, 'u'); key_u64(&k, account); key_u64(&k, mailbox); key_u32(&k, uid); */
+void key_begin(struct key *k, char kind);
+void key_u64(struct key *k, uint64_t v);
+void key_u32(struct key *k, uint32_t v);
+void key_bytes(struct key *k, struct slice s); /* only as the last piece, or followed by key_nul when s has no NUL */
+void key_nul(struct key *k);
+struct slice key_slice(const struct key *k);
+/* The first key after all that begin with k: the end of a range. */
+void key_after_prefix(struct key *k);
+
+struct key key1(char kind, uint64_t a);
+struct key key2(char kind, uint64_t a, uint64_t b);
+struct key key_message(uint64_t account, uint64_t mailbox, uint32_t uid);
+
+#endif

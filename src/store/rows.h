@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rows.h - the numbers that store.msg speaks of: flags, states, index rows. Shared by all roles; pure. */
+#ifndef STORE_ROWS_H
+#define STORE_ROWS_H
+
+#include "base/buf.h"
+
+/* System flags of a message. Keywords are not here: a message names a keyword set. */
+enum {
+	MESSAGE_SEEN = 1,
+	MESSAGE_ANSWERED = 2,
+	MESSAGE_FLAGGED = 4,
+	MESSAGE_DELETED = 8,
+	MESSAGE_DRAFT = 16,
+	MESSAGE_FLAGS_ALL = 31,
+};
+enum { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE };
+
+enum {
+	MAILBOX_SUBSCRIBED = 1,
+	MAILBOX_NOSELECT = 2,
+	MAILBOX_HAS_CHILDREN = 4,
+	MAILBOX_SPECIAL_ALL = 0x100, /* RFC 6154 2 */
+	MAILBOX_SPECIAL_ARCHIVE = 0x200,
+	MAILBOX_SPECIAL_DRAFTS = 0x400,
+	MAILBOX_SPECIAL_FLAGGED = 0x800,
+	MAILBOX_SPECIAL_JUNK = 0x1000,
+	MAILBOX_SPECIAL_SENT = 0x2000,
+	MAILBOX_SPECIAL_TRASH = 0x4000,
+	MAILBOX_SPECIAL_MASK = 0x7f00,
+};
+
+enum { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED };
+enum { RIGHT_SEND = 1, RIGHT_IMAP = 2, RIGHT_POP3 = 4, RIGHT_ADMIN = 8, RIGHTS_USER = 7 };
+
+enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 }; /* RFC 3461 4.1 */
+enum { RET_NONE, RET_FULL, RET_HDRS };                                               /* RFC 3461 4.3 */
+enum { ENVELOPE_8BIT = 1, ENVELOPE_SMTPUTF8 = 2, ENVELOPE_BINARY = 4 };
+enum { RECIPIENT_WAITING, RECIPIENT_DONE, RECIPIENT_FAILED };
+enum { QUEUE_NOTICE_DELAYED = 1 };
+enum { QUEUE_RETRY, QUEUE_DELETE, QUEUE_HOLD, QUEUE_RELEASE };
+
+#define STORE_NO_CULPRIT UINT32_MAX
+#define STORE_MODSEQ_ANY UINT64_MAX
+
+/* A row of a mailbox index as it stands in a region. */
+#define INDEX_ROW_BYTES 40
+struct index_row {
+	uint32_t uid, flags;
+	uint64_t modseq;
+	uint32_t keyword_set, bytes;
+	int64_t received, saved;
+};
+_Static_assert(sizeof(struct index_row) == INDEX_ROW_BYTES, "an index row has no padding: it is copied as it is");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "regions hold little endian rows");
+
+#endif
