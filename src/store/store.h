@@ -16,6 +16,13 @@
 #include "store/rows.h"
 #include "store/segment.h"
 
+/* What the store keeps for each connection (ipc_peer.state). */
+struct store_peer {
+	struct store *store;
+	struct link handles; /* account.c: open accounts */
+	struct link spools;  /* spool.c */
+};
+
 struct store {
 	const struct conf *conf;
 	struct engine *engine;
