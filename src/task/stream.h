@@ -29,6 +29,10 @@ struct stream {
 	struct buf out;
 	uint64_t bytes_in, bytes_out;
 	struct stream_filter *filter; /* compression, later; NULL: none */
+	/* How this stream waits until fd is readable or writable (LOOP_READ, LOOP_WRITE), at most until deadline_ms. NULL:
+	 * await_fd. A session's connections wait through the watch that they have anyway, so that epoll hears of a
+	 * descriptor once in its life and not twice a command. */
+	enum err (*await_ready)(struct stream *s, uint32_t events);
 };
 
 /* Takes over fd (non-blocking, TCP_NODELAY set where it is TCP). */
