@@ -2,23 +2,31 @@
 /* keys.h - the layout of the store's keys: the one place that knows it. Numbers in keys are big endian, so that they
  * sort by value.
  *
- * kind  key                                value (records of store/record.h, little endian, versioned)
- *  'h'  h                                  head: format version, next ids, grant key
- *  'd'  d domain                           domain
- *  'a'  a domain NUL local                 address -> account id, or alias: list of targets ("*" as local: catch-all)
- *  'A'  A account                          account: address, hash, status, generation, rights, quota, created
- *  'c'  c account                          counters: modseq, bytes, messages, next mailbox id (written with every
- * change of the account) 'n'  n account name                     mailbox name -> mailbox id (0: subscribed or parent
- * only), attributes 'm'  m account mailbox                  mailbox: name, uidvalidity, uidnext, modseq, counts, recent
- *  'u'  u account mailbox uid              message: object, flags, modseq, keyword set, bytes, received, saved
- *  'l'  l account mailbox modseq uid       change log: what happened to uid (changed, vanished); additions are not
- * logged (uid >= uidnext of then) 'k'  k account mailbox id               keyword set -> names;  'K' K account mailbox
- * names -> id 'o'  o object                           object: place of the body, references 'f'  f object facts 's'  s
- * segment                          segment: state, end, bytes alive 'q'  q row                              queue row:
- * everything relay needs 'Q'  Q due row                          the queue in order of time (empty value) 't'  t hour
- * id                          answers of commits, by the hour, for asking again
+ * kind  key                      value (records of store/record.h, little endian, versioned)
+ *  'h'  h                        head: format version, and what the engine's side keeps (object.c)
+ *  'h'  h name                   single rows: "grant" the key of grants, "accounts" and "queue" next id and how many
+ *  'd'  d domain                 domain
+ *  'a'  a domain NUL local       address -> account id, or alias: list of targets ("*" as local: catch-all)
+ *  'A'  A account                account: address, hash, status, generation, rights, quota, created
+ *  'H'  H account                accounts with administrator's rights (empty value)
+ *  'c'  c account                counters: modseq, bytes, messages, next mailbox id; written with every change
+ *  'n'  n account name           mailbox name -> mailbox id (0: subscribed or parent only), attributes
+ *  'm'  m account mailbox        mailbox: name, uidvalidity, uidnext, modseq, counts, recent
+ *  'u'  u account mailbox uid    message: object, flags, modseq, keyword set, bytes, received, saved
+ *  'l'  l account mailbox modseq uid
+ *                                change log: what happened to uid (changed, vanished); additions are not logged: they
+ *                                are the rows at the end whose modseq is greater
+ *  'k'  k account mailbox id     keyword set -> names
+ *  'K'  K account mailbox names  names in lower case -> keyword set
+ *  'D'  D account mailbox        rows that are still to be removed: of one mailbox, or (mailbox 0) of the whole account
+ *  'o'  o object                 object: place of the body, references
+ *  'f'  f object                 facts
+ *  's'  s segment                segment: state, end, bytes alive
+ *  'q'  q row                    queue row: everything relay needs
+ *  'Q'  Q due row                the queue in order of time (empty value)
+ *  't'  t hour id                answers of commits, by the hour, for asking again
  *
- * The account is the part of A c n m u l k K; object, segment and queue rows have parts of their own. */
+ * The account is the part of A c n m u l k K D; object, segment and queue rows have parts of their own. */
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H
 

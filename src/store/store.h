@@ -31,7 +31,8 @@ struct store {
 	struct commit *commit;
 	struct ipc_peer *peers[256];
 	size_t npeers;
-	struct map accounts_open; /* account -> list of handles, for notices */
+	struct map accounts_open; /* account -> struct open_account of account.c: its handles, for notices */
+	struct rows *rows;        /* what the row logic keeps in memory (rows_state.h): made by directory_open */
 	enum err broken; /* sticky error of the engine: everything is answered with it until the process is started again */
 };
 
@@ -70,7 +71,15 @@ enum err object_read(struct store *s, const struct object *o, uint64_t from, voi
  */
 void store_read_later(struct store *s, void (*read)(void *arg), void (*done)(void *arg), void *arg);
 
+/* Bytes of bodies that are alive, and of segment files, from the rows 's': for store_status. */
+enum err object_usage(struct store *s, struct txn *t, uint64_t *alive, uint64_t *on_disk);
+
 /* ---- spool.c */
+/* The handlers of spool_open and spool_close. */
+struct store_spool_open_in;
+struct store_spool_close_in;
+void spool_open_call(struct ipc_call *call, const struct store_spool_open_in *in);
+void spool_close_call(struct ipc_call *call, const struct store_spool_close_in *in);
 /* The open file of a spool number of this peer, -1: there is none. */
 int spool_file(struct ipc_peer *peer, uint64_t spool);
 /* A body as store.msg names it -> where to read it from; ERR_STALE, ERR_LIMIT. */
@@ -84,9 +93,13 @@ void notice_queue(struct store *s, int64_t due);
 /* Called by store.c when a peer goes away: its handles, locks and spools. */
 void account_peer_closed(struct store *s, struct ipc_peer *peer);
 void spool_peer_closed(struct ipc_peer *peer);
+/* store.c: the closed handler of the protocol; takes the peer out of s->peers and calls the two above. */
+void store_peer_closed(struct ipc_peer *peer);
 /* Called once when the store opened: makes what must exist (head row, grant key), starts timed work. */
 enum err directory_open(struct store *s);
 void queue_open(struct store *s);
+/* Before the engine closes, with no update under way: timers stop, memory is given back. */
+void directory_close(struct store *s);
 
 extern const struct store_server store_handlers; /* calls.c: one function for each call of store.msg */
 
