@@ -225,6 +225,9 @@ def source_file(p, version, structs, messages, source, header_name):
                     f"\tif (h->{m.name})\n\t\th->{m.name}(who, in);\n}}\n")
         else:
             fail = "ipc_fail(who, ERR_UNSUPPORTED)" if m.kind == "call" else "ipc_done(who)"
+            for name, kind, _, _ in m.parts["in"].fields:
+                if kind[0] == "fd":
+                    fail = f"ipc_drop_fd(((const struct {p}_{m.name}_in *)in)->{name}), {fail}"
             out += (f"static void\ndispatch_{m.name}(const void *handlers, void *who, const void *in)\n{{\n\tconst struct {p}_server *h = handlers;\n"
                     f"\tif (h->{m.name})\n\t\th->{m.name}(who, in);\n\telse\n\t\t{fail};\n}}\n")
     out += "static const struct ipc_message messages[] = {\n"

@@ -47,7 +47,8 @@ struct ipc_writer {
 struct ipc_reader {
 	struct cursor from;
 	struct arena *arena;
-	int fd; /* received and not yet taken; -1: none */
+	int fd;       /* received and not yet taken; -1: none */
+	int taken_fd; /* taken by the message that is being decoded: closed if that fails */
 };
 
 enum ipc_kind { IPC_CALL, IPC_NOTICE_TO_CLIENT, IPC_NOTICE_TO_SERVER };
@@ -90,6 +91,9 @@ void ipc_client_init(struct ipc_client *c, const struct ipc_protocol *protocol, 
 /* Takes over a connected socket; an older connection is closed and its calls fail. */
 void ipc_client_connect(struct ipc_client *c, int fd);
 void ipc_client_release(struct ipc_client *c);
+/* Called when the connection of a client broke, with its descriptor (still open): the role tells the supervisor, which
+ * makes a new one. NULL: nobody wants to know. */
+extern void (*ipc_client_lost)(struct ipc_client *c, int fd);
 enum err await_ipc_call(struct ipc_client *c, uint16_t number, const void *in, struct arena *a, void *out);
 void ipc_notify_server(struct ipc_client *c, uint16_t number, const void *in);
 
@@ -129,5 +133,6 @@ bool ipc_take_slice(struct ipc_reader *r, struct slice *s, uint32_t max, bool te
 bool ipc_take_count(struct ipc_reader *r, uint32_t *n, uint32_t max);
 bool ipc_take_fd(struct ipc_reader *r, int *fd);
 void ipc_print_slice(struct buf *to, const char *name, struct slice s, bool text);
+void ipc_drop_fd(int fd); /* of a message that nobody handles */
 
 #endif
