@@ -39,10 +39,12 @@ void txn_mark(struct txn *t);
 void txn_rollback(struct txn *t);
 void txn_keep(struct txn *t);
 void txn_end(struct txn **t); /* without commit */
+bool txn_empty(const struct txn *t);  /* nothing to commit */
 /* Durable when it returns OK. May run on another thread. The transaction still wants txn_end. */
 enum err txn_commit(struct txn *t);
 
-/* Keys in [from, to), ascending, or descending from the last one below to. key and value live until the next step. */
+/* Keys in [from, to), ascending, or descending from the last one below to. key and value live until the next step. The
+ * transaction may write meanwhile: a range sees what is written to keys that it has not reached. */
 struct range;
 struct range *range_begin(struct txn *t, struct slice from, struct slice to, bool backwards);
 bool range_next(struct range *r, struct slice *key, struct slice *value);
