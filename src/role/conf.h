@@ -8,6 +8,7 @@
 #define ROLE_CONF_H
 
 #include "base/arena.h"
+#include "base/cursor.h"
 #include "base/err.h"
 #include "conf_table.h" /* struct conf_values */
 
@@ -34,6 +35,8 @@ struct conf_listener {
 	    *address; /* "127.0.0.1:2525", "[::1]:2525", "/path/of/a.sock" (relative to the configuration's folder) */
 };
 
+enum { ROUTE_TLS_TRY, ROUTE_TLS_NONE, ROUTE_TLS_MUST };
+
 struct conf_network {    /* an address range */
 	uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
 	uint8_t bits;        /* of 128 */
@@ -43,14 +46,14 @@ struct conf_route { /* route = DOMAIN HOST[:PORT] [lmtp] [tls=none|try|must]; "*
 	const char *domain, *host;
 	uint16_t port; /* 0: 25 */
 	bool lmtp;
-	uint8_t tls;
+	uint8_t tls; /* ROUTE_TLS_* */
 };
 
 struct conf {
 	struct arena arena;
-	struct conf_values v; /* one member for each option, dots and dashes as underscores */
-	const char *folder;   /* relative paths begin here */
-	struct conf_listener *listeners;
+	struct conf_values v;            /* one member for each option, dots and dashes as underscores */
+	const char *folder;              /* relative paths began here: those in v and listeners have it in front already */
+	struct conf_listener *listeners; /* those of option listen, then the admin socket */
 	size_t nlisteners;
 	struct conf_network *trusted;
 	size_t ntrusted;
@@ -72,6 +75,14 @@ struct conf_error {
  * counted: conf_free. */
 struct conf *conf_parse(struct slice text, const char *file, const char *folder, struct arena *a,
                         struct conf_error *errors, size_t errors_max, size_t *nerrors);
+/* Reads the file first; what cannot be read is an error too. Paths in the result are absolute. */
+#define CONF_BYTES_MAX 1000000u
+struct conf *conf_load(const char *path, struct arena *a, struct conf_error *errors, size_t errors_max,
+                       size_t *nerrors);
+/* A listener of this kind ("smtp") at this address; name and address are not copied. False: no such kind. */
+bool conf_listener_of(const char *name, const char *address, struct conf_listener *l);
+/* "127.0.0.1:25", "[::1]:25": 4 (IPv4), 6 or 0 (neither); the address as in struct conf_network. */
+int conf_socket_address(struct slice text, uint8_t address[16], uint16_t *port);
 struct conf *conf_keep(struct conf *c);
 void conf_free(struct conf **c);
 bool conf_trusts(const struct conf *c, const uint8_t address[16]);

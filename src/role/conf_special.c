@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conf_special.c - the options with a form of their own: listeners, address ranges, routes, waits, names of hosts.
+ * Called by conf.c only. Each value is checked when its line is read, so that an error names the line; the arrays of
+ * struct conf are made at the end from values that are known to be good. */
+#include "role/conf_special.h"
+
+#include "ipc/ipc.h"
+
+#include <arpa/inet.h>
+#include <sys/un.h>
+
+static const struct conf_listener kinds[LISTEN_KINDS] = {
+	[LISTEN_SMTP] = { LISTEN_SMTP, false, IPC_CLASS_MX, "smtp", NULL },
+	[LISTEN_LMTP] = { LISTEN_LMTP, false, IPC_CLASS_MX, "lmtp", NULL },
+	[LISTEN_SUBMISSION] = { LISTEN_SUBMISSION, false, IPC_CLASS_USER, "submission", NULL },
+	[LISTEN_SUBMISSIONS] = { LISTEN_SUBMISSIONS, true, IPC_CLASS_USER, "submissions", NULL },
+	[LISTEN_IMAP] = { LISTEN_IMAP, false, IPC_CLASS_USER, "imap", NULL },
+	[LISTEN_IMAPS] = { LISTEN_IMAPS, true, IPC_CLASS_USER, "imaps", NULL },
+	[LISTEN_POP3] = { LISTEN_POP3, false, IPC_CLASS_USER, "pop3", NULL },
+	[LISTEN_POP3S] = { LISTEN_POP3S, true, IPC_CLASS_USER, "pop3s", NULL },
+	[LISTEN_ADMIN] = { LISTEN_ADMIN, false, IPC_CLASS_ADMIN, "admin", NULL },
+	[LISTEN_HTTP] = { LISTEN_HTTP, false, IPC_CLASS_USER, "http", NULL },
+};
+
+/* ---- addresses */
+
+static int
+ip_address(struct slice text, uint8_t address[16])
+{
+	char z[INET6_ADDRSTRLEN + 1];
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	if (text.len == 0 || text.len >= sizeof z || memchr(text.at, 0, text.len))
+		return 0;
+	memcpy(z, text.at, text.len);
+	z[text.len] = 0;
+	if (inet_pton(AF_INET, z, address + 12) == 1) {
+		memcpy(address, mapped, sizeof mapped);
+		return 4;
+	}
+	return inet_pton(AF_INET6, z, address) == 1 ? 6 : 0;
+}
+
+static bool
+port_of(struct slice text, uint16_t *port)
+{
+	uint32_t v;
+	if (!slice_to_u32(text, &v) || v < 1 || v > 65535)
+		return false;
+	*port = (uint16_t)v;
+	return true;
+}
+
+int
+conf_socket_address(struct slice text, uint8_t address[16], uint16_t *port)
+{
+	ptrdiff_t colon = slice_find_last_char(text, ':');
+	if (colon < 0 || !port_of(slice_from(text, (size_t)colon + 1), port))
+		return 0;
+	struct slice host = slice_part(text, 0, (size_t)colon);
+	bool brackets = host.len > 2 && host.at[0] == '[' && host.at[host.len - 1] == ']';
+	int family = ip_address(brackets ? slice_part(host, 1, host.len - 2) : host, address);
+	return (family == 6) == brackets ? family : 0;
+}
+
+static bool
+network_of(struct slice text, struct conf_network *n)
+{
+	struct slice host, bits;
+	bool ranged = slice_cut(text, '/', &host, &bits);
+	int family = ip_address(host, n->address);
+	uint32_t v = family == 4 ? 32 : 128;
+	if (!family || (ranged && (!slice_to_u32(bits, &v) || v > (family == 4 ? 32u : 128u))))
+		return false;
+	n->bits = (uint8_t)(family == 4 ? v + 96 : v);
+	return true;
+}
+
+/* ---- listeners */
+
+static bool
+kind_of(struct slice name, struct conf_listener *l)
+{
+	for (size_t i = 0; i < LISTEN_KINDS; i++)
+		if (slice_equal(name, slice_text(kinds[i].name))) {
+			*l = kinds[i];
+			return true;
+		}
+	return false;
+}
+
+bool
+conf_listener_of(const char *name, const char *address, struct conf_listener *l)
+{
+	if (!kind_of(slice_text(name), l))
+		return false;
+	l->address = address;
+	return true;
+}
+
+static bool
+is_path(struct slice address)
+{
+	return slice_find_char(address, '/') >= 0 || slice_ends(address, S(".sock"));
+}
+
+static void
+check_socket_path(struct conf_parser *p, const char *option, struct slice value)
+{
+	const char *path = conf_path(p->conf, value);
+	size_t max = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+	if (value.len == 0)
+		conf_complain(p, "%s names no path", option);
+	else if (strlen(path) > max)
+		conf_complain(p, "%s: the path '%s' of a socket is too long; allowed: %zu bytes", option, path, max);
+}
+
+static bool
+listener_parse(struct slice value, struct conf_listener *l, struct slice *address)
+{
+	struct slice kind;
+	slice_cut(value, ' ', &kind, address);
+	*address = slice_trim(*address);
+	return kind_of(kind, l) && l->kind != LISTEN_ADMIN;
+}
+
+static void
+check_listen(struct conf_parser *p, struct slice value)
+{
+	struct conf_listener l;
+	struct slice address;
+	uint8_t ip[16];
+	uint16_t port;
+	if (!listener_parse(value, &l, &address)) {
+		conf_complain(p,
+		              "listen = '%s' does not begin with a kind; allowed: smtp, submission, submissions, imap, imaps, "
+		              "pop3, pop3s, lmtp, http",
+		              conf_show(p, value));
+		return;
+	}
+	if (is_path(address))
+		check_socket_path(p, "listen", address);
+	else if (!conf_socket_address(address, ip, &port))
+		conf_complain(p, "listen = '%s' names no address; allowed: 127.0.0.1:25, [::1]:25 or the path of a Unix socket",
+		              conf_show(p, value));
+	const char **all = p->conf->v.listen;
+	for (size_t i = 0; i + 1 < p->conf->v.nlisten; i++) { /* the last one is this one */
+		struct slice other;
+		if (listener_parse(slice_text(all[i]), &l, &other) && slice_equal(other, address))
+			conf_complain(p, "listen = '%s' uses an address for the second time", conf_show(p, value));
+	}
+}
+
+static void
+listeners_make(struct conf *c)
+{
+	c->listeners = ARENA_ARRAY(&c->arena, struct conf_listener, c->v.nlisten + 1);
+	for (size_t i = 0; i < c->v.nlisten; i++) {
+		struct slice address;
+		ASSERT(listener_parse(slice_text(c->v.listen[i]), &c->listeners[i], &address));
+		c->listeners[i].address = is_path(address) ? conf_path(c, address) : slice_keep_text(&c->arena, address);
+	}
+	c->nlisteners = c->v.nlisten + 1;
+	c->listeners[c->v.nlisten] = kinds[LISTEN_ADMIN];
+	c->listeners[c->v.nlisten].address = c->v.admin_socket;
+}
+
+/* ---- trusted */
+
+static void
+check_trusted(struct conf_parser *p, struct slice value)
+{
+	struct conf_network n;
+	if (!network_of(value, &n))
+		conf_complain(p, "trusted = '%s' is no address range; allowed: 10.0.0.1, 10.0.0.0/8, fd00::/8",
+		              conf_show(p, value));
+}
+
+static void
+trusted_make(struct conf *c)
+{
+	static const char *const loopback[] = { "127.0.0.0/8", "::1" };
+	const char *const *from = c->v.ntrusted ? c->v.trusted : loopback;
+	c->ntrusted = c->v.ntrusted ? c->v.ntrusted : COUNT_OF(loopback);
+	c->trusted = ARENA_ARRAY(&c->arena, struct conf_network, c->ntrusted);
+	for (size_t i = 0; i < c->ntrusted; i++)
+		ASSERT(network_of(slice_text(from[i]), &c->trusted[i]));
+}
+
+/* ---- names of hosts, routes */
+
+static bool
+is_host(struct slice s)
+{
+	if (s.len == 0 || s.len > 255)
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (!ascii_alpha(s.at[i]) && !ascii_digit(s.at[i]) && !strchr("-._", s.at[i]) && !(s.at[i] & 0x80))
+			return false;
+	return s.at[0] != '.' && s.at[0] != '-';
+}
+
+static bool
+route_target(struct slice text, struct slice *host, uint16_t *port)
+{
+	struct slice rest;
+	uint8_t ip[16];
+	*port = 0;
+	if (text.len && text.at[0] == '[') {
+		if (!slice_cut(slice_from(text, 1), ']', host, &rest) || ip_address(*host, ip) != 6)
+			return false;
+		return rest.len == 0 || (rest.at[0] == ':' && port_of(slice_from(rest, 1), port));
+	}
+	bool with_port = slice_cut(text, ':', host, &rest);
+	return is_host(*host) && (!with_port || port_of(rest, port));
+}
+
+static bool
+next_word(struct slice *rest, struct slice *word)
+{
+	*rest = slice_trim(*rest);
+	size_t n = 0;
+	while (n < rest->len && rest->at[n] != ' ' && rest->at[n] != '\t')
+		n++;
+	*word = slice_part(*rest, 0, n);
+	*rest = slice_from(*rest, n);
+	return n > 0;
+}
+
+static bool
+route_flag(struct slice word, struct conf_route *r)
+{
+	static const char *const modes[] = {
+		[ROUTE_TLS_TRY] = "tls=try", [ROUTE_TLS_NONE] = "tls=none", [ROUTE_TLS_MUST] = "tls=must"
+	};
+	if (slice_equal(word, S("lmtp"))) {
+		r->lmtp = true;
+		return true;
+	}
+	for (uint8_t i = 0; i < COUNT_OF(modes); i++)
+		if (slice_equal(word, slice_text(modes[i]))) {
+			r->tls = i;
+			return true;
+		}
+	return false;
+}
+
+static bool
+route_parse(struct slice value, struct arena *a, struct conf_route *r)
+{
+	struct slice domain, target, host, word;
+	*r = (struct conf_route){ 0 };
+	if (!next_word(&value, &domain) || !next_word(&value, &target) || !route_target(target, &host, &r->port))
+		return false;
+	if (!is_host(domain) && !slice_equal(domain, S("*")))
+		return false;
+	while (next_word(&value, &word))
+		if (!route_flag(word, r))
+			return false;
+	char *lower = arena_alloc(a, domain.len + 1);
+	for (size_t i = 0; i < domain.len; i++)
+		lower[i] = ascii_lower(domain.at[i]);
+	r->domain = lower;
+	r->host = slice_keep_text(a, host);
+	return true;
+}
+
+static void
+check_route(struct conf_parser *p, struct slice value)
+{
+	struct conf_route r;
+	if (!route_parse(value, p->arena, &r))
+		conf_complain(p, "route = '%s' is not of the form DOMAIN HOST[:PORT] [lmtp] [tls=none|try|must]",
+		              conf_show(p, value));
+}
+
+static void
+routes_make(struct conf *c)
+{
+	c->nroutes = c->v.nroute;
+	c->routes = ARENA_ARRAY(&c->arena, struct conf_route, c->nroutes + 1);
+	for (size_t i = 0; i < c->nroutes; i++)
+		ASSERT(route_parse(slice_text(c->v.route[i]), &c->arena, &c->routes[i]));
+}
+
+/* ---- waits */
+
+static size_t
+retry_parse(struct slice value, int64_t *sec, size_t max)
+{
+	struct slice word;
+	size_t n = 0;
+	while (next_word(&value, &word)) {
+		uint64_t ms;
+		if (!conf_quantity(word, CONF_TIME, &ms) || ms < 1000 || ms > UINT64_C(30) * 86400000 || n == max)
+			return 0;
+		sec[n++] = (int64_t)(ms / 1000);
+	}
+	return n;
+}
+
+enum { RETRY_MAX = 100 };
+
+static void
+check_retry(struct conf_parser *p, struct slice value)
+{
+	int64_t sec[RETRY_MAX];
+	if (retry_parse(value, sec, RETRY_MAX) == 0)
+		conf_complain(p,
+		              "relay.retry = '%s' is not a row of waits such as 5m 20m 1h; allowed: 1 to %d of 1s to 30d each",
+		              conf_show(p, value), RETRY_MAX);
+}
+
+static void
+retry_make(struct conf *c)
+{
+	c->retry_sec = ARENA_ARRAY(&c->arena, int64_t, RETRY_MAX);
+	c->nretry = retry_parse(slice_text(c->v.relay_retry), c->retry_sec, RETRY_MAX);
+	ASSERT(c->nretry > 0);
+}
+
+/* ---- the rest */
+
+static void
+check_hostname(struct conf_parser *p, struct slice value)
+{
+	if (!is_host(value))
+		conf_complain(p, "hostname = '%s' is no name of a host; allowed: letters, digits, '-' and '.', at most 255",
+		              conf_show(p, value));
+}
+
+static void
+check_dns_server(struct conf_parser *p, struct slice value)
+{
+	struct slice host, port_text;
+	uint8_t ip[16];
+	uint16_t port;
+	bool with_port = slice_cut(value, '@', &host, &port_text);
+	if (!ip_address(host, ip) || (with_port && !port_of(port_text, &port)))
+		conf_complain(p, "dns.server = '%s' is no address; allowed: 192.0.2.1 or 192.0.2.1@5353", conf_show(p, value));
+}
+
+static void
+check_subaddress(struct conf_parser *p, struct slice value)
+{
+	if (value.len > 1 || (value.len && (strchr("@\"\\<>", value.at[0]) || value.at[0] & 0x80)))
+		conf_complain(p, "subaddress = '%s' is not one character; allowed: one such as + or -, or nothing",
+		              conf_show(p, value));
+}
+
+static void
+check_admin_socket(struct conf_parser *p, struct slice value)
+{
+	check_socket_path(p, "admin-socket", value);
+}
+
+static const struct {
+	const char *name;
+	void (*check)(struct conf_parser *p, struct slice value);
+} special[] = {
+	{ "hostname", check_hostname },     { "listen", check_listen },
+	{ "trusted", check_trusted },       { "route", check_route },
+	{ "relay.retry", check_retry },     { "dns.server", check_dns_server },
+	{ "subaddress", check_subaddress }, { "admin-socket", check_admin_socket },
+};
+
+void
+conf_special_check(struct conf_parser *p, const char *name, struct slice value)
+{
+	for (size_t i = 0; i < COUNT_OF(special); i++)
+		if (strcmp(special[i].name, name) == 0)
+			special[i].check(p, value);
+}
+
+void
+conf_special_finish(struct conf_parser *p)
+{
+	listeners_make(p->conf);
+	trusted_make(p->conf);
+	routes_make(p->conf);
+	retry_make(p->conf);
+}
