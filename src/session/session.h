@@ -17,6 +17,7 @@
 
 struct conn;
 struct session;
+struct listening;
 
 enum next {
 	NEXT_COMMAND, /* wait for the next command (without a task when no input is there) */
@@ -44,6 +45,7 @@ struct protocol {
 
 struct conn {
 	struct session *session;
+	const struct conf *conf; /* the one it began with: lives as long as the connection, whatever is reloaded */
 	const struct protocol *protocol;
 	const struct conf_listener *listener; /* kind, TLS mode; a copy that lives as long as the connection */
 	struct stream io;
@@ -58,12 +60,19 @@ struct conn {
 	uint32_t unix_uid;      /* of a Unix socket's peer; UINT32_MAX elsewhere */
 	uint64_t account;       /* that notices are wanted for; 0: none. Set with conn_account */
 	int64_t idle_ms;        /* how long the next command may be awaited */
-	/* the rest belongs to session.c */
+	/* the rest belongs to conn.c */
 	struct watch watch;
 	struct timer timer;
+	struct later wake;
 	struct link in_session, in_account;
-	struct task *task;
-	bool woken, closing, greeted;
+	struct task *task; /* the one that runs for it; NULL: parked */
+	struct listening *listening;
+	struct peer_count *counted;
+	const char *reason;                       /* why it ended, for the log; a literal */
+	uint64_t changed_mailbox, changed_modseq; /* heard while a task ran: told when it parks */
+	int64_t opened_ms;
+	uint32_t awaited; /* what its task waits for through the watch */
+	bool woken, closing, greeted, readable, timed_out, revoked, changes;
 };
 
 struct session {
@@ -75,13 +84,54 @@ struct session {
 	struct shm_pool *shm;
 	struct tls_context *tls; /* NULL: no certificate, no TLS */
 	bool stopping;
-	/* the rest belongs to session.c */
+	/* Pages of counters of all processes (base/counter.h), mapped for reading; class admin only. */
+	struct session_page {
+		const uint64_t *words;
+		char label[60]; /* "store", "session-mx.1" */
+	} pages[160];
+	size_t npages;
+	/* the rest belongs to session.c and conn.c */
 	struct link conns;
 	struct map by_account, by_peer;
 	size_t open;
-	void *role;
+	struct gate emptied; /* opened when the last connection ended */
 	uint32_t next_scan;
 };
+/* A session without listeners and peers: what session.c begins with, and what tests and fuzzers make themselves. Keeps
+ * conf. nscan clients of scan are ready to be connected. shm_bytes: a multiple of SHM_BLOCK_BYTES_MAX. */
+void session_init(struct session *s, const struct conf *conf, uint32_t class_bit, size_t nscan, size_t shm_bytes);
+void session_release(struct session *s); /* no connection may be open */
+void session_reload(struct session *s, const struct conf *conf);
+
+/* A listener as connections remember it; counted. */
+struct listening {
+	struct conf_listener l;
+	unsigned uses;
+	char name[40], address[200];
+};
+struct listening *listening_new(const struct conf_listener *l);
+struct listening *listening_keep(struct listening *l);
+void listening_free(struct listening **l);
+
+/* Where a connection comes from. */
+struct conn_from {
+	char text[64];       /* conn->peer */
+	uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d; a Unix socket: zeroes */
+	uint16_t port;
+	bool loopback;
+	bool local; /* a Unix socket: trusted */
+	uint32_t uid;
+};
+/* ERR_LIMIT: connections-max or connections-per-address is reached (*why: which). */
+enum err conn_admit(const struct session *s, const struct conn_from *from, const char **why);
+/* Takes over fd and runs the protocol on it. The connection frees itself when it ends (it may have when this returns).
+ */
+void conn_open(struct session *s, int fd, struct listening *l, const struct protocol *p, const struct conn_from *from);
+/* Ends all connections: idle ones say goodbye at once, the others after their command, cut off after grace_ms. */
+void await_conns_end(struct session *s, int64_t grace_ms);
+/* What the store told: called by session.c. */
+void session_changed(struct session *s, uint64_t account, uint64_t mailbox, uint64_t modseq);
+void session_revoked(struct session *s, uint64_t account);
 
 void conn_account(struct conn *c, uint64_t account); /* hear of its changes from now on; 0: no more */
 void conn_wake(struct conn *c);                      /* runs protocol->await_woken in a task soon */
@@ -92,6 +142,7 @@ bool conn_can_starttls(const struct conn *c);
 /* The body of a message on its way in: in shared memory, and in a spool file once it is larger than BODY_SHM_BYTES_MAX.
  */
 #define BODY_SHM_BYTES_MAX (1u << 20)
+#define BODY_GATHER_BYTES (256u << 10)
 struct body {
 	struct session *session;
 	char *at; /* shared memory block; NULL once spooled */
@@ -99,7 +150,9 @@ struct body {
 	uint64_t spool; /* number of the spool file; 0: none */
 	int file;
 	uint64_t generation; /* of the store's connection that gave the spool */
-	enum err error;      /* sticky: ERR_DISK_FULL, ERR_LIMIT (bytes_max passed), ERR_AGAIN */
+	char *gather;        /* bytes on their way to the spool file, BODY_GATHER_BYTES at most */
+	size_t gathered;
+	enum err error; /* sticky: ERR_DISK_FULL, ERR_LIMIT (bytes_max passed), ERR_AGAIN */
 	uint64_t bytes_max;
 };
 void body_init(struct body *b, struct session *s, uint64_t bytes_max);
