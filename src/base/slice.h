@@ -13,6 +13,11 @@ struct slice {
 };
 
 #define S(literal) ((struct slice){ "" literal, sizeof(literal) - 1 })
+/* The same as an initializer of a static table, where ISO C wants no compound literal. */
+#define S_ROW(literal)                                                                                                 \
+	{                                                                                                                  \
+		"" literal, sizeof(literal) - 1                                                                                \
+	}
 #define SLICE_NONE ((struct slice){ NULL, 0 })
 /* For printf: printf("%.*s", SLICE_ARG(s)). Only for text that was checked to hold no control characters. */
 #define SLICE_ARG(s) (int)(s).len, (s).at ? (s).at : ""

@@ -33,16 +33,16 @@ static const struct {
 	const struct protocol *protocol;
 	struct slice refusal;
 } kinds[LISTEN_KINDS] = {
-	[LISTEN_SMTP] = { &smtp_protocol, S("421 4.7.0 too many connections, try again later\r\n") },
-	[LISTEN_LMTP] = { &lmtp_protocol, S("421 4.3.2 too many connections, try again later\r\n") },
-	[LISTEN_SUBMISSION] = { &submission_protocol, S("421 4.7.0 too many connections, try again later\r\n") },
-	[LISTEN_SUBMISSIONS] = { &submission_protocol, S("421 4.7.0 too many connections, try again later\r\n") },
-	[LISTEN_IMAP] = { &imap_protocol, S("* BYE [UNAVAILABLE] too many connections, try again later\r\n") },
-	[LISTEN_IMAPS] = { &imap_protocol, S("* BYE [UNAVAILABLE] too many connections, try again later\r\n") },
-	[LISTEN_POP3] = { &pop3_protocol, S("-ERR [SYS/TEMP] too many connections, try again later\r\n") },
-	[LISTEN_POP3S] = { &pop3_protocol, S("-ERR [SYS/TEMP] too many connections, try again later\r\n") },
-	[LISTEN_ADMIN] = { &http_protocol, S("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") },
-	[LISTEN_HTTP] = { &http_protocol, S("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") },
+	[LISTEN_SMTP] = { &smtp_protocol, S_ROW("421 4.7.0 too many connections, try again later\r\n") },
+	[LISTEN_LMTP] = { &lmtp_protocol, S_ROW("421 4.3.2 too many connections, try again later\r\n") },
+	[LISTEN_SUBMISSION] = { &submission_protocol, S_ROW("421 4.7.0 too many connections, try again later\r\n") },
+	[LISTEN_SUBMISSIONS] = { &submission_protocol, S_ROW("421 4.7.0 too many connections, try again later\r\n") },
+	[LISTEN_IMAP] = { &imap_protocol, S_ROW("* BYE [UNAVAILABLE] too many connections, try again later\r\n") },
+	[LISTEN_IMAPS] = { &imap_protocol, S_ROW("* BYE [UNAVAILABLE] too many connections, try again later\r\n") },
+	[LISTEN_POP3] = { &pop3_protocol, S_ROW("-ERR [SYS/TEMP] too many connections, try again later\r\n") },
+	[LISTEN_POP3S] = { &pop3_protocol, S_ROW("-ERR [SYS/TEMP] too many connections, try again later\r\n") },
+	[LISTEN_ADMIN] = { &http_protocol, S_ROW("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") },
+	[LISTEN_HTTP] = { &http_protocol, S_ROW("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") },
 };
 
 /* ---- listening, counted */
