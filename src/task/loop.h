@@ -22,11 +22,15 @@ struct watch {
 	void (*ready)(struct watch *w, uint32_t events);
 	struct link pending; /* the loop's */
 	uint32_t got;        /* the loop's */
+	uint32_t registered; /* the loop's: what epoll was told */
 	bool active;         /* the loop's */
+	bool silent;         /* the loop's: hung up while nothing was asked for; epoll was told to forget it */
 };
 enum err watch_add(struct watch *w, uint32_t events);
-void watch_change(struct watch *w, uint32_t events); /* 0: stays registered, asks for nothing but hang-ups */
-void watch_remove(struct watch *w);                  /* harmless when it is not active; does not close fd */
+/* 0: stays registered, asks for nothing but one hang-up. Asking for less and then for as much again costs no system
+ * call. */
+void watch_change(struct watch *w, uint32_t events);
+void watch_remove(struct watch *w); /* harmless when it is not active; does not close fd */
 
 /* A timer fires once, in order of due_ms. The struct belongs to the caller. Thousands are cheap (binary heap). */
 struct timer {
@@ -46,6 +50,8 @@ struct later {
 	struct link link;
 };
 void loop_later(struct later *l);
+/* The same, before the loop_later of this turn: woken tasks, whose output is then batched by those. */
+void loop_soon(struct later *l);
 void later_cancel(struct later *l);
 
 void loop_run(void); /* until loop_stop; returns then */

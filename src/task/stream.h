@@ -26,13 +26,16 @@ struct stream {
 	struct tls *tls;     /* NULL: plain */
 	struct buf in;       /* bytes in_at..in.len are unread */
 	size_t in_at;
-	struct buf out;
+	struct buf out; /* bytes out_at..out.len are unsent */
+	size_t out_at;
 	uint64_t bytes_in, bytes_out;
 	struct stream_filter *filter; /* compression, later; NULL: none */
 	/* How this stream waits until fd is readable or writable (LOOP_READ, LOOP_WRITE), at most until deadline_ms. NULL:
 	 * await_fd. A session's connections wait through the watch that they have anyway, so that epoll hears of a
 	 * descriptor once in its life and not twice a command. */
 	enum err (*await_ready)(struct stream *s, uint32_t events);
+	unsigned turns; /* reads in a row without waiting */
+	bool much;      /* the last read filled the buffer: the next one may be larger */
 };
 
 /* Takes over fd (non-blocking, TCP_NODELAY set where it is TCP). */

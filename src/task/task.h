@@ -13,7 +13,21 @@
 
 #include "task/loop.h"
 
-#define TASK_STACK_BYTES (128 * 1024) /* touched pages only cost memory; the pool keeps up to 64 warm stacks */
+#ifdef __SANITIZE_ADDRESS__
+#define TASK_WITH_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TASK_WITH_ASAN 1
+#endif
+#endif
+/* Touched pages only cost memory. Frames are several times as large under AddressSanitizer. */
+#ifdef TASK_WITH_ASAN
+#define TASK_STACK_BYTES (512 * 1024)
+#else
+#define TASK_STACK_BYTES (128 * 1024)
+#endif
+#define TASK_STACKS_WARM_MAX 64   /* idle stacks that keep their pages */
+#define TASK_STACKS_COLD_MAX 1024 /* idle stacks that keep their addresses */
 
 struct task;
 
@@ -27,6 +41,9 @@ extern size_t tasks_max; /* default 20,000 */
 /* Largest number of bytes of a stack that was used by any task so far (painted stacks; 0 unless task_census(true)). */
 size_t task_stack_used_max(void);
 void task_census(bool on);
+
+bool task_cancelled(void); /* the running task: for awaits that need not wait */
+void task_reset(void);     /* loop_reset calls this: gives idle stacks back, ends the threads of await_thread */
 
 /* The primitive below all others: suspends until task_wake (gives its reason) or the deadline (ERR_TIMEOUT).
  * Wakes are not counted: a wake for a task that is not parked is remembered once. */
@@ -49,7 +66,9 @@ void gate_open(struct gate *g, enum err reason); /* wakes all */
 bool gate_open_one(struct gate *g, enum err reason);
 
 /* Runs fn(arg) on another thread of a small pool and waits for it: for what blocks (hashing, a library that resolves
- * names). Only auth and store may use it. */
+ * names). Only auth and store may use it. arg is in use until fn returned, so a cancelled task waits for that too; OK
+ * then. ERR_CLOSED: cancelled before, fn did not run. */
 enum err await_thread(void (*fn)(void *arg), void *arg);
+extern size_t task_threads_max; /* default: one for each processor; fixed by the first await_thread */
 
 #endif
