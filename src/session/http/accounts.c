@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* accounts.c - /api/v1/accounts: accounts, their state and their passwords. Passwords go to auth, all else to the
+ * store. */
+#include "session/http/api.h"
+
+#include "store/rows.h"
+
+#define ADDRESS_BYTES_MAX 1000
+#define QUOTA_UNCHANGED UINT64_MAX
+
+static const struct {
+	const char *word;
+	uint64_t bit;
+} right_words[] = {
+	{ "send", RIGHT_SEND },
+	{ "imap", RIGHT_IMAP },
+	{ "pop3", RIGHT_POP3 },
+	{ "admin", RIGHT_ADMIN },
+};
+
+static json_t *
+rights_json(uint64_t rights)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < COUNT_OF(right_words); i++)
+		if (rights & right_words[i].bit)
+			json_array_append_new(list, json_string(right_words[i].word));
+	return list;
+}
+
+static uint64_t
+right_bit(const char *word)
+{
+	for (size_t i = 0; word && i < COUNT_OF(right_words); i++)
+		if (strcmp(word, right_words[i].word) == 0)
+			return right_words[i].bit;
+	return 0;
+}
+
+/* Unchanged when "rights" is not there. */
+static bool
+rights_of(struct api_call *call, uint64_t *rights)
+{
+	const json_t *list = json_object_get(call->body, "rights");
+	if (!list)
+		return true;
+	uint64_t made = 0;
+	bool ok = json_is_array(list);
+	for (size_t i = 0; ok && i < json_array_size(list); i++) {
+		uint64_t bit = right_bit(json_string_value(json_array_get(list, i)));
+		ok = bit != 0;
+		made |= bit;
+	}
+	if (!ok)
+		api_error(call, 400, "\"rights\" must be a list of send, imap, pop3, admin", NULL);
+	else
+		*rights = made;
+	return ok;
+}
+
+static json_t *
+account_json(const struct store_account *a)
+{
+	json_t *o = json_object();
+	json_put_number(o, "id", a->id);
+	json_put(o, "address", a->address);
+	json_put(o, "status", a->status == ACCOUNT_ACTIVE ? S("active") : S("suspended"));
+	json_object_set_new(o, "rights", rights_json(a->rights));
+	json_put_number(o, "quota", a->quota);
+	json_put_number(o, "used", a->used);
+	json_put_number(o, "messages", a->messages);
+	json_object_set_new(o, "created", json_integer(a->created));
+	return o;
+}
+
+static void
+await_list(struct api_call *call)
+{
+	struct store_account_list_in in = { .domain = slice_part(api_query(call, S("domain")), 0, 255),
+		                                .after = api_query(call, S("after")) };
+	struct store_account_list_out out;
+	enum err e = await_store_account_list(&call->session->store, &in, call->arena, &out);
+	if (api_failed(call, e, "list of accounts", S("")))
+		return;
+	json_t *list = json_array(), *o = json_object();
+	for (uint32_t i = 0; i < out.naccounts; i++)
+		json_array_append_new(list, account_json(&out.accounts[i]));
+	json_object_set_new(o, "accounts", list);
+	json_object_set_new(o, "more", json_boolean(out.more));
+	api_answer(call, 200, o);
+}
+
+static bool
+await_find(struct api_call *call, struct store_account *account)
+{
+	struct store_account_show_in in = { .address = slice_part(call->words[0], 0, ADDRESS_BYTES_MAX) };
+	struct store_account_show_out out;
+	enum err e = await_store_account_show(&call->session->store, &in, call->arena, &out);
+	*account = out.account;
+	return !api_failed(call, e, "account", in.address);
+}
+
+static void
+await_show(struct api_call *call)
+{
+	struct store_account account;
+	if (await_find(call, &account))
+		api_answer(call, 200, account_json(&account));
+}
+
+/* The domain must be there first: say that, and not only that something was not found. */
+static void
+account_refused(struct api_call *call, enum err e, struct slice address)
+{
+	if (e != ERR_NOT_FOUND) {
+		api_failed(call, e, "account", address);
+		return;
+	}
+	ptrdiff_t at = slice_find_last_char(address, '@');
+	struct slice domain = slice_from(address, (size_t)(at + 1));
+	struct slice text = arena_printf(call->arena, "the domain %.*s is not one of this server", SLICE_ARG(domain));
+	struct slice hint = arena_printf(call->arena, "add it first: posthouse domain add %.*s", SLICE_ARG(domain));
+	api_error(call, 404, text.at, hint.at);
+}
+
+static bool
+secrets_of(struct api_call *call, struct slice *password, struct slice *hash)
+{
+	if (!api_text(call, "password", password) || !api_text(call, "hash", hash))
+		return false;
+	if (password->len && hash->len)
+		api_error(call, 400, "a password and a hash came", "give one of them");
+	else if (password->len > 1000 || hash->len > 500)
+		api_error(call, 400, "the password is longer than 1000 bytes, or the hash longer than 500", NULL);
+	else
+		return true;
+	return false;
+}
+
+static void
+await_add(struct api_call *call)
+{
+	struct auth_account_create_in in = { .rights = RIGHTS_USER };
+	struct auth_account_create_out out;
+	if (!api_text_needed(call, "address", &in.address) || !secrets_of(call, &in.password, &in.hash) ||
+	    !rights_of(call, &in.rights) || !api_number(call, "quota", &in.quota))
+		return;
+	struct slice address = in.address;
+	enum err e = address.len > ADDRESS_BYTES_MAX || slice_find_char(address, '@') < 1
+	                 ? ERR_SYNTAX
+	                 : await_auth_account_create(&call->session->auth, &in, call->arena, &out);
+	if (e == ERR_SYNTAX && in.hash.len) {
+		api_error(call, 400, "the address is malformed, or the hash is of no kind that is known",
+		          "hashes of argon2, crypt(3) ($6$, $5$, $y$, $2b$, $1$) and {SSHA} can be imported");
+		return;
+	}
+	if (e) {
+		account_refused(call, e, address);
+		return;
+	}
+	json_t *o = json_object();
+	json_put_number(o, "id", out.account);
+	json_put(o, "address", address);
+	api_answer(call, 201, o);
+}
+
+static void
+await_delete(struct api_call *call)
+{
+	struct store_account_delete_in in = { .address = slice_part(call->words[0], 0, ADDRESS_BYTES_MAX) };
+	struct store_account_delete_out out;
+	enum err e = await_store_account_delete(&call->session->store, &in, call->arena, &out);
+	if (!api_failed(call, e, "account", in.address))
+		api_answer(call, 204, NULL);
+}
+
+static bool
+status_of(struct api_call *call, uint32_t *status)
+{
+	struct slice word;
+	if (!api_text(call, "status", &word))
+		return false;
+	if (slice_equal(word, S("active")))
+		*status = ACCOUNT_ACTIVE;
+	else if (slice_equal(word, S("suspended")))
+		*status = ACCOUNT_SUSPENDED;
+	else if (word.len) {
+		api_error(call, 400, "\"status\" must be active or suspended", NULL);
+		return false;
+	}
+	return true;
+}
+
+static void
+await_change(struct api_call *call)
+{
+	struct store_account a;
+	if (!await_find(call, &a))
+		return;
+	struct store_account_set_in in = { .address = a.address, .status = a.status, .rights = a.rights };
+	struct store_account_set_out out;
+	in.quota = QUOTA_UNCHANGED;
+	if (!status_of(call, &in.status) || !rights_of(call, &in.rights) || !api_number(call, "quota", &in.quota))
+		return;
+	enum err e = await_store_account_set(&call->session->store, &in, call->arena, &out);
+	if (!api_failed(call, e, "account", a.address))
+		await_show(call);
+}
+
+static void
+await_password(struct api_call *call)
+{
+	struct auth_password_set_in in = { .address = slice_part(call->words[0], 0, ADDRESS_BYTES_MAX) };
+	struct auth_password_set_out out;
+	if (!secrets_of(call, &in.password, &in.hash))
+		return;
+	if (in.password.len == 0 && in.hash.len == 0) {
+		api_error(call, 400, "neither \"password\" nor \"hash\" came", "an empty password is not possible");
+		return;
+	}
+	enum err e = await_auth_password_set(&call->session->auth, &in, call->arena, &out);
+	if (e == ERR_SYNTAX && in.hash.len)
+		api_error(call, 400, "the hash is of no kind that is known",
+		          "hashes of argon2, crypt(3) ($6$, $5$, $y$, $2b$, $1$) and {SSHA} can be imported");
+	else if (!api_failed(call, e, "account", in.address))
+		api_answer(call, 204, NULL);
+}
+
+static const struct api_row rows[] = {
+	{ "GET", "/api/v1/accounts", await_list },         { "POST", "/api/v1/accounts", await_add },
+	{ "GET", "/api/v1/accounts/{}", await_show },      { "PATCH", "/api/v1/accounts/{}", await_change },
+	{ "DELETE", "/api/v1/accounts/{}", await_delete }, { "PUT", "/api/v1/accounts/{}/password", await_password },
+};
+const struct api_rows account_methods = { rows, COUNT_OF(rows) };
