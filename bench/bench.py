@@ -1,0 +1,389 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures Posthouse beside Debian's Postfix + Dovecot on this machine, in one run, and prints a table with ratios.
+
+    bench/bench.py [--rows smtp,pop3,idle,login,start] [--only posthouse] [--scale 1.0] [--runs 3]
+
+As root (the peers need it) on Debian 12. Builds the release and the load program, installs the peers when they are missing, sets everything up in
+a temporary folder, talks to loopback only, and stops what it started. Runs of both sides alternate, so that a noisy machine hits both;
+the median is printed. CPU is what the whole machine used during the run less the load program's own.
+"""
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+PEERS = "postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d".split()
+MAILBOXES = 100
+PASSWORD = "secret"
+
+
+def sh(*words, **kw):
+    return subprocess.run([str(w) for w in words], check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw).stdout
+
+
+def wait_port(port, seconds=30):
+    end = time.time() + seconds
+    while time.time() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit(f"nothing listens on 127.0.0.1:{port}")
+
+
+def busy_cpu():
+    """CPU seconds of the whole machine so far, idle and waiting left out."""
+    v = [int(x) for x in open("/proc/stat").readline().split()[1:9]]
+    return (v[0] + v[1] + v[2] + v[5] + v[6]) / os.sysconf("SC_CLK_TCK")
+
+
+def tree(pid):
+    """pid and all its descendants."""
+    kids = {}
+    for p in pathlib.Path("/proc").iterdir():
+        if p.name.isdigit():
+            try:
+                parent = int((p / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            kids.setdefault(parent, []).append(int(p.name))
+    found, todo = [], [pid]
+    while todo:
+        p = todo.pop()
+        found.append(p)
+        todo += kids.get(p, [])
+    return found
+
+
+def memory(pids):
+    """Proportional set size of some processes together, in bytes."""
+    total = 0
+    for p in pids:
+        try:
+            m = re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{p}/smaps_rollup").read_text(), re.M)
+        except OSError:
+            continue
+        total += int(m[1]) * 1024 if m else 0
+    return total
+
+
+class Posthouse:
+    name = "Posthouse"
+    base = 23000
+    ports = {"smtp": base + 25, "imap": base + 43, "imaps": base + 93, "pop3": base + 10}
+
+    def __init__(self, work):
+        self.dir = work / "posthouse"
+        self.program = TOP / "build/posthouse"
+        self.process = None
+
+    def set_up(self):
+        sh(self.program, "init", self.dir, "--domain", "example.test", "--port-base", self.base)
+        with open(self.dir / "posthouse.conf", "a") as f:
+            f.write("\nlog.level = warn\n")
+        if os.geteuid() == 0 and subprocess.run(["id", "posthouse"], capture_output=True).returncode == 0:
+            sh("chown", "-R", "posthouse:", self.dir / "data")
+            os.chmod(self.dir.parent, 0o711)
+        self.start()
+        conf = self.dir / "posthouse.conf"
+        subprocess.run([self.program, "-c", conf, "domain", "add", "example.test"], capture_output=True)
+        for i in range(MAILBOXES):
+            subprocess.run([self.program, "-c", conf, "account", "add", f"u{i}@example.test", "--password-stdin"], input=PASSWORD, text=True, check=True, capture_output=True)
+
+    def start(self):
+        begun = time.time()
+        self.process = subprocess.Popen([self.program, "serve", "-c", self.dir / "posthouse.conf"], stdout=subprocess.PIPE, stderr=open(self.dir / "log", "a"), text=True)
+        if self.process.stdout.readline().strip() != "ready":
+            raise SystemExit(f"Posthouse did not start: {self.dir}/log")
+        return time.time() - begun
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+            self.process = None
+
+    def pids(self):
+        return tree(self.process.pid)
+
+    def drained(self):
+        pass  # 250 means delivered
+
+
+class PostfixDovecot:
+    name = "Postfix + Dovecot"
+    base = 24000
+    ports = {"smtp": base + 25, "imap": base + 43, "imaps": base + 93, "pop3": base + 10}
+
+    def __init__(self, work):
+        self.dir = work / "peers"
+
+    def set_up(self):
+        d = self.dir
+        (d / "postfix/conf").mkdir(parents=True)
+        (d / "mail").mkdir()
+        subprocess.run("getent passwd vmail || useradd -r -U -d /nonexistent -s /usr/sbin/nologin vmail", shell=True, check=True, stdout=subprocess.DEVNULL)
+        shutil.chown(d / "mail", "vmail", "vmail")
+        for p in (d.parent, d):
+            os.chmod(p, 0o755)
+        sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=bench.example.test", "-keyout", d / "key.pem", "-out", d / "cert.pem")
+        (d / "users").write_text("".join(f"u{i}@example.test:{{PLAIN}}{PASSWORD}:::::\n" for i in range(MAILBOXES)))
+        (d / "postfix/conf/main.cf").write_text(f"""compatibility_level = 3.6
+queue_directory = {d}/postfix/spool
+data_directory = {d}/postfix/data
+myhostname = bench.example.test
+mydestination =
+mynetworks = 127.0.0.0/8
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+smtpd_peername_lookup = no
+virtual_mailbox_domains = example.test
+virtual_mailbox_maps = regexp:{d}/postfix/conf/mailboxes
+virtual_transport = lmtp:unix:{d}/lmtp
+smtpd_client_connection_count_limit = 0
+""")
+        (d / "postfix/conf/mailboxes").write_text("/@example\\.test$/ ok\n")
+        master = pathlib.Path("/usr/share/postfix/master.cf.dist").read_text()
+        lines = [("127.0.0.1:%d" % self.ports["smtp"]) + l[4:] if l.startswith("smtp      inet") else l for l in master.splitlines()]
+        # no chroot, so that the delivery socket is reached as it is configured
+        lines = [re.sub(r"^(\S+\s+(?:inet|unix)\s+\S+\s+\S+\s+)y", r"\1n", l) for l in lines]
+        (d / "postfix/conf/master.cf").write_text("\n".join(lines) + "\n")
+        (d / "postfix/spool").mkdir()
+        (d / "postfix/data").mkdir()
+        shutil.chown(d / "postfix/data", "postfix")
+        (d / "dovecot.conf").write_text(f"""protocols = imap lmtp pop3
+listen = 127.0.0.1
+base_dir = {d}/run
+state_dir = {d}/state
+log_path = {d}/dovecot.log
+mail_location = maildir:~/Maildir
+mail_uid = vmail
+mail_gid = vmail
+first_valid_uid = 1
+disable_plaintext_auth = no
+ssl = yes
+ssl_cert = <{d}/cert.pem
+ssl_key = <{d}/key.pem
+mail_max_userip_connections = 20000
+default_client_limit = 20000
+default_process_limit = 5000
+service imap {{
+  process_limit = 5000
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {self.ports["imap"]}
+  }}
+  inet_listener imaps {{
+    port = {self.ports["imaps"]}
+    ssl = yes
+  }}
+}}
+service pop3-login {{
+  inet_listener pop3 {{
+    port = {self.ports["pop3"]}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+service lmtp {{
+  unix_listener {d}/lmtp {{
+    mode = 0666
+  }}
+}}
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {d}/users
+}}
+userdb {{
+  driver = static
+  args = uid=vmail gid=vmail home={d}/mail/%u
+}}
+namespace inbox {{
+  inbox = yes
+}}
+protocol lmtp {{
+  postmaster_address = postmaster@example.test
+}}
+""")
+        self.start()
+
+    def start(self):
+        subprocess.run(["dovecot", "-c", self.dir / "dovecot.conf"], check=True)
+        subprocess.run(["postfix", "-c", self.dir / "postfix/conf", "start"], check=True, capture_output=True)
+        wait_port(self.ports["smtp"])
+        wait_port(self.ports["imap"])
+
+    def stop(self):
+        subprocess.run(["postfix", "-c", self.dir / "postfix/conf", "stop"], capture_output=True)
+        subprocess.run(["doveadm", "-c", self.dir / "dovecot.conf", "stop"], capture_output=True)
+
+    def pids(self):
+        """Dovecot's processes only: what an IMAP connection costs."""
+        return tree(int((self.dir / "run/master.pid").read_text()))
+
+    def drained(self):
+        end = time.time() + 300
+        queues = [self.dir / "postfix/spool" / q for q in ("maildrop", "incoming", "active", "deferred")]
+        while time.time() < end and any(f for q in queues for _, _, f in os.walk(q)):
+            time.sleep(0.02)
+
+
+def load(server, *words):
+    """Runs the load program; its figures, with wall and CPU until the mail is delivered."""
+    cpu, begun = busy_cpu(), time.time()
+    out = subprocess.run([TOP / "build/bench-load", *map(str, words)], text=True, capture_output=True, timeout=400)
+    server.drained()
+    wall, cpu = time.time() - begun, busy_cpu() - cpu
+    if out.returncode:
+        print(f"{server.name}: load {' '.join(map(str, words))}: {out.stderr.strip()}", file=sys.stderr)
+    figures = {k: float(v) for k, v in re.findall(r"(\w+)=([0-9.]+)", out.stdout)}
+    done = figures.get("done", 0) or 1
+    figures["delivered_per_second"] = done / wall
+    figures["cpu_ms"] = cpu * 1000 / done - figures.get("client_cpu_ms", 0)
+    return figures
+
+
+class Table:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, what, values, unit, more_is_better):
+        peer, ours = values.get(PostfixDovecot.name), values.get(Posthouse.name)
+        ratio = (ours / peer if more_is_better else peer / ours) if peer and ours else None
+        text = lambda v: "–" if v is None else f"{v:,.0f}" if v >= 100 else f"{v:.2f}"
+        self.rows.append((what, text(peer), text(ours), unit, f"{ratio:.1f} ×" if ratio else "–"))
+        print(f"| {what} | {text(peer)} | {text(ours)} | {unit} | {self.rows[-1][4]} |", flush=True)
+
+    def head(self):
+        print("| work | Postfix + Dovecot | Posthouse | unit | better by |\n| --- | ---: | ---: | --- | ---: |", flush=True)
+
+
+def median_of(servers, runs, measure):
+    got = {s.name: [] for s in servers}
+    for _ in range(runs):
+        for s in servers:
+            got[s.name].append(measure(s))
+    return {name: {k: statistics.median(f.get(k, 0) for f in figures) for k in figures[0]} for name, figures in got.items()}
+
+
+def pick(figures, key):
+    return {name: f[key] for name, f in figures.items()}
+
+
+def smtp_rows(table, servers, args):
+    for bytes_, mode, counts in ((4096, "new", (3000, 20000)), (4096, "keep", (5000, 40000)), (65536, "new", (1500, 8000))):
+        def measure(s):
+            n = int(counts[isinstance(s, Posthouse)] * args.scale)
+            return load(s, "smtp", s.ports["smtp"], 50, n, bytes_, MAILBOXES, mode)
+        figures = median_of(servers, args.runs, measure)
+        what = f"SMTP in, {bytes_ // 1024} KiB, 50 sessions, " + ("a connection each" if mode == "new" else "kept, pipelined")
+        table.add(what + ": delivered", pick(figures, "delivered_per_second"), "messages/s", True)
+        table.add(what + ": p99", pick(figures, "p99_ms"), "ms", False)
+        table.add(what + ": CPU", pick(figures, "cpu_ms"), "ms/message", False)
+
+
+def pop3_rows(table, servers, args):
+    n = int(10000 * args.scale)
+    for s in servers:
+        load(s, "smtp", s.ports["smtp"], 20, n, 4096, 1, "keep")
+    for window in (1, 50):
+        figures = median_of(servers, args.runs, lambda s: load(s, "pop3", s.ports["pop3"], "u0@example.test", PASSWORD, window))
+        table.add(f"POP3 RETR, 4 KiB, window {window}", pick(figures, "per_second"), "messages/s", True)
+
+
+def login_rows(table, servers, args):
+    for s in servers:
+        load(s, "login", s.ports["imap"], 200, 10, MAILBOXES, PASSWORD)
+    figures = median_of(servers, args.runs, lambda s: load(s, "login", s.ports["imap"], int((15000 if isinstance(s, Posthouse) else 1000) * args.scale), 20, MAILBOXES, PASSWORD))
+    table.add("IMAP logins, warm credentials", pick(figures, "per_second"), "logins/s", True)
+
+
+def idle_plain(s, count):
+    before = memory(s.pids())
+    p = subprocess.Popen([TOP / "build/bench-load", "idle", str(s.ports["imap"]), str(count), str(MAILBOXES), PASSWORD, "8"], stdout=subprocess.PIPE, text=True)
+    for line in p.stdout:
+        if "holding" in line:
+            break
+    time.sleep(3)
+    after = memory(s.pids())
+    p.wait(60)
+    return (after - before) / count / 1024
+
+
+def idle_tls(s, count):
+    before, open_ = memory(s.pids()), []
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    for i in range(count):
+        c = context.wrap_socket(socket.create_connection(("127.0.0.1", s.ports["imaps"])))
+        f = c.makefile("rb")
+        f.readline()
+        for tag, command in (("a", f"LOGIN u{i % MAILBOXES}@example.test {PASSWORD}"), ("b", "SELECT INBOX"), ("c", "IDLE")):
+            c.sendall(f"{tag} {command}\r\n".encode())
+            while (line := f.readline()) and not line.startswith((tag.encode() + b" ", b"+")):
+                pass
+        open_.append((c, f))
+    time.sleep(3)
+    after = memory(s.pids())
+    for c, f in open_:
+        f.close()
+        c.close()
+    return (after - before) / count / 1024
+
+
+def idle_rows(table, servers, args):
+    table.add("IMAP idle connection, plain", {s.name: idle_plain(s, int((5000 if isinstance(s, Posthouse) else 300) * args.scale)) for s in servers}, "KiB", False)
+    table.add("IMAP idle connection, TLS", {s.name: idle_tls(s, int((2000 if isinstance(s, Posthouse) else 200) * args.scale)) for s in servers}, "KiB", False)
+
+
+def start_rows(table, servers, args):
+    ours = [s for s in servers if isinstance(s, Posthouse)]
+    times = []
+    for s in ours:
+        for _ in range(5):
+            s.stop()
+            times.append(s.start() * 1000)
+        time.sleep(1)
+        table.add("start to ready", {s.name: statistics.median(times)}, "ms", False)
+        table.add("memory at rest, all processes", {s.name: memory(s.pids()) / 1e6}, "MB", False)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--rows", default="start,smtp,pop3,login,idle")
+    p.add_argument("--only", choices=["posthouse", "peers"])
+    p.add_argument("--scale", type=float, default=1.0)
+    p.add_argument("--runs", type=int, default=3)
+    args = p.parse_args()
+    sh("bash", "-c", f". tools/packages.sh && need_packages $BUILD_PACKAGES $RUN_PACKAGES {'' if args.only == 'posthouse' else ' '.join(PEERS)} && build_in build --buildtype=release -Db_pie=true", cwd=TOP)
+    sh(*os.environ.get("CC", "gcc").split(), "-O2", "-D_GNU_SOURCE", "-o", TOP / "build/bench-load", TOP / "bench/load.c")
+    work = pathlib.Path(tempfile.mkdtemp(prefix="posthouse-bench-"))
+    servers = [s for s in (PostfixDovecot(work), Posthouse(work)) if args.only is None or (args.only == "posthouse") == isinstance(s, Posthouse)]
+    try:
+        for s in servers:
+            s.set_up()
+        table = Table()
+        table.head()
+        for row in args.rows.split(","):
+            {"smtp": smtp_rows, "pop3": pop3_rows, "login": login_rows, "idle": idle_rows, "start": start_rows}[row](table, servers, args)
+    finally:
+        for s in servers:
+            s.stop()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+main()
