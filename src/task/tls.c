@@ -183,7 +183,7 @@ server_context_new(struct slice chain_pem, EVP_PKEY **public_key, const char **w
 static struct tls_context *
 key_use(struct tls_context *c, EVP_PKEY *key, const char *no_key, const char **why)
 {
-	if (!key || !SSL_CTX_use_PrivateKey(c->ctx, key)) {
+	if (!key || !SSL_CTX_use_PrivateKey(c->ctx, key) || !SSL_CTX_check_private_key(c->ctx)) {
 		*why = key ? "the private key does not belong to the certificate" : no_key;
 		tls_context_free(&c);
 	}
