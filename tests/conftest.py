@@ -19,7 +19,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = pathlib.Path(os.environ.get("POSTHOUSE", TOP / "build-test/posthouse"))
 OFFSETS = {"smtp": 25, "submission": 87, "submissions": 65, "imap": 43, "imaps": 93, "pop3": 10, "pop3s": 95, "lmtp": 24}
 DOMAIN = "example.test"
-PASSWORD = "pass word-1"
+PASSWORD = "Pass-word-1"
 BAD_WORDS = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|event=assert|UndefinedBehaviorSanitizer|event=sandbox\.violation")
 
 
