@@ -38,8 +38,8 @@ void txn_delete(struct txn *t, struct slice key);
 void txn_mark(struct txn *t);
 void txn_rollback(struct txn *t);
 void txn_keep(struct txn *t);
-void txn_end(struct txn **t); /* without commit */
-bool txn_empty(const struct txn *t);  /* nothing to commit */
+void txn_end(struct txn **t);        /* without commit */
+bool txn_empty(const struct txn *t); /* nothing to commit */
 /* Durable when it returns OK. May run on another thread. The transaction still wants txn_end. */
 enum err txn_commit(struct txn *t);
 

@@ -271,7 +271,7 @@ check_model(struct txn *t, const unsigned model[KEYS], bool backwards)
 	struct slice key, value;
 	size_t got = 0, want = 0;
 	while (range_next(r, &key, &value)) {
-		uint64_t k, v;
+		uint64_t k, v = 0;
 		assert_true(slice_to_u64(key, &k) && slice_to_u64(value, &v));
 		assert_int_equal(model[k], v);
 		assert_true(backwards ? k < at : k >= at);

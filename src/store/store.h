@@ -32,6 +32,11 @@ struct store {
 	struct ipc_peer *peers[256];
 	size_t npeers;
 	struct map accounts_open; /* account -> struct open_account of account.c: its handles, for notices */
+	struct objects *objects;  /* object.c: ids, segments' rows, what the batch under way adds to them */
+	struct readers *readers;  /* reader.c */
+	struct sweep *sweep;      /* sweep.c */
+	size_t nspools;           /* open spool files of all connections */
+	bool ends_when_broken;    /* the process ends when the engine failed: the supervisor starts it again */
 	struct rows *rows;        /* what the row logic keeps in memory (rows_state.h): made by directory_open */
 	enum err broken; /* sticky error of the engine: everything is answered with it until the process is started again */
 };
@@ -44,12 +49,27 @@ struct update {
 	/* On the loop: durable (OK), or why not. u belongs to the caller again. */
 	void (*done)(struct store *s, struct update *u, enum err e);
 	size_t bytes;     /* of bodies that it will write: batches are capped by it */
+	bool makes_space; /* may use the last of the disk: what it does gives more back */
 	struct link link; /* commit.c's */
 	enum err result;  /* commit.c's */
 };
 void store_update(struct store *s, struct update *u);
+/* False below the reserve: new mail would be answered with ERR_DISK_FULL. */
+bool store_takes_mail(struct store *s);
 /* A read-only transaction around run; at once. */
 enum err store_view(struct store *s, enum err (*run)(struct store *s, struct txn *t, void *arg), void *arg);
+
+/* ---- store.c */
+/* Opens all that is below data_dir (which stays the caller's). engine_folder: the path that leads to its folder
+ * "engine". *why (arena or literal) says what failed, for people. */
+enum err store_open(struct store *s, const struct conf *conf, int data_dir, const char *engine_folder, struct arena *a,
+                    const char **why);
+/* Nothing may be under way (store_idle). */
+void store_close(struct store *s);
+bool store_idle(const struct store *s);
+
+/* Takes over a connected socket; false (and closed): there are too many. */
+bool store_serve(struct store *s, uint32_t class_bit, uint32_t index, int fd);
 
 /* ---- object.c: bodies and how many messages and queue rows name them */
 /* Inside run: reserves the place, writes rows 'o' (with refs references) and 'f'. The bytes are written before the
