@@ -297,3 +297,23 @@ slice_hash_nocase(struct slice s)
 {
 	return siphash(s, true);
 }
+
+size_t
+slice_distance(struct slice a, struct slice b)
+{
+	size_t row[64];
+	if (a.len >= COUNT_OF(row) || b.len >= COUNT_OF(row))
+		return SIZE_MAX;
+	for (size_t j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a.len; i++) {
+		size_t diagonal = row[0];
+		row[0] = i;
+		for (size_t j = 1; j <= b.len; j++) {
+			size_t change = diagonal + (ascii_lower(a.at[i - 1]) != ascii_lower(b.at[j - 1]));
+			diagonal = row[j];
+			row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[b.len];
+}

@@ -48,8 +48,10 @@ bool slice_to_u32(struct slice s, uint32_t *value);
 bool slice_is_ascii(struct slice s);    /* every byte < 0x80 */
 bool slice_is_utf8(struct slice s);     /* well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms) */
 bool slice_has_control(struct slice s); /* any byte < 0x20 or 0x7f */
-char *slice_dup(struct slice s);        /* malloc'ed, NUL-terminated; the caller frees */
-uint64_t slice_hash(struct slice s);    /* keyed with a secret of this process (SipHash-2-4), for tables */
+size_t slice_distance(struct slice a, struct slice b); /* letters to change to make a into b (ASCII case aside), for
+                                                           "is X meant?"; SIZE_MAX past 63 bytes */
+char *slice_dup(struct slice s);                       /* malloc'ed, NUL-terminated; the caller frees */
+uint64_t slice_hash(struct slice s); /* keyed with a secret of this process (SipHash-2-4), for tables */
 uint64_t slice_hash_nocase(struct slice s);
 
 static inline char

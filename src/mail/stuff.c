@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stuff.c - see stuff.h. A stretch runs up to the next line that begins with a dot, or the next line end that is not CRLF. */
+/* stuff.c - see stuff.h. A stretch runs up to the next line that begins with a dot, or the next line end that is not
+ * CRLF. */
 #include "mail/stuff.h"
 
 void

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stuff.h - a message on its way out in lines: dots doubled (RFC 5321 4.5.2, RFC 1939 3), CRLF at each end of line, a lone
- * dot at the end. Pure and without copies: it gives out stretches of the input and of its own literals.
+/* stuff.h - a message on its way out in lines: dots doubled (RFC 5321 4.5.2, RFC 1939 3), CRLF at each end of line, a
+ * lone dot at the end. Pure and without copies: it gives out stretches of the input and of its own literals.
  *
  *     stuffer_init(&st);
  *     for each piece: while (stuffer_next(&st, &piece, &out)) put(out);

@@ -33,8 +33,9 @@ take_status(struct cursor *c, struct slice *status)
 {
 	struct cursor start = *c;
 	uint32_t class, subject, detail;
-	if (take_u32(c, &class) && take_char(c, '.') && take_u32(c, &subject) && take_char(c, '.') && take_u32(c, &detail) &&
-	    (class == 2 || class == 4 || class == 5) && subject < 1000 && detail < 1000 && (cursor_done(c) || peek(c) == ' ')) {
+	if (take_u32(c, &class) && take_char(c, '.') && take_u32(c, &subject) && take_char(c, '.') &&
+	    take_u32(c, &detail) && (class == 2 || class == 4 || class == 5) && subject < 1000 && detail < 1000 &&
+	    (cursor_done(c) || peek(c) == ' ')) {
 		*status = slice_of(start.at, (size_t)(c->at - start.at));
 		return status->len < sizeof((struct remote_reply *)0)->status;
 	}
@@ -48,7 +49,8 @@ reply_add(struct remote_reply *r, struct slice line)
 	uint32_t code;
 	struct cursor c = cursor_of(line);
 	struct slice digits, status;
-	if (++r->lines > REPLY_LINES_MAX || !take_bytes(&c, 3, &digits) || !slice_to_u32(digits, &code) || code < 200 || code > 599)
+	if (++r->lines > REPLY_LINES_MAX || !take_bytes(&c, 3, &digits) || !slice_to_u32(digits, &code) || code < 200 ||
+	    code > 599)
 		return false;
 	bool more = take_char(&c, '-');
 	if (!more && !cursor_done(&c) && !take_char(&c, ' '))

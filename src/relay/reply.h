@@ -19,7 +19,8 @@ struct remote_reply {
 };
 
 void reply_begin(struct remote_reply *r);
-/* Adds one line (without CRLF); false when it does not belong to a reply or there are too many. r->done after the last. */
+/* Adds one line (without CRLF); false when it does not belong to a reply or there are too many. r->done after the last.
+ */
 bool reply_add(struct remote_reply *r, struct slice line);
 /* Fills in a reply of our own making: "421", "4.4.2", text. */
 void reply_set(struct remote_reply *r, unsigned code, const char *status, const char *text);

@@ -15,8 +15,8 @@ static const struct {
 } rows[] = {
 	{ "a plain reply", "250 2.1.5 Ok", true, 250, "2.1.5", "Ok" },
 	{ "a reply without text", "250", true, 250, "", "" },
-	{ "several lines are joined", "550-5.1.1 The email account\n550-5.1.1 that you tried\n550 5.1.1 does not exist", true, 550, "5.1.1",
-	  "The email account that you tried does not exist" },
+	{ "several lines are joined", "550-5.1.1 The email account\n550-5.1.1 that you tried\n550 5.1.1 does not exist",
+	  true, 550, "5.1.1", "The email account that you tried does not exist" },
 	{ "a status of another class is not believed", "550 2.0.0 fine", true, 550, "", "fine" },
 	{ "something like a status stays text", "451 4.7.1.2 odd", true, 451, "", "4.7.1.2 odd" },
 	{ "control characters are not kept", "450 a\rb\x01", true, 450, "", "a?b?" },
@@ -44,7 +44,8 @@ replies(void **state)
 		}
 		if (good != rows[i].good)
 			fail_msg("%s: %d", rows[i].what, good);
-		if (good && (!r.done || r.code != rows[i].code || strcmp(r.status, rows[i].status) != 0 || strcmp(r.text, rows[i].text) != 0))
+		if (good && (!r.done || r.code != rows[i].code || strcmp(r.status, rows[i].status) != 0 ||
+		             strcmp(r.text, rows[i].text) != 0))
 			fail_msg("%s: %u '%s' '%s'", rows[i].what, r.code, r.status, r.text);
 	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* schedule.c - see schedule.h. A clock that was set back makes a message younger, never older: then it is tried more often, not lost. */
+/* schedule.c - see schedule.h. A clock that was set back makes a message younger, never older: then it is tried more
+ * often, not lost. */
 #include "relay/schedule.h"
 
 struct decision
@@ -13,7 +14,7 @@ schedule_after_try(const struct schedule *s, uint32_t tries, int64_t born, int64
 	d.tell_delayed = !delayed_told && age >= s->delayed_after_sec;
 	int64_t wait = MAX(s->retry_sec[MIN((size_t)tries - 1, s->nretry - 1)], (int64_t)1);
 	int64_t end = now + (s->lifetime_sec - age);
-	d.due = MIN(now + wait, end); /* a last try at the end of the lifetime, then the failure notice */
+	d.due = MIN(now + wait, end);         /* a last try at the end of the lifetime, then the failure notice */
 	if (!delayed_told && !d.tell_delayed) /* not later than the moment at which the sender is to be told */
 		d.due = MIN(d.due, now + MAX(s->delayed_after_sec - age, (int64_t)1));
 	return d;

@@ -36,7 +36,8 @@ single_tries(void **state)
 		struct decision d = schedule_after_try(&standard, rows[i].tries, now - rows[i].age, now, rows[i].told);
 		if (d.give_up != rows[i].give_up || d.tell_delayed != rows[i].tell ||
 		    (!d.give_up && d.due - now != rows[i].wait))
-			fail_msg("%s: give_up=%d tell=%d wait=%lld", rows[i].what, d.give_up, d.tell_delayed, (long long)(d.due - now));
+			fail_msg("%s: give_up=%d tell=%d wait=%lld", rows[i].what, d.give_up, d.tell_delayed,
+			         (long long)(d.due - now));
 	}
 }
 

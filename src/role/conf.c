@@ -37,34 +37,13 @@ conf_show(struct conf_parser *p, struct slice value)
 
 /* ---- names */
 
-/* How many letters must change to make a into b. */
-static size_t
-distance(struct slice a, struct slice b)
-{
-	size_t row[64];
-	if (a.len >= COUNT_OF(row) || b.len >= COUNT_OF(row))
-		return SIZE_MAX;
-	for (size_t j = 0; j <= b.len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.len; i++) {
-		size_t diagonal = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= b.len; j++) {
-			size_t change = diagonal + (ascii_lower(a.at[i - 1]) != ascii_lower(b.at[j - 1]));
-			diagonal = row[j];
-			row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
-		}
-	}
-	return row[b.len];
-}
-
 static const char *
 nearest_name(struct slice name)
 {
 	const char *best = NULL;
 	size_t least = MAX(name.len / 3, (size_t)2) + 1;
 	for (size_t i = 0; i < conf_options_count; i++) {
-		size_t d = distance(name, slice_text(conf_options[i].name));
+		size_t d = slice_distance(name, slice_text(conf_options[i].name));
 		if (d < least) {
 			least = d;
 			best = conf_options[i].name;

@@ -401,6 +401,9 @@ enum err
 await_fd(int fd, uint32_t events, int64_t deadline_ms)
 {
 	struct fd_wait wait = { .watch = { .fd = fd, .ready = fd_ready }, .task = tasks.current };
+	ASSERT(wait.task);
+	if (wait.task->cancelled)
+		return ERR_CLOSED;
 	enum err e = watch_add(&wait.watch, events);
 	if (e)
 		return e;

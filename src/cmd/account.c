@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* account.c - posthouse account add|list|show|delete|suspend|resume|password. A password comes on standard input
+ * (--password-stdin) or is asked for on a terminal; never on the command line, where others could read it. */
+#include "cmd/cmd.h"
+
+#include "base/random.h"
+#include "role/conf_special.h"
+
+#include <termios.h>
+#include <unistd.h>
+
+#define SECRET_BYTES_MAX 1001
+
+/* One line of standard input, without its end. */
+static bool
+read_line(char to[SECRET_BYTES_MAX + 1])
+{
+	if (!fgets(to, SECRET_BYTES_MAX + 1, stdin))
+		return false;
+	size_t len = strcspn(to, "\r\n");
+	bool whole = len < SECRET_BYTES_MAX;
+	to[len] = '\0';
+	return whole && len > 0;
+}
+
+static bool
+ask_on_terminal(const char *question, char to[SECRET_BYTES_MAX + 1])
+{
+	struct termios before, quiet;
+	if (tcgetattr(STDIN_FILENO, &before) != 0)
+		return false;
+	quiet = before;
+	quiet.c_lflag &= (tcflag_t)~ECHO;
+	fprintf(stderr, "%s", question);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	bool ok = read_line(to);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	fputc('\n', stderr);
+	return ok;
+}
+
+static bool
+ask_twice(struct args *a, char secret[SECRET_BYTES_MAX + 1])
+{
+	char again[SECRET_BYTES_MAX + 1] = "";
+	bool ok = ask_on_terminal("Password: ", secret) && ask_on_terminal("Again: ", again);
+	bool same = ok && strcmp(secret, again) == 0;
+	secret_wipe(again, sizeof again);
+	if (!ok)
+		cmd_fail(a, NULL, "no password was typed, or it is longer than 1000 bytes");
+	else if (!same)
+		cmd_fail(a, NULL, "the two passwords differ");
+	return same;
+}
+
+/* Puts "password" or "hash" into body. */
+static bool
+take_secret(struct args *a, json_t *body)
+{
+	char secret[SECRET_BYTES_MAX + 1] = "";
+	bool ok;
+	if (a->given & (OPT_PASSWORD_STDIN | OPT_HASH_STDIN)) {
+		ok = read_line(secret);
+		if (!ok)
+			cmd_fail(a, "give it as one line, for instance: printf '%s\\n' \"$password\" | posthouse ...",
+			         "no password came on standard input, or it is longer than 1000 bytes");
+	} else if (isatty(STDIN_FILENO)) {
+		ok = ask_twice(a, secret);
+	} else {
+		ok = false;
+		cmd_fail(a, "use --password-stdin and give it as one line, or run the command on a terminal",
+		         "a password is needed and there is nobody to ask");
+	}
+	if (ok) {
+		json_t *j = json_string(secret);
+		ok = j != NULL;
+		if (ok)
+			json_object_set_new(body, a->given & OPT_HASH_STDIN ? "hash" : "password", j);
+		else
+			cmd_fail(a, NULL, "the password is not UTF-8");
+	}
+	secret_wipe(secret, sizeof secret);
+	return ok;
+}
+
+static bool
+take_quota(struct args *a, json_t *body)
+{
+	uint64_t quota;
+	if (!(a->given & OPT_QUOTA))
+		return true;
+	if (!conf_quantity(slice_text(a->quota), CONF_BYTES, &quota) || quota > INT64_MAX) {
+		cmd_fail(a, NULL, "--quota '%.40s' is not a size such as 500m, 2g; 0 is none of its own", a->quota);
+		return false;
+	}
+	json_object_set_new(body, "quota", json_integer((json_int_t)quota));
+	return true;
+}
+
+static void
+put_rights(struct args *a, json_t *body)
+{
+	if (!(a->given & OPT_ADMIN))
+		return;
+	json_t *rights = json_array();
+	json_array_append_new(rights, json_string("send"));
+	json_array_append_new(rights, json_string("imap"));
+	json_array_append_new(rights, json_string("pop3"));
+	json_array_append_new(rights, json_string("admin"));
+	json_object_set_new(body, "rights", rights);
+}
+
+static int
+add(struct args *a)
+{
+	json_t *body = json_object();
+	json_object_set_new(body, "address", json_string(a->words[0]));
+	put_rights(a, body);
+	if (!cmd_conf(a) || !take_quota(a, body) || (!(a->given & OPT_NO_PASSWORD) && !take_secret(a, body))) {
+		json_decref(body);
+		return EXIT_FAILED;
+	}
+	return cmd_do(a, "POST", "/api/v1/accounts", body, "account %s added", a->words[0]);
+}
+
+static int
+password(struct args *a)
+{
+	json_t *body = json_object();
+	if (!cmd_conf(a) || !take_secret(a, body)) {
+		json_decref(body);
+		return EXIT_FAILED;
+	}
+	return cmd_do(a, "PUT", cmd_path(a, "/api/v1/accounts/", a->words[0], "/password"), body,
+	              "the password of %s is changed; sessions that used the old one end", a->words[0]);
+}
+
+struct listing {
+	struct table table;
+	struct arena *arena;
+};
+
+static void
+list_one(const json_t *row, void *arg)
+{
+	struct listing *l = arg;
+	uint64_t quota = cmd_number(row, "quota");
+	table_add(&l->table, cmd_text(row, "address"), cmd_text(row, "status"),
+	          arena_printf(l->arena, "%llu", (unsigned long long)cmd_number(row, "messages")).at,
+	          cmd_size(l->arena, cmd_number(row, "used")), quota ? cmd_size(l->arena, quota) : "-",
+	          cmd_when(l->arena, (int64_t)cmd_number(row, "created")));
+}
+
+static int
+list(struct args *a)
+{
+	struct listing l = { .arena = a->arena };
+	table_init(&l.table, a->arena, 6, "ADDRESS", "STATUS", ">MESSAGES", ">USED", ">QUOTA", "CREATED");
+	const char *path = a->nwords ? cmd_path(a, "/api/v1/accounts?domain=", a->words[0], "") : "/api/v1/accounts";
+	int code = cmd_list(a, path, "accounts", "address", list_one, &l);
+	if (code == EXIT_DONE && !a->json)
+		table_print(&l.table);
+	return code;
+}
+
+static int
+show(struct args *a)
+{
+	json_t *o;
+	if (!cmd_ask(a, "GET", cmd_path(a, "/api/v1/accounts/", a->words[0], ""), NULL, &o))
+		return EXIT_FAILED;
+	if (a->json)
+		cmd_print_json(o);
+	else {
+		uint64_t quota = cmd_number(o, "quota");
+		printf("address   %s\nstatus    %s\nrights   ", cmd_text(o, "address"), cmd_text(o, "status"));
+		const json_t *rights = json_object_get(o, "rights");
+		for (size_t i = 0; i < json_array_size(rights); i++)
+			printf(" %s", json_string_value(json_array_get(rights, i)));
+		printf("\nmessages  %llu\nused      %s\nquota     %s\ncreated   %s\n",
+		       (unsigned long long)cmd_number(o, "messages"), cmd_size(a->arena, cmd_number(o, "used")),
+		       quota ? cmd_size(a->arena, quota) : "the server's",
+		       cmd_when(a->arena, (int64_t)cmd_number(o, "created")));
+	}
+	json_decref(o);
+	return EXIT_DONE;
+}
+
+static int delete (struct args *a)
+{
+	return cmd_do(a, "DELETE", cmd_path(a, "/api/v1/accounts/", a->words[0], ""), NULL,
+	              "account %s and its mail are deleted", a->words[0]);
+}
+
+static int
+set_status(struct args *a, const char *status, const char *done)
+{
+	json_t *body = json_object();
+	json_object_set_new(body, "status", json_string(status));
+	return cmd_do(a, "PATCH", cmd_path(a, "/api/v1/accounts/", a->words[0], ""), body, "account %s %s", a->words[0],
+	              done);
+}
+
+static int
+suspend(struct args *a)
+{
+	return set_status(a, "suspended", "is suspended: no login, mail for it is deferred; `account resume` ends it");
+}
+
+static int
+resume(struct args *a)
+{
+	return set_status(a, "active", "is active");
+}
+
+static int
+quota(struct args *a)
+{
+	json_t *body = json_object();
+	a->quota = a->words[1];
+	a->given |= OPT_QUOTA;
+	if (!take_quota(a, body)) {
+		json_decref(body);
+		return EXIT_FAILED;
+	}
+	return cmd_do(a, "PATCH", cmd_path(a, "/api/v1/accounts/", a->words[0], ""), body, "the quota of %s is %s now",
+	              a->words[0], a->words[1]);
+}
+
+#define SECRETS (OPT_PASSWORD_STDIN | OPT_HASH_STDIN)
+static const struct verb rows[] = {
+	{ "account", "add", add, 1, 1, SECRETS | OPT_ADMIN | OPT_QUOTA | OPT_NO_PASSWORD,
+	  "account add ADDRESS [--password-stdin] [--admin] [--quota SIZE]", "a new mailbox" },
+	{ "account", "list", list, 0, 1, 0, "account list [DOMAIN]", "the accounts" },
+	{ "account", "show", show, 1, 1, 0, "account show ADDRESS", "one account" },
+	{ "account", "delete", delete, 1, 1, 0, "account delete ADDRESS", "with its mail" },
+	{ "account", "suspend", suspend, 1, 1, 0, "account suspend ADDRESS", "no login, mail is deferred" },
+	{ "account", "resume", resume, 1, 1, 0, "account resume ADDRESS", "ends a suspension" },
+	{ "account", "quota", quota, 2, 2, 0, "account quota ADDRESS SIZE", "storage, such as 2g; 0: the server's" },
+	{ "account", "password", password, 1, 1, SECRETS, "account password ADDRESS [--password-stdin]",
+	  "a new password; --hash-stdin imports a hash" },
+};
+const struct verbs account_verbs = { rows, COUNT_OF(rows) };

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* relay.c - the relay role: takes due rows of the queue, hands them to remote servers, settles them.
+ *
+ * The pump claims rows under a lease and sorts them by site (the domain). Each site has up to relay.connections
+ * workers; a worker is a task with one connection, which sends row after row and ends when its site has none left. What
+ * came of a row goes to the settler, which makes many of them durable in one commit, together with the notices that
+ * they cause. When this process dies, the leases end and the rows are due again: only a message whose acceptance was
+ * not yet settled can go out twice. */
+#include "relay/relay.h"
+
+#include "base/log.h"
+#include "resolver_msg.h"
+#include "role/role.h"
+
+void
+job_free(struct job *j)
+{
+	if (j->block)
+		shm_free(j->relay->shm, j->block);
+	for (size_t i = 0; i < j->nnotices; i++)
+		shm_free(j->relay->shm, j->notice_blocks[i]);
+	arena_release(&j->arena);
+	j->relay->jobs--;
+	free(j);
+}
+
+/* ---- sites and their workers */
+
+static struct site *
+site_of(struct relay *r, struct slice domain)
+{
+	uint64_t key = slice_hash_nocase(domain);
+	struct site *site = map_get(&r->sites, key);
+	if (!site) {
+		site = must_calloc(1, sizeof *site);
+		site->relay = r;
+		site->key = key;
+		list_init(&site->jobs);
+		map_set(&r->sites, key, site);
+	}
+	return site;
+}
+
+static void
+site_free_unused(struct site *site)
+{
+	if (site->connections > 0 || !list_empty(&site->jobs))
+		return;
+	map_remove(&site->relay->sites, site->key);
+	free(site);
+}
+
+static void site_go(struct site *site);
+
+static void
+worker_ended(struct site *site)
+{
+	struct relay *r = site->relay;
+	site->connections--;
+	r->connections--;
+	site_free_unused(site);
+	struct link *l = list_first(&r->waiting);
+	if (l && !r->stopping) {
+		list_remove(l);
+		site_go(CONTAINER_OF(l, struct site, in_waiting));
+	}
+	if (r->connections == 0)
+		gate_open(&r->idle, OK);
+}
+
+static void
+worker(void *arg)
+{
+	struct site *site = arg;
+	struct relay *r = site->relay;
+	struct remote *remote = must_calloc(1, sizeof *remote);
+	struct route *route = must_calloc(1, sizeof *route);
+	for (struct link *l; !r->stopping && (l = list_first(&site->jobs));) {
+		struct job *j = CONTAINER_OF(l, struct job, link);
+		list_remove(l);
+		await_try(r, j, route, remote);
+		settle_job(j);
+	}
+	if (remote->usable)
+		await_remote_quit(remote);
+	free(remote);
+	free(route);
+	worker_ended(site);
+}
+
+/* One worker more when there is work for it. What finds all connections busy is sent by those, or waits its turn. */
+static void
+site_go(struct site *site)
+{
+	struct relay *r = site->relay;
+	if (list_empty(&site->jobs) || site->connections >= r->conf->v.relay_connections || list_in(&site->in_waiting))
+		return;
+	if (r->connections >= r->conf->v.relay_connections_max) {
+		if (site->connections == 0)
+			list_append(&r->waiting, &site->in_waiting);
+		return;
+	}
+	site->connections++;
+	r->connections++;
+	if (!task_start(worker, site)) { /* no stack now: the leases end, the rows come again */
+		site->connections--;
+		r->connections--;
+	}
+}
+
+/* ---- the pump */
+
+/* The row outlives the answer that brought it: everything is copied into the job's arena. */
+static struct job *
+job_new(struct relay *r, const struct store_queue_row *row)
+{
+	struct job *j = must_calloc(1, sizeof *j);
+	j->relay = r;
+	arena_init(&j->arena, 0);
+	j->row = *row;
+	j->row.domain = slice_keep(&j->arena, row->domain);
+	j->row.envelope.reverse_path = slice_keep(&j->arena, row->envelope.reverse_path);
+	j->row.envelope.envid = slice_keep(&j->arena, row->envelope.envid);
+	j->row.envelope.session = slice_keep(&j->arena, row->envelope.session);
+	j->row.recipients = ARENA_ARRAY(&j->arena, struct store_recipient, row->nrecipients + 1);
+	for (uint32_t i = 0; i < row->nrecipients; i++) {
+		struct store_recipient *to = &j->row.recipients[i];
+		*to = row->recipients[i];
+		to->address = slice_keep(&j->arena, to->address);
+		to->orcpt = slice_keep(&j->arena, to->orcpt);
+		to->reply = slice_keep(&j->arena, to->reply);
+		to->status = slice_keep(&j->arena, to->status);
+		to->mta = slice_keep(&j->arena, to->mta);
+	}
+	r->jobs++;
+	return j;
+}
+
+static void
+wake_at(struct relay *r, int64_t wall_sec)
+{
+	int64_t wait = wall_sec ? MAX((wall_sec - clock_wall_sec()) * 1000, (int64_t)0) : 60000;
+	timer_set(&r->wake,
+	          deadline_in_ms(MIN(wait, (int64_t)60000))); /* the wall clock may be moved: look once a minute */
+}
+
+/* Claims once; false: there is nothing more to claim now. */
+static bool
+await_claim(struct relay *r)
+{
+	struct arena a;
+	struct store_queue_claim_in in = { .now = clock_wall_sec(), .max = CLAIM_ROWS, .lease_sec = LEASE_SEC };
+	struct store_queue_claim_out out;
+	arena_init(&a, 0);
+	enum err e = await_store_queue_claim(&r->store, &in, &a, &out);
+	for (uint32_t i = 0; e == OK && i < out.nrows; i++) {
+		struct job *j = job_new(r, &out.rows[i]);
+		struct site *site = site_of(r, j->row.domain);
+		list_append(&site->jobs, &j->link);
+		site_go(site);
+	}
+	bool more = e == OK && out.nrows == CLAIM_ROWS;
+	if (!more)
+		wake_at(r, e == OK ? out.next : clock_wall_sec() + 1);
+	arena_release(&a);
+	return more;
+}
+
+static void
+pump_task(void *arg)
+{
+	struct relay *r = arg;
+	do {
+		r->pump_again = false;
+		while (!r->stopping && r->jobs + CLAIM_ROWS <= JOBS_MAX && await_claim(r))
+			;
+	} while (r->pump_again && !r->stopping && r->jobs + CLAIM_ROWS <= JOBS_MAX);
+	r->pumping = false;
+}
+
+void
+pump(struct relay *r)
+{
+	r->pump_again = true;
+	if (r->pumping || r->stopping)
+		return;
+	r->pumping = true;
+	if (!task_start(pump_task, r)) {
+		r->pumping = false;
+		timer_set(&r->wake, deadline_in_ms(1000));
+	}
+}
+
+static void
+wake_fired(struct timer *t)
+{
+	pump(CONTAINER_OF(t, struct relay, wake));
+}
+
+/* ---- the role */
+
+static void
+on_queue_ready(struct ipc_client *c, const struct store_queue_ready_in *in)
+{
+	struct relay *r = c->owner;
+	if (in->due <= clock_wall_sec())
+		pump(r);
+	else if (!r->wake.slot || r->wake.due_ms > deadline_in_ms((in->due - clock_wall_sec()) * 1000))
+		wake_at(r, in->due);
+}
+
+static void
+on_connected(struct ipc_client *c)
+{
+	struct relay *r = c->owner;
+	if (r->tls) /* before go there is nothing to do */
+		pump(r);
+}
+
+static const struct store_listener store_heard = { .queue_ready = on_queue_ready, .connected = on_connected };
+
+static void
+relay_prepare(struct relay *r)
+{
+	if (r->shm)
+		return;
+	r->shm = shm_pool_new(SHM_BYTES);
+	ASSERT(r->shm != NULL);
+	ipc_client_init(&r->store, &store_protocol, &store_heard, r);
+	ipc_client_init(&r->resolver, &resolver_protocol, NULL, r);
+	r->store.shm = r->shm;
+	list_init(&r->waiting);
+	list_init(&r->finished);
+	gate_init(&r->idle);
+	r->wake.fire = wake_fired;
+}
+
+static enum err
+relay_configure(void *self, const struct conf *conf, const char **why)
+{
+	struct relay *r = self;
+	(void)why;
+	relay_prepare(r);
+	struct conf *old = r->conf;
+	r->conf = conf_keep((struct conf *)conf); /* counted, else unchanged */
+	if (old)
+		conf_free(&old);
+	return OK;
+}
+
+static void
+relay_peer(void *self, enum role_id role, uint32_t index, int fd)
+{
+	struct relay *r = self;
+	(void)index;
+	ipc_client_connect(role == ROLE_STORE ? &r->store : &r->resolver, fd);
+}
+
+static enum err
+relay_await_go(void *self, const char **why)
+{
+	struct relay *r = self;
+	r->tls = tls_client_context(NULL);
+	if (!r->tls) {
+		*why = "OpenSSL cannot make a client context";
+		return ERR_TLS;
+	}
+	pump(r);
+	return OK;
+}
+
+/* What is under way may end by itself for a moment; the rest comes again when its leases end or are given back. */
+static void
+relay_await_stop(void *self, int64_t grace_ms)
+{
+	struct relay *r = self;
+	r->stopping = true;
+	timer_cancel(&r->wake);
+	int64_t deadline = deadline_in_ms(grace_ms);
+	while ((r->connections > 0 || r->settling) && await_gate(&r->idle, deadline) == OK)
+		;
+}
+
+void
+relay_release(struct relay *r)
+{
+	struct link *l;
+	while ((l = list_first(&r->finished))) {
+		list_remove(l);
+		job_free(CONTAINER_OF(l, struct job, link));
+	}
+	ASSERT(r->connections == 0);
+	timer_cancel(&r->wake);
+	ipc_client_release(&r->store);
+	ipc_client_release(&r->resolver);
+	map_release(&r->sites);
+	shm_pool_free(&r->shm);
+	tls_context_free(&r->tls);
+	if (r->conf)
+		conf_free(&r->conf);
+}
+
+const struct role role_relay = {
+	.name = "relay",
+	.id = ROLE_RELAY,
+	.class_bit = IPC_CLASS_RELAY,
+	.may = MAY_CONNECT,
+	.asks = 1u << ROLE_STORE | 1u << ROLE_RESOLVER,
+	.state_bytes = sizeof(struct relay),
+	.configure = relay_configure,
+	.peer = relay_peer,
+	.await_go = relay_await_go,
+	.await_stop = relay_await_stop,
+};

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* relay.h - the relay role as its own files see it: relay.c claims rows and shares them out, try.c makes one try,
+ * settle.c makes durable what came of it. */
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include "ipc/ipc.h"
+#include "relay/route.h"
+#include "relay/send.h"
+#include "role/conf.h"
+#include "store_msg.h"
+
+enum {
+	CLAIM_ROWS = 64,      /* in one request */
+	JOBS_MAX = 512,       /* claimed and not settled */
+	SETTLE_JOBS = 64,     /* in one commit */
+	LEASE_SEC = 4 * 3600, /* longer than any try can take */
+	PIECE_BYTES = 256 * 1024,
+	ORIGINAL_BYTES_MAX = 64 * 1024, /* of the original message in a notice */
+	SHM_BYTES = 64 << 20,
+};
+
+struct relay {
+	struct conf *conf;
+	struct ipc_client store, resolver;
+	struct shm_pool *shm;
+	struct tls_context *tls;
+	struct map sites;     /* hash of the domain -> struct site */
+	struct link waiting;  /* sites that have jobs and may not have a connection yet */
+	struct link finished; /* jobs that wait to be settled */
+	struct timer wake;
+	size_t jobs, connections;
+	bool pumping, pump_again, settling, stopping;
+	struct gate idle; /* opened when the last worker or the settler ended */
+};
+
+struct site {
+	struct relay *relay;
+	uint64_t key;
+	struct link jobs, in_waiting;
+	size_t connections;
+};
+
+/* A claimed row on its way. */
+struct job {
+	struct link link;
+	struct relay *relay;
+	struct arena arena;
+	struct store_queue_row row;
+	bool remote_dsn; /* the server that took it knows DSN */
+	char *block;     /* shared memory with a piece of the body */
+	uint64_t block_from;
+	size_t block_len;
+	void *notice_blocks[3];
+	size_t nnotices;
+};
+
+/* try.c: one try of one row over the worker's connection (a new one when there is none). route is looked up when it is
+ * needed. */
+void await_try(struct relay *r, struct job *j, struct route *route, struct remote *remote);
+/* A piece of the row's body (await_piece_fn). */
+enum err await_job_piece(void *job, uint64_t from, struct slice *piece);
+
+/* settle.c: takes the job over. */
+void settle_job(struct job *j);
+
+/* relay.c */
+void pump(struct relay *r); /* looks for due rows soon */
+void job_free(struct job *j);
+void relay_release(struct relay *r); /* everything but the struct; for tests, the process ends otherwise */
+
+#endif

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* send.c - see send.h. Reads like RFC 5321 4.1.4: greeting, EHLO, STARTTLS, EHLO, then for each message MAIL, RCPT,
+ * DATA. */
+#include "relay/send.h"
+
+#include "mail/smtp_path.h"
+#include "mail/stuff.h"
+#include "store/rows.h"
+
+static void
+fill_deadline(struct remote *r, int64_t factor)
+{
+	r->io.deadline_ms = deadline_in_ms(r->timeout_ms * factor);
+}
+
+/* What went wrong without the remote server having said so, as a reply that may be tried again. */
+static void
+local_trouble(struct remote *r, const char *doing)
+{
+	enum err e = r->io.error ? r->io.error : ERR_SYNTAX;
+	char text[200];
+	snprintf(text, sizeof text, "%s: %s", doing,
+	         e == ERR_SYNTAX ? "the remote server's answer is not SMTP" : err_text(e));
+	reply_set(&r->reply, 451, e == ERR_TIMEOUT ? "4.4.1" : e == ERR_SYNTAX ? "4.5.0" : "4.4.2", text);
+	r->usable = false;
+}
+
+/* Reads one whole reply into r->reply; false (and unusable) when none came. */
+static bool
+await_reply(struct remote *r, const char *doing)
+{
+	struct slice line;
+	reply_begin(&r->reply);
+	while (!r->reply.done) {
+		enum err e = await_line(&r->io, REPLY_LINE_BYTES_MAX, true, &line);
+		if (e || !reply_add(&r->reply, line)) {
+			local_trouble(r, doing);
+			return false;
+		}
+	}
+	if (r->reply.code == 421) /* RFC 5321 3.8: it will close */
+		r->usable = false;
+	return true;
+}
+
+static bool
+await_command(struct remote *r, const char *doing)
+{
+	if (await_flush(&r->io)) {
+		local_trouble(r, doing);
+		return false;
+	}
+	return await_reply(r, doing);
+}
+
+/* One line of the EHLO reply (RFC 5321 4.1.1.1: keyword and parameters). */
+static void
+take_keyword(struct remote *r, struct slice line)
+{
+	struct slice word, rest;
+	slice_cut(slice_from(line, 4), ' ', &word, &rest);
+	const struct {
+		struct slice word;
+		bool *flag;
+	} known[] = {
+		{ S("SIZE"), &r->size },         { S("8BITMIME"), &r->eightbit },
+		{ S("SMTPUTF8"), &r->smtputf8 }, { S("PIPELINING"), &r->pipelining },
+		{ S("CHUNKING"), &r->chunking }, { S("BINARYMIME"), &r->binary },
+		{ S("DSN"), &r->dsn },           { S("STARTTLS"), &r->starttls },
+	};
+	for (size_t i = 0; i < COUNT_OF(known); i++)
+		if (slice_equal_nocase(word, known[i].word))
+			*known[i].flag = true;
+	if (slice_equal_nocase(word, S("SIZE")))
+		(void)slice_to_u64(rest, &r->size_max);
+}
+
+static bool
+await_ehlo(struct remote *r, const char *name)
+{
+	r->size = r->eightbit = r->smtputf8 = r->pipelining = r->chunking = r->binary = r->dsn = r->starttls = false;
+	r->size_max = 0;
+	stream_printf(&r->io, "%s %s\r\n", r->lmtp ? "LHLO" : "EHLO", name);
+	if (await_flush(&r->io)) {
+		local_trouble(r, "sending EHLO");
+		return false;
+	}
+	struct slice line;
+	reply_begin(&r->reply);
+	for (size_t n = 0; !r->reply.done; n++) {
+		if (await_line(&r->io, REPLY_LINE_BYTES_MAX, true, &line) || !reply_add(&r->reply, line)) {
+			local_trouble(r, "waiting for the answer to EHLO");
+			return false;
+		}
+		if (n > 0 && line.len > 4)
+			take_keyword(r, line);
+	}
+	if (r->reply.code >= 500 && !r->lmtp) { /* RFC 5321 3.2: an old server knows HELO only */
+		stream_printf(&r->io, "HELO %s\r\n", name);
+		return await_command(r, "waiting for the answer to HELO") && reply_good(&r->reply);
+	}
+	return reply_good(&r->reply);
+}
+
+/* RFC 3207. False: the connection cannot go on (r->usable tells nothing yet). */
+static bool
+await_secure(struct remote *r, const struct send_settings *s)
+{
+	stream_put(&r->io, S("STARTTLS\r\n"));
+	if (!await_command(r, "waiting for the answer to STARTTLS") || r->reply.code != 220)
+		return false;
+	if (await_tls_connect(&r->io, s->tls, r->host)) {
+		reply_set(&r->reply, 451, "4.7.5", "the TLS handshake failed");
+		return false;
+	}
+	r->secure = true;
+	return await_ehlo(r, s->ehlo);
+}
+
+static bool
+await_connected(struct remote *r, const struct sockaddr *to, unsigned to_len, const struct send_settings *s)
+{
+	int fd = -1;
+	enum err e = await_connect(to, to_len, NULL, 0, deadline_in_ms(s->connect_ms), &fd);
+	if (e) {
+		char text[200];
+		snprintf(text, sizeof text, "cannot connect to %s: %s", r->address, err_text(e));
+		reply_set(&r->reply, 451, "4.4.1", text);
+		return false;
+	}
+	stream_init(&r->io, fd);
+	fill_deadline(r, 1);
+	return true;
+}
+
+static bool
+await_opened(struct remote *r, const struct sockaddr *to, unsigned to_len, int tls, const struct send_settings *s)
+{
+	if (!await_connected(r, to, to_len, s))
+		return false;
+	bool good = await_reply(r, "waiting for the greeting") && reply_good(&r->reply) && await_ehlo(r, s->ehlo);
+	bool want = tls == TLS_MUST || (tls == TLS_TRY && r->starttls);
+	if (good && want && !r->starttls) {
+		reply_set(&r->reply, 451, "4.7.4", "the remote server offers no TLS, which the route demands");
+		good = false;
+	}
+	if (good && want)
+		good = await_secure(r, s);
+	if (!good)
+		stream_release(&r->io);
+	r->usable = good;
+	return good;
+}
+
+bool
+await_remote_open(struct remote *r, const struct sockaddr *to, unsigned to_len, bool lmtp, int tls,
+                  const struct send_settings *s)
+{
+	r->lmtp = lmtp;
+	r->timeout_ms = s->timeout_ms;
+	r->messages = 0;
+	r->secure = false;
+	if (await_opened(r, to, to_len, tls, s))
+		return true;
+	/* RFC 7435: opportunistic; when TLS itself fails, mail goes in plain rather than not at all. */
+	bool tls_failed = r->starttls && tls == TLS_TRY && !r->secure && !reply_permanent(&r->reply) &&
+	                  strcmp(r->reply.status, "4.7.5") == 0;
+	return tls_failed && await_opened(r, to, to_len, TLS_NEVER, s);
+}
+
+void
+await_remote_quit(struct remote *r)
+{
+	if (r->usable) {
+		fill_deadline(r, 1);
+		r->io.deadline_ms = MIN(r->io.deadline_ms, deadline_in_ms(5000));
+		stream_put(&r->io, S("QUIT\r\n"));
+		(void)await_command(r, "waiting for the answer to QUIT");
+	}
+	stream_release(&r->io);
+	r->usable = false;
+}
+
+/* ---- one message */
+
+struct sending {
+	struct remote *r;
+	const struct store_queue_row *row;
+	struct arena *arena;
+	uint32_t *asked; /* indexes of recipients named in this transaction */
+	uint32_t nasked, naccepted;
+	bool *accepted;
+};
+
+static void
+settle_one(struct sending *s, uint32_t i)
+{
+	struct store_recipient *to = &s->row->recipients[i];
+	const struct remote_reply *reply = &s->r->reply;
+	to->state = reply_good(reply) ? RECIPIENT_DONE : reply_permanent(reply) ? RECIPIENT_FAILED : RECIPIENT_WAITING;
+	const char *status = reply->status[0]         ? reply->status
+	                     : reply_good(reply)      ? "2.0.0"
+	                     : reply_permanent(reply) ? "5.0.0"
+	                                              : "4.0.0";
+	to->status = slice_keep(s->arena, slice_text(status));
+	to->reply =
+	    arena_printf(s->arena, "%u %s%s%s", reply->code, reply->status, reply->status[0] ? " " : "", reply->text);
+	to->mta = slice_keep(s->arena, slice_text(s->r->host));
+}
+
+/* The present reply goes for all that have no answer of their own yet. */
+static void
+settle_rest(struct sending *s)
+{
+	for (uint32_t i = 0; i < s->nasked; i++)
+		if (s->accepted[i])
+			settle_one(s, s->asked[i]);
+}
+
+/* Addresses are kept without quotes; a local-part that needs them gets them back (RFC 5321 4.1.2). */
+static void
+put_path(struct stream *io, const char *before, struct slice address)
+{
+	struct buf text;
+	ptrdiff_t at = slice_find_last_char(address, '@');
+	buf_init(&text, 4096);
+	buf_put(&text, slice_text(before));
+	if (at >= 0)
+		path_put_parts(&text, slice_part(address, 0, (size_t)at), slice_from(address, (size_t)at + 1));
+	buf_put_char(&text, '>');
+	stream_put(io, buf_slice(&text));
+	buf_release(&text);
+}
+
+/* RFC 5321 4.1.1.2, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 (SMTPUTF8), RFC 3461 4.3 and 4.4 (RET, ENVID). */
+static void
+put_mail(struct sending *s)
+{
+	const struct store_envelope *e = &s->row->envelope;
+	struct remote *r = s->r;
+	put_path(&r->io, "MAIL FROM:<", e->reverse_path);
+	if (r->size)
+		stream_printf(&r->io, " SIZE=%llu", (unsigned long long)(s->row->bytes - e->skip));
+	if (e->flags & ENVELOPE_BINARY)
+		stream_put(&r->io, S(" BODY=BINARYMIME"));
+	else if ((e->flags & ENVELOPE_8BIT) && r->eightbit)
+		stream_put(&r->io, S(" BODY=8BITMIME"));
+	if ((e->flags & ENVELOPE_SMTPUTF8) && r->smtputf8)
+		stream_put(&r->io, S(" SMTPUTF8"));
+	if (r->dsn && e->ret)
+		stream_printf(&r->io, " RET=%s", e->ret == RET_FULL ? "FULL" : "HDRS");
+	if (r->dsn && e->envid.len)
+		stream_printf(&r->io, " ENVID=%.*s", SLICE_ARG(e->envid));
+	stream_put(&r->io, S("\r\n"));
+}
+
+/* RFC 5321 4.1.1.3, RFC 3461 4.1 and 4.2. */
+static void
+put_rcpt(struct sending *s, const struct store_recipient *to)
+{
+	struct remote *r = s->r;
+	put_path(&r->io, "RCPT TO:<", to->address);
+	if (r->dsn && to->notify) {
+		static const struct {
+			uint32_t bit;
+			const char *word;
+		} words[] = { { NOTIFY_NEVER, "NEVER" },
+			          { NOTIFY_SUCCESS, "SUCCESS" },
+			          { NOTIFY_FAILURE, "FAILURE" },
+			          { NOTIFY_DELAY, "DELAY" } };
+		const char *before = " NOTIFY=";
+		for (size_t i = 0; i < COUNT_OF(words); i++)
+			if (to->notify & words[i].bit) {
+				stream_printf(&r->io, "%s%s", before, words[i].word);
+				before = ",";
+			}
+	}
+	if (r->dsn && to->orcpt.len)
+		stream_printf(&r->io, " ORCPT=%.*s", SLICE_ARG(to->orcpt));
+	stream_put(&r->io, S("\r\n"));
+}
+
+/* What the remote server cannot take is known before it is asked. */
+static bool
+fits(struct sending *s)
+{
+	const struct store_envelope *e = &s->row->envelope;
+	struct remote *r = s->r;
+	if (r->size_max && s->row->bytes - e->skip > r->size_max)
+		reply_set(&r->reply, 552, "5.3.4", "the message is larger than the remote server takes (RFC 1870 6.1)");
+	else if ((e->flags & ENVELOPE_SMTPUTF8) && !r->smtputf8)
+		reply_set(&r->reply, 550, "5.6.7",
+		          "the addresses need SMTPUTF8, which the remote server does not offer (RFC 6531 3.5)");
+	else if ((e->flags & ENVELOPE_BINARY) && !(r->binary && r->chunking))
+		reply_set(&r->reply, 554, "5.6.3",
+		          "the message needs BINARYMIME, which the remote server does not offer (RFC 3030 3)");
+	else
+		return true;
+	return false;
+}
+
+/* The message in pieces, dots stuffed, the end marked. */
+static enum err
+await_put_data(struct sending *s, await_piece_fn *await_piece, void *arg)
+{
+	struct stuffer st;
+	struct slice piece, out;
+	struct stream *io = &s->r->io;
+	stuffer_init(&st);
+	for (uint64_t from = s->row->envelope.skip;;) {
+		enum err e = await_piece(arg, from, &piece);
+		if (e || piece.len == 0)
+			return e ? e : await_put(io, stuffer_end(&st));
+		from += piece.len;
+		fill_deadline(s->r, 1); /* RFC 5321 4.5.3.2.5: for each block */
+		while (stuffer_next(&st, &piece, &out))
+			if ((e = await_put(io, out)) != OK)
+				return e;
+	}
+}
+
+/* RFC 3030 2: one chunk, the last. */
+static enum err
+await_put_chunk(struct sending *s, await_piece_fn *await_piece, void *arg)
+{
+	struct slice piece;
+	struct stream *io = &s->r->io;
+	stream_printf(io, "BDAT %llu LAST\r\n", (unsigned long long)(s->row->bytes - s->row->envelope.skip));
+	for (uint64_t from = s->row->envelope.skip;; from += piece.len) {
+		enum err e = await_piece(arg, from, &piece);
+		if (e || piece.len == 0)
+			return e;
+		fill_deadline(s->r, 1);
+		if ((e = await_put(io, piece)) != OK)
+			return e;
+	}
+}
+
+/* The replies after the end of the message: one, or with LMTP one for each accepted recipient (RFC 2033 4.2). */
+static void
+await_final(struct sending *s)
+{
+	struct remote *r = s->r;
+	fill_deadline(r, 2); /* RFC 5321 4.5.3.2.6: ten minutes where others have five */
+	r->data_sent = true;
+	if (await_flush(&r->io)) {
+		local_trouble(r, "sending the message");
+		settle_rest(s);
+		return;
+	}
+	for (uint32_t i = 0; i < s->nasked; i++) {
+		if (!s->accepted[i])
+			continue;
+		if (!await_reply(r, "waiting for the answer to the message")) {
+			settle_rest(s);
+			return;
+		}
+		if (!r->lmtp) {
+			settle_rest(s);
+			break;
+		}
+		settle_one(s, s->asked[i]);
+		s->accepted[i] = false;
+	}
+	r->messages++;
+}
+
+static void
+await_body(struct sending *s, await_piece_fn *await_piece, void *arg)
+{
+	bool chunk = s->row->envelope.flags & ENVELOPE_BINARY;
+	enum err e = chunk ? await_put_chunk(s, await_piece, arg) : await_put_data(s, await_piece, arg);
+	if (e) { /* half a message is out: only closing the connection keeps it from being taken for a whole one */
+		local_trouble(s->r, s->r->io.error ? "sending the message" : "reading the message from the queue");
+		settle_rest(s);
+		return;
+	}
+	await_final(s);
+}
+
+static bool
+await_rcpt_replies(struct sending *s)
+{
+	for (uint32_t i = 0; i < s->nasked; i++) {
+		if (!await_reply(s->r, "waiting for the answer to RCPT")) {
+			for (uint32_t k = i; k < s->nasked; k++)
+				s->accepted[k] = true; /* no answer of their own */
+			settle_rest(s);
+			return false;
+		}
+		s->accepted[i] = reply_good(&s->r->reply);
+		s->naccepted += s->accepted[i];
+		if (!s->accepted[i])
+			settle_one(s, s->asked[i]);
+	}
+	return true;
+}
+
+/* MAIL refused: that is the answer for all. The replies to what was pipelined behind it are read and dropped. */
+static void
+await_refused(struct sending *s, unsigned pipelined)
+{
+	struct remote_reply why = s->r->reply;
+	for (uint32_t i = 0; i < s->nasked; i++)
+		s->accepted[i] = true;
+	for (; pipelined > 0 && await_reply(s->r, "waiting for the answer to RCPT"); pipelined--)
+		if (pipelined == 1 && s->r->reply.code == 354) /* RFC 2920 3.1: answer with a lone dot */
+			stream_put(&s->r->io, S(".\r\n")), (void)await_command(s->r, "ending an empty message");
+	s->r->reply = why;
+	settle_rest(s);
+}
+
+/* Ends a transaction in which nobody was accepted. */
+static void
+await_nobody(struct sending *s, bool data_sent)
+{
+	struct remote *r = s->r;
+	if (data_sent) {
+		if (!await_reply(r, "waiting for the answer to DATA"))
+			return;
+		if (r->reply.code == 354) {
+			stream_put(&r->io, S(".\r\n"));
+			(void)await_command(r, "ending an empty message");
+			return;
+		}
+	}
+	stream_put(&r->io, S("RSET\r\n"));
+	if (await_command(r, "waiting for the answer to RSET") && !reply_good(&r->reply))
+		r->usable = false;
+}
+
+static void
+await_transaction(struct sending *s, await_piece_fn *await_piece, void *arg)
+{
+	struct remote *r = s->r;
+	bool chunk = s->row->envelope.flags & ENVELOPE_BINARY, pipe = r->pipelining;
+	fill_deadline(r, 1);
+	put_mail(s);
+	if (!pipe && (!await_command(r, "waiting for the answer to MAIL") || !reply_good(&r->reply))) {
+		await_refused(s, 0);
+		return;
+	}
+	for (uint32_t i = 0; i < s->nasked; i++) {
+		put_rcpt(s, &s->row->recipients[s->asked[i]]);
+		if (!pipe && await_flush(&r->io) != OK)
+			break;
+	}
+	bool data_sent = pipe && !chunk; /* RFC 2920 3.1: DATA may end a group */
+	if (data_sent)
+		stream_put(&r->io, S("DATA\r\n"));
+	if (pipe && (!await_command(r, "waiting for the answer to MAIL") || !reply_good(&r->reply))) {
+		await_refused(s, r->usable ? s->nasked + data_sent : 0);
+		return;
+	}
+	if (!await_rcpt_replies(s))
+		return;
+	if (s->naccepted == 0) {
+		await_nobody(s, data_sent);
+		return;
+	}
+	if (!chunk) {
+		if (!data_sent)
+			stream_put(&r->io, S("DATA\r\n"));
+		if (!await_command(r, "waiting for the answer to DATA") || r->reply.code != 354) {
+			if (reply_good(&r->reply)) { /* 2xx to DATA makes no sense: out of step */
+				reply_set(&r->reply, 451, "4.5.0",
+				          "the remote server answered DATA with success before there was a message");
+				r->usable = false;
+			}
+			settle_rest(s);
+			return;
+		}
+	}
+	await_body(s, await_piece, arg);
+}
+
+void
+await_remote_send(struct remote *r, const struct store_queue_row *row, struct arena *arena, await_piece_fn *await_piece,
+                  void *arg)
+{
+	struct sending s = { .r = r, .row = row, .arena = arena };
+	r->data_sent = false;
+	s.asked = ARENA_ARRAY(arena, uint32_t, row->nrecipients);
+	s.accepted = ARENA_ARRAY(arena, bool, row->nrecipients);
+	for (uint32_t i = 0; i < row->nrecipients; i++)
+		if (row->recipients[i].state == RECIPIENT_WAITING)
+			s.asked[s.nasked++] = i;
+	if (s.nasked == 0)
+		return;
+	if (!fits(&s)) {
+		for (uint32_t i = 0; i < s.nasked; i++)
+			s.accepted[i] = true;
+		settle_rest(&s);
+		return;
+	}
+	await_transaction(&s, await_piece, arg);
+	if (r->io.error)
+		r->usable = false;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* send.h - the client's side of SMTP and LMTP: one connection to one remote server, several messages one after the
+ * other. RFC 5321 for the order of things, RFC 2033 for LMTP, RFC 3207 for STARTTLS. Everything waits in a task.
+ *
+ * The remote server is a stranger: each of its replies is bounded in lines and bytes, each wait in time. After a
+ * failure that leaves the two sides out of step the connection is not usable any more (usable is false). */
+#ifndef RELAY_SEND_H
+#define RELAY_SEND_H
+
+#include "relay/reply.h"
+#include "store_msg.h"
+#include "task/stream.h"
+
+enum { TLS_TRY, TLS_NEVER, TLS_MUST }; /* as in conf_route.tls */
+
+struct remote {
+	struct stream io;
+	char host[256];   /* the name that was looked up, or the address literal */
+	char address[64]; /* address:port as text, for logs */
+	bool lmtp, usable, secure;
+	bool data_sent; /* of the last message, all of it: a connection that ends now leaves it open whether it was accepted
+	                 */
+	bool size, eightbit, smtputf8, pipelining, chunking, binary, dsn, starttls;
+	uint64_t size_max; /* announced with SIZE; 0: none */
+	int64_t timeout_ms;
+	unsigned messages;         /* handed over so far */
+	struct remote_reply reply; /* the last one, or what stands for it */
+};
+
+struct send_settings {
+	const char *ehlo;
+	int64_t connect_ms, timeout_ms;
+	struct tls_context *tls;
+};
+
+/* Connects, greets, says EHLO, secures. On failure r->reply says why, the stream is closed, and false is returned. */
+bool await_remote_open(struct remote *r, const struct sockaddr *to, unsigned to_len, bool lmtp, int tls,
+                       const struct send_settings *s);
+void await_remote_quit(struct remote *r); /* QUIT and close */
+
+/* Gives the next piece of the message from offset `from`; an empty piece at its end. The piece lives until the next
+ * call. */
+typedef enum err await_piece_fn(void *arg, uint64_t from, struct slice *piece);
+
+/* One message for the recipients that wait (state RECIPIENT_WAITING). Sets state, reply, status and mta of each: done,
+ * failed, or still waiting with the reason. arena: for those texts. */
+void await_remote_send(struct remote *r, const struct store_queue_row *row, struct arena *arena,
+                       await_piece_fn *await_piece, void *arg);
+
+#endif
