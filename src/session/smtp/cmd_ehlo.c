@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_ehlo.c - EHLO, HELO and LHLO: who the client says it is, and what this server can do. Each capability is a row
+ * that puts its line, or nothing where it does not hold now. */
+#include "session/smtp/smtp.h"
+
+static bool
+is_helo_char(char c)
+{
+	/* Wider than RFC 5321 4.1.2: names with underscores are common. Nothing that means something in a header field. */
+	return ascii_alpha(c) || ascii_digit(c) || (c != 0 && strchr(".-_:[]", c) != NULL);
+}
+
+/* The argument is kept: it stands in the Received field. */
+static bool
+take_helo(struct smtp *s, struct cursor *args)
+{
+	struct slice name;
+	skip_spaces(args);
+	if (!take_while(args, is_helo_char, &name) || name.len > SMTP_HELO_BYTES_MAX)
+		return false;
+	skip_spaces(args);
+	if (!take_end(args))
+		return false;
+	tx_reset(s); /* RFC 5321 4.1.4: EHLO also means RSET */
+	free(s->helo);
+	s->helo = slice_dup(name);
+	return true;
+}
+
+struct reply
+cmd_helo(struct smtp *s, struct cursor *args)
+{
+	if (!take_helo(s, args))
+		return reply(501, "5.5.4", "HELO takes the name of your host");
+	s->esmtp = false;
+	return reply(250, "", s->c->conf->v.hostname);
+}
+
+typedef bool (*capability_fn)(struct smtp *s, struct buf *line);
+
+static bool
+has_size(struct smtp *s, struct buf *line)
+{
+	buf_printf(line, "SIZE %llu", (unsigned long long)s->c->conf->v.message_bytes_max);
+	return true;
+}
+
+static bool
+has_starttls(struct smtp *s, struct buf *line)
+{
+	buf_put(line, S("STARTTLS"));
+	return conn_can_starttls(s->c);
+}
+
+static bool
+has_auth(struct smtp *s, struct buf *line)
+{
+	buf_put(line, S("AUTH PLAIN LOGIN"));
+	return s->face == FACE_SUBMISSION && s->c->secure && !s->account;
+}
+
+/* RFC 9422 */
+static bool
+has_limits(struct smtp *s, struct buf *line)
+{
+	buf_printf(line, "LIMITS RCPTMAX=%llu", (unsigned long long)s->c->conf->v.smtp_recipients_max);
+	if (!s->c->trusted)
+		buf_printf(line, " MAILMAX=%llu", (unsigned long long)s->c->conf->v.smtp_messages_max);
+	return true;
+}
+
+static const struct {
+	const char *text;
+	capability_fn put; /* instead of text */
+	const char *rfc;
+} capabilities[] = {
+	{ "PIPELINING", NULL, "2920" },
+	{ NULL, has_size, "1870" },
+	{ NULL, has_starttls, "3207" },
+	{ NULL, has_auth, "4954" },
+	{ "8BITMIME", NULL, "6152" },
+	{ "SMTPUTF8", NULL, "6531" },
+	{ "CHUNKING", NULL, "3030" },
+	{ "BINARYMIME", NULL, "3030" },
+	{ "DSN", NULL, "3461" },
+	{ "ENHANCEDSTATUSCODES", NULL, "2034" },
+	{ NULL, has_limits, "9422" },
+};
+
+struct reply
+cmd_ehlo(struct smtp *s, struct cursor *args)
+{
+	if (!take_helo(s, args))
+		return reply(501, "5.5.4", "this command takes the name of your host");
+	s->esmtp = true;
+	smtp_put_line(s, 250, true, slice_text(s->c->conf->v.hostname));
+	for (size_t i = 0; i < COUNT_OF(capabilities); i++) {
+		char room[200];
+		struct buf line = { .at = room, .cap = sizeof room, .bytes_max = sizeof room };
+		if (capabilities[i].text)
+			smtp_put_line(s, 250, true, slice_text(capabilities[i].text));
+		else if (capabilities[i].put(s, &line))
+			smtp_put_line(s, 250, true, buf_slice(&line));
+	}
+	smtp_put_line(s, 250, false, S("HELP"));
+	return REPLY_NONE;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_rcpt.c - RCPT: one recipient (RFC 5321 4.1.1.3), resolved by the store at once, so that whoever cannot get the
+ * message is refused here, with the reason. Parameters NOTIFY and ORCPT (RFC 3461 4). Mail for other domains is taken
+ * only from who is logged in: there is no other way through (%-hacks, bang paths, quoted local-parts and source routes
+ * are local-parts of ours that nobody has, or nothing). */
+#include "session/smtp/smtp.h"
+
+#include "base/counter.h"
+#include "store/rows.h"
+
+struct rcpt_args {
+	struct path path;
+	bool notify_seen, orcpt_seen;
+	uint32_t notify;
+	struct slice orcpt;
+};
+
+static struct reply
+take_one_param(struct smtp *s, struct rcpt_args *m, const struct smtp_param *p)
+{
+	if (slice_equal_nocase(p->name, S("NOTIFY"))) {
+		if (m->notify_seen || !notify_of(p->value, &m->notify))
+			return reply(501, "5.5.4", "NOTIFY is NEVER, or some of SUCCESS,FAILURE,DELAY");
+		m->notify_seen = true;
+		return REPLY_NONE;
+	}
+	if (slice_equal_nocase(p->name, S("ORCPT"))) {
+		if (m->orcpt_seen || !is_orcpt(p->value, s->tx.flags & ENVELOPE_SMTPUTF8))
+			return reply(501, "5.5.4", "ORCPT is a type, a semicolon and xtext, at most 500 characters");
+		m->orcpt_seen = true;
+		m->orcpt = p->value;
+		return REPLY_NONE;
+	}
+	return reply_slice(555, "5.5.4", arena_printf(s->command, "no such parameter of RCPT: %.*s",
+	                                              (int)MIN(p->name.len, (size_t)40), p->name.at));
+}
+
+static struct reply
+take_rcpt(struct smtp *s, struct cursor *args, struct rcpt_args *m)
+{
+	skip_spaces(args);
+	if (!take_nocase(args, S("TO:")))
+		return reply(501, "5.5.4", "say RCPT TO:<address>");
+	skip_spaces(args);
+	if (!take_forward_path(args, s->command, true, &m->path))
+		return reply(501, "5.1.3", "malformed address; it stands in angle brackets");
+	if (!path_fits(&m->path))
+		return reply(501, "5.1.3", "an address this long cannot exist (RFC 5321 4.5.3.1)");
+	if (m->path.utf8 && !(s->tx.flags & ENVELOPE_SMTPUTF8))
+		return reply(553, "5.6.7", "an address that is not ASCII needs SMTPUTF8");
+	for (bool end = false;;) {
+		struct smtp_param p;
+		if (!take_param(args, &p, &end))
+			return reply(501, "5.5.4", "malformed parameters after the address");
+		if (end)
+			return REPLY_NONE;
+		if (!s->esmtp)
+			return reply(555, "5.5.4", "parameters need EHLO");
+		struct reply r = take_one_param(s, m, &p);
+		if (r.code)
+			return r;
+	}
+}
+
+/* Why an address of ours gets nothing. */
+static struct reply
+reply_verdict(enum err verdict)
+{
+	switch (verdict) {
+	case ERR_NOT_FOUND: return reply(550, "5.1.1", "nobody has this address here");
+	case ERR_QUOTA: return reply(452, "4.2.2", "the mailbox is full, try again later");
+	case ERR_SUSPENDED: return reply(450, "4.2.1", "the account is suspended, try again later");
+	case ERR_LIMIT: return reply(550, "5.4.6", "the alias leads in a circle or too far");
+	case ERR_DENIED: return reply(550, "5.7.1", "this address takes no mail");
+	default: return reply_trouble(verdict);
+	}
+}
+
+/* ---- keeping what was resolved */
+
+static void *
+grow(struct arena *a, void *old, uint32_t count, uint32_t need, uint32_t *room, size_t size)
+{
+	if (need <= *room)
+		return old;
+	uint32_t more = MAX(need, *room * 2);
+	void *at = arena_alloc(a, size * more);
+	if (count)
+		memcpy(at, old, size * count);
+	*room = more;
+	return at;
+}
+
+static void
+add_target(struct transaction *tx, uint64_t account, struct slice address, struct slice mailbox)
+{
+	tx->targets = grow(&tx->arena, tx->targets, tx->ntargets, tx->ntargets + 1, &tx->targets_room, sizeof *tx->targets);
+	tx->targets[tx->ntargets++] = (struct smtp_target){
+		.account = account,
+		.address = account ? SLICE_NONE : slice_keep(&tx->arena, address),
+		.mailbox = slice_keep(&tx->arena, mailbox),
+	};
+}
+
+static struct smtp_rcpt *
+add_rcpt(struct smtp *s, const struct rcpt_args *m, struct slice address)
+{
+	struct transaction *tx = &s->tx;
+	tx->rcpts = grow(&tx->arena, tx->rcpts, tx->nrcpts, tx->nrcpts + 1, &tx->rcpts_room, sizeof *tx->rcpts);
+	struct smtp_rcpt *r = &tx->rcpts[tx->nrcpts++];
+	*r = (struct smtp_rcpt){
+		.address = slice_keep(&tx->arena, address),
+		.path = path_written(&tx->arena, &m->path),
+		.orcpt = slice_keep(&tx->arena, m->orcpt),
+		.notify = m->notify,
+		.first = tx->ntargets,
+	};
+	return r;
+}
+
+static struct reply
+keep_local(struct smtp *s, const struct rcpt_args *m, struct slice address, const struct store_resolve_out *out)
+{
+	if (out->verdict != OK)
+		return reply_verdict(out->verdict);
+	for (uint32_t i = 0; i < out->ntargets; i++) /* one that cannot get it would make the others get it twice */
+		if (out->targets[i].verdict != OK)
+			return reply_verdict(out->targets[i].verdict);
+	if (out->ntargets == 0)
+		return reply_verdict(ERR_NOT_FOUND);
+	if (out->ntargets > SMTP_TARGETS_MAX - s->tx.ntargets)
+		return reply(452, "4.5.3", "too many recipients behind these addresses, send the rest apart");
+	struct smtp_rcpt *r = add_rcpt(s, m, address);
+	for (uint32_t i = 0; i < out->ntargets; i++)
+		add_target(&s->tx, out->targets[i].account, out->targets[i].address, out->targets[i].mailbox);
+	r->count = out->ntargets;
+	return reply(250, "2.1.5", "recipient accepted");
+}
+
+static struct reply
+keep_remote(struct smtp *s, const struct rcpt_args *m, struct slice address)
+{
+	if (s->face != FACE_SUBMISSION || m->path.postmaster_only)
+		return reply(550, "5.7.1", "that is no domain of ours, and relaying is not allowed");
+	if (s->tx.ntargets == SMTP_TARGETS_MAX)
+		return reply(452, "4.5.3", "too many recipients, send the rest apart");
+	add_rcpt(s, m, address)->count = 1;
+	add_target(&s->tx, 0, address, S(""));
+	return reply(250, "2.1.5", "recipient accepted, to be sent on");
+}
+
+static struct reply
+await_resolve(struct smtp *s, const struct rcpt_args *m)
+{
+	struct slice address = path_address(s->command, &m->path);
+	struct store_resolve_in in = { .address = address, .bytes = s->tx.size };
+	struct store_resolve_out out = { 0 };
+	enum err e = await_store_resolve(&s->c->session->store, &in, s->command, &out);
+	if (e != OK)
+		return reply_trouble(e);
+	return out.local ? keep_local(s, m, address, &out) : keep_remote(s, m, address);
+}
+
+struct reply
+await_cmd_rcpt(struct smtp *s, struct cursor *args)
+{
+	if (s->tx.chunks)
+		return reply(503, "5.5.1", "the message is under way already");
+	struct rcpt_args m = { 0 };
+	struct reply r = take_rcpt(s, args, &m);
+	if (!r.code && s->tx.nrcpts >= s->c->conf->v.smtp_recipients_max)
+		return reply(452, "4.5.3", "too many recipients, send the rest apart"); /* RFC 5321 4.5.3.1.10 */
+	if (!r.code)
+		r = await_resolve(s, &m);
+	if (r.code >= 400)
+		counter_add(COUNTER_SMTP_RCPT_REFUSED, 1);
+	return r;
+}
