@@ -306,10 +306,7 @@ conn_ready(struct watch *w, uint32_t events)
 			task_wake(c->task, OK);
 		}
 	} else if (c->task) { /* nobody waits for it now: be quiet until somebody does */
-		if (events & LOOP_HANGUP)
-			watch_remove(w);
-		else
-			watch_change(w, 0);
+		watch_change(w, 0);
 	} else {
 		c->readable = true;
 		conn_begin(c);

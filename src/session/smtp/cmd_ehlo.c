@@ -74,16 +74,11 @@ static const struct {
 	capability_fn put; /* instead of text */
 	const char *rfc;
 } capabilities[] = {
-	{ "PIPELINING", NULL, "2920" },
-	{ NULL, has_size, "1870" },
-	{ NULL, has_starttls, "3207" },
-	{ NULL, has_auth, "4954" },
-	{ "8BITMIME", NULL, "6152" },
-	{ "SMTPUTF8", NULL, "6531" },
-	{ "CHUNKING", NULL, "3030" },
-	{ "BINARYMIME", NULL, "3030" },
-	{ "DSN", NULL, "3461" },
-	{ "ENHANCEDSTATUSCODES", NULL, "2034" },
+	{ "PIPELINING", NULL, "2920" }, { NULL, has_size, "1870" },
+	{ NULL, has_starttls, "3207" }, { NULL, has_auth, "4954" },
+	{ "8BITMIME", NULL, "6152" },   { "SMTPUTF8", NULL, "6531" },
+	{ "CHUNKING", NULL, "3030" },   { "BINARYMIME", NULL, "3030" },
+	{ "DSN", NULL, "3461" },        { "ENHANCEDSTATUSCODES", NULL, "2034" },
 	{ NULL, has_limits, "9422" },
 };
 

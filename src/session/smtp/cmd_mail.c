@@ -5,7 +5,14 @@
 
 #include "store/rows.h"
 
-enum mail_param { PARAM_SIZE = 1, PARAM_BODY = 2, PARAM_SMTPUTF8 = 4, PARAM_RET = 8, PARAM_ENVID = 16, PARAM_AUTH = 32 };
+enum mail_param {
+	PARAM_SIZE = 1,
+	PARAM_BODY = 2,
+	PARAM_SMTPUTF8 = 4,
+	PARAM_RET = 8,
+	PARAM_ENVID = 16,
+	PARAM_AUTH = 32
+};
 
 struct mail_args {
 	struct path path;
@@ -21,8 +28,9 @@ take_size(struct smtp *s, struct mail_args *m, const struct smtp_param *p)
 	if (p->value.len > 20 || !slice_to_u64(p->value, &m->size)) /* RFC 1870 4 */
 		return reply(501, "5.5.4", "SIZE is a number of bytes");
 	if (m->size > s->c->conf->v.message_bytes_max)
-		return reply_slice(552, "5.3.4", arena_printf(s->command, "too large: at most %llu bytes",
-		                                              (unsigned long long)s->c->conf->v.message_bytes_max));
+		return reply_slice(552, "5.3.4",
+		                   arena_printf(s->command, "too large: at most %llu bytes",
+		                                (unsigned long long)s->c->conf->v.message_bytes_max));
 	return REPLY_NONE;
 }
 
@@ -99,8 +107,9 @@ take_one_param(struct smtp *s, struct mail_args *m, const struct smtp_param *p)
 		m->seen |= params[i].bit;
 		return params[i].take(s, m, p);
 	}
-	return reply_slice(555, "5.5.4", arena_printf(s->command, "no such parameter of MAIL: %.*s", /* RFC 5321 4.1.1.11 */
-	                                              (int)MIN(p->name.len, (size_t)40), p->name.at));
+	return reply_slice(555, "5.5.4",
+	                   arena_printf(s->command, "no such parameter of MAIL: %.*s", /* RFC 5321 4.1.1.11 */
+	                                (int)MIN(p->name.len, (size_t)40), p->name.at));
 }
 
 static struct reply

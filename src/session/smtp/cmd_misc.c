@@ -75,6 +75,8 @@ await_cmd_starttls(struct smtp *s, struct cursor *args)
 		return reply(501, "5.5.4", "STARTTLS takes no arguments");
 	if (s->c->io.tls)
 		return reply(503, "5.5.1", "TLS is on already");
+	if (s->account)
+		return reply(503, "5.5.1", "you are logged in: TLS comes before that");
 	if (!conn_can_starttls(s->c))
 		return reply(454, "4.7.0", "TLS is not available now");
 	smtp_put_reply(s, reply(220, "2.0.0", "go ahead with TLS"));
@@ -82,7 +84,6 @@ await_cmd_starttls(struct smtp *s, struct cursor *args)
 	free(s->helo);
 	s->helo = NULL;
 	s->esmtp = false;
-	ASSERT(!s->account || s->c->secure);
 	await_conn_starttls(s->c); /* a failure is the stream's and ends the connection */
 	return REPLY_NONE;
 }

@@ -31,8 +31,9 @@ take_one_param(struct smtp *s, struct rcpt_args *m, const struct smtp_param *p)
 		m->orcpt = p->value;
 		return REPLY_NONE;
 	}
-	return reply_slice(555, "5.5.4", arena_printf(s->command, "no such parameter of RCPT: %.*s",
-	                                              (int)MIN(p->name.len, (size_t)40), p->name.at));
+	return reply_slice(
+	    555, "5.5.4",
+	    arena_printf(s->command, "no such parameter of RCPT: %.*s", (int)MIN(p->name.len, (size_t)40), p->name.at));
 }
 
 static struct reply
@@ -95,6 +96,7 @@ static void
 add_target(struct transaction *tx, uint64_t account, struct slice address, struct slice mailbox)
 {
 	tx->targets = grow(&tx->arena, tx->targets, tx->ntargets, tx->ntargets + 1, &tx->targets_room, sizeof *tx->targets);
+	tx->nremote += account == 0;
 	tx->targets[tx->ntargets++] = (struct smtp_target){
 		.account = account,
 		.address = account ? SLICE_NONE : slice_keep(&tx->arena, address),
@@ -128,7 +130,10 @@ keep_local(struct smtp *s, const struct rcpt_args *m, struct slice address, cons
 			return reply_verdict(out->targets[i].verdict);
 	if (out->ntargets == 0)
 		return reply_verdict(ERR_NOT_FOUND);
-	if (out->ntargets > SMTP_TARGETS_MAX - s->tx.ntargets)
+	uint32_t remote = 0;
+	for (uint32_t i = 0; i < out->ntargets; i++)
+		remote += out->targets[i].account == 0;
+	if (out->ntargets > SMTP_TARGETS_MAX - s->tx.ntargets || remote > SMTP_REMOTE_MAX - s->tx.nremote)
 		return reply(452, "4.5.3", "too many recipients behind these addresses, send the rest apart");
 	struct smtp_rcpt *r = add_rcpt(s, m, address);
 	for (uint32_t i = 0; i < out->ntargets; i++)
@@ -142,7 +147,7 @@ keep_remote(struct smtp *s, const struct rcpt_args *m, struct slice address)
 {
 	if (s->face != FACE_SUBMISSION || m->path.postmaster_only)
 		return reply(550, "5.7.1", "that is no domain of ours, and relaying is not allowed");
-	if (s->tx.ntargets == SMTP_TARGETS_MAX)
+	if (s->tx.ntargets == SMTP_TARGETS_MAX || s->tx.nremote == SMTP_REMOTE_MAX)
 		return reply(452, "4.5.3", "too many recipients, send the rest apart");
 	add_rcpt(s, m, address)->count = 1;
 	add_target(&s->tx, 0, address, S(""));

@@ -3,9 +3,9 @@
 
 #include "base/buf.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 
 static const struct {
 	const char *what;

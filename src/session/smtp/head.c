@@ -87,6 +87,8 @@ await_check_head(struct smtp *s, struct slice text, struct buf *added)
 		if (no.code)
 			return no;
 	}
+	if (r.fields >= HEADER_FIELDS_MAX) /* what stands behind was not looked at */
+		return reply(552, "5.3.4", "the header of the message has too many fields");
 	if (h.from_fields != 1 || h.from_addresses == 0) /* RFC 5322 3.6: exactly one From */
 		return reply(550, "5.6.0", "the message needs one From field with an address");
 	add_missing(s, &h, added);

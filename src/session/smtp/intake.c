@@ -7,7 +7,8 @@
 #include "base/clock.h"
 
 enum {
-	HEAD_ROOM = 128 * 1024,  /* what may come with the end of a header in one read */
+	HEAD_ROOM = 128 * 1024, /* what may come with the end of a header in one read */
+	READ_BYTES_MAX = HEAD_ROOM,
 	TRACE_ROOM = 256 * 1024, /* for fields of ours, besides message-bytes-max */
 };
 
@@ -48,7 +49,7 @@ await_intake_fill(struct smtp *s)
 	struct conn *c = s->c;
 	int64_t end = s->tx.in.begun ? s->tx.in.began_ms + SMTP_DATA_MS_MAX : DEADLINE_NONE;
 	c->io.deadline_ms = MIN(deadline_in_ms(c->idle_ms), end);
-	return stream_has_input(&c->io) ? OK : await_fill(&c->io, STREAM_IN_BYTES);
+	return stream_input(&c->io).len > 0 ? OK : await_fill(&c->io, READ_BYTES_MAX);
 }
 
 /* How much of text is header, its empty line included; 0: the end is not there yet. seen: bytes searched before. */

@@ -69,7 +69,8 @@ reply_trouble(enum err e)
 void
 smtp_put_line(struct smtp *s, uint16_t code, bool more, struct slice text)
 {
-	char head[4] = { (char)('0' + code / 100), (char)('0' + code / 10 % 10), (char)('0' + code % 10), more ? '-' : ' ' };
+	char head[4] = { (char)('0' + code / 100), (char)('0' + code / 10 % 10), (char)('0' + code % 10),
+		             more ? '-' : ' ' };
 	stream_put(&s->c->io, slice_of(head, sizeof head));
 	stream_put(&s->c->io, text);
 	stream_put(&s->c->io, S("\r\n"));

@@ -17,13 +17,13 @@ enum smtp_face { FACE_SMTP = 1, FACE_LMTP = 2, FACE_SUBMISSION = 4, FACE_ALL = 7
 
 enum {
 	SMTP_HELO_BYTES_MAX = 255,
-	SMTP_TARGETS_MAX = 10000,       /* mailboxes and remote addresses that one message goes to */
-	SMTP_DOMAINS_MAX = 1000,        /* queue rows of one message */
+	SMTP_TARGETS_MAX = 10000,         /* mailboxes and remote addresses that one message goes to */
+	SMTP_REMOTE_MAX = 1000,           /* remote ones of them: queue rows of one message */
 	SMTP_AUTH_LINE_BYTES_MAX = 12288, /* RFC 4954 4 */
 	SMTP_HEAD_BYTES_MAX = 256 * 1024, /* header of a submitted message, which is looked at before the body goes on */
-	SMTP_FROM_MAX = 20,             /* addresses in the From field of a submitted message */
-	SMTP_DATA_MS_MAX = 3600 * 1000, /* for a whole message, however steadily it drips */
-	SMTP_SLOW_MS = 200,             /* before each reply to a client that made half of the errors it may */
+	SMTP_FROM_MAX = 20,               /* addresses in the From field of a submitted message */
+	SMTP_DATA_MS_MAX = 3600 * 1000,   /* for a whole message, however steadily it drips */
+	SMTP_SLOW_MS = 200,               /* before each reply to a client that made half of the errors it may */
 };
 
 /* code 0: nothing to write, the handler did that. status: RFC 3463; empty: the reply has none. */
@@ -33,7 +33,7 @@ struct reply {
 	const char *status;
 	struct slice text;
 };
-struct reply reply(uint16_t code, const char *status, const char *text); /* literals */
+struct reply reply(uint16_t code, const char *status, const char *text);        /* literals */
 struct reply reply_slice(uint16_t code, const char *status, struct slice text); /* in an arena */
 struct reply reply_close(struct reply r);
 #define REPLY_NONE ((struct reply){ 0 })
@@ -66,9 +66,9 @@ struct intake {
 
 struct transaction {
 	struct arena arena;
-	bool open;  /* MAIL was accepted */
-	bool chunks; /* BDAT began: DATA, RCPT and MAIL are out of order */
-	struct slice reverse; /* local-part without quotes @ domain; empty: <> */
+	bool open;                 /* MAIL was accepted */
+	bool chunks;               /* BDAT began: DATA, RCPT and MAIL are out of order */
+	struct slice reverse;      /* local-part without quotes @ domain; empty: <> */
 	struct slice reverse_path; /* as it is written in trace fields */
 	struct slice envid;
 	uint32_t ret, flags; /* RET_*, ENVELOPE_* */
@@ -77,7 +77,7 @@ struct transaction {
 	struct smtp_rcpt *rcpts;
 	uint32_t nrcpts, rcpts_room;
 	struct smtp_target *targets;
-	uint32_t ntargets, targets_room;
+	uint32_t ntargets, targets_room, nremote;
 	struct intake in;
 	int64_t began_ms;
 };
@@ -98,8 +98,8 @@ struct smtp {
 struct smtp_command {
 	struct slice word;
 	struct reply (*await_run)(struct smtp *s, struct cursor *args); /* those named cmd_... never wait */
-	uint32_t faces; /* where it exists */
-	uint32_t needs; /* NEEDS_* */
+	uint32_t faces;                                                 /* where it exists */
+	uint32_t needs;                                                 /* NEEDS_* */
 	const char *rfc;
 	const char *help;
 };
@@ -131,7 +131,7 @@ struct reply cmd_help(struct smtp *s, struct cursor *args);
 struct reply cmd_quit(struct smtp *s, struct cursor *args);
 
 /* ---- smtp.c */
-void smtp_put_reply(struct smtp *s, struct reply r); /* one line */
+void smtp_put_reply(struct smtp *s, struct reply r);                             /* one line */
 void smtp_put_line(struct smtp *s, uint16_t code, bool more, struct slice text); /* of a reply of several lines */
 void tx_begin(struct smtp *s);
 void tx_reset(struct smtp *s);
@@ -147,9 +147,9 @@ struct smtp_param {
 };
 /* False: malformed. *end: there was none. Takes the space before it. */
 bool take_param(struct cursor *c, struct smtp_param *p, bool *end);
-bool is_xtext(struct slice s);                            /* RFC 3461 4 */
-bool notify_of(struct slice value, uint32_t *bits);       /* RFC 3461 4.1 */
-bool is_orcpt(struct slice value, bool utf8);             /* RFC 3461 4.2, RFC 6533 3 */
+bool is_xtext(struct slice s);                      /* RFC 3461 4 */
+bool notify_of(struct slice value, uint32_t *bits); /* RFC 3461 4.1 */
+bool is_orcpt(struct slice value, bool utf8);       /* RFC 3461 4.2, RFC 6533 3 */
 /* An address as roles speak of it: local-part without quotes @ domain in lower case. */
 struct slice path_address(struct arena *a, const struct path *p);
 struct slice path_written(struct arena *a, const struct path *p); /* as in trace fields, without brackets */
@@ -168,7 +168,15 @@ struct reply await_intake_end(struct smtp *s); /* code 0: the body is whole */
 /* ---- head.c: the header of a submitted message. Checks From, puts what is missing into `added`. */
 struct reply await_check_head(struct smtp *s, struct slice head, struct buf *added);
 
+/* ---- success.c: NOTIFY=SUCCESS. Is a notice due to the sender, because somebody's mailbox here gets the message? */
+bool success_wanted(const struct smtp *s);
+/* Builds it (mail and what it points to in the command's arena; *block: shared memory, freed by the caller after the
+ * commit) and finds out where it goes. False: nowhere; why is logged. */
+bool await_success_notice(struct smtp *s, struct store_mail *mail, void **block);
+
 /* ---- deliver.c */
+/* The targets of all recipients that the commit did not refuse; in the command's arena. */
+void split_targets(struct smtp *s, struct store_mail *mail);
 /* The end of a message: facts, policy, commit, or the refusal that is known already (code not 0). Ends the
  * transaction. LMTP writes its replies, one for each recipient, and returns none. */
 struct reply await_message_end(struct smtp *s, struct reply refusal);
