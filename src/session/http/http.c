@@ -156,16 +156,8 @@ http_command(struct conn *c)
 	return next;
 }
 
-static enum next
-http_start(struct conn *c)
-{
-	c->idle_ms = HTTP_IDLE_MS;
-	return NEXT_COMMAND;
-}
-
 const struct protocol http_protocol = {
 	.name = "http",
 	.client_first = true,
-	.await_start = http_start,
 	.await_command = http_command,
 };

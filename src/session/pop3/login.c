@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* login.c - who the client is: CAPA, STLS, UTF8, USER, PASS, AUTH. Passwords are asked of auth and wiped; they are
+ * taken only where the connection is safe enough (option login.without-tls). */
+#include "session/pop3/pop3.h"
+
+#include "auth_msg.h"
+#include "base/base64.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "store/rows.h"
+
+static void
+wipe(struct slice s)
+{
+	if (s.len)
+		secret_wipe((char *)s.at, s.len);
+}
+
+/* CAPA - RFC 2449 5 */
+static struct pop3_reply
+await_capa(struct pop3 *p, const struct pop3_line *line)
+{
+	struct stream *io = &p->c->io;
+	if (line->has_rest)
+		return pop3_err("CAPA takes no argument");
+	stream_put(io, S("+OK what this server can do\r\nTOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
+	                 "EXPIRE NEVER\r\nUTF8\r\n"));
+	if (p->c->secure) /* RFC 2449 6.3: only while it can be used */
+		stream_put(io, S("USER\r\nSASL PLAIN LOGIN\r\n"));
+	if (p->state == POP3_AUTHORIZATION && conn_can_starttls(p->c))
+		stream_put(io, S("STLS\r\n"));
+	stream_put(io, S("IMPLEMENTATION Posthouse\r\n.\r\n"));
+	return pop3_sent();
+}
+
+/* STLS - RFC 2595 4; what was learned before it counts no more */
+static struct pop3_reply
+await_stls(struct pop3 *p, const struct pop3_line *line)
+{
+	if (line->has_rest)
+		return pop3_err("STLS takes no argument");
+	if (p->c->io.tls)
+		return pop3_err("TLS is in use already");
+	if (p->utf8)
+		return pop3_err("STLS comes before UTF8"); /* RFC 6856 2.1 */
+	if (!conn_can_starttls(p->c))
+		return pop3_err("[SYS/PERM] no TLS here: the server has no certificate");
+	stream_put(&p->c->io, S("+OK begin TLS now\r\n"));
+	p->have_user = false;
+	await_conn_starttls(p->c); /* a failure is sticky in the stream */
+	return pop3_sent();
+}
+
+/* UTF8 - RFC 6856 2.1. Messages are sent as they were received in either mode. */
+static struct pop3_reply
+await_utf8(struct pop3 *p, const struct pop3_line *line)
+{
+	if (line->has_rest)
+		return pop3_err("UTF8 takes no argument");
+	p->utf8 = true;
+	return pop3_ok("UTF-8 is welcome");
+}
+
+static struct pop3_reply
+not_secure(struct pop3 *p)
+{
+	return pop3_err(conn_can_starttls(p->c) ? "passwords need TLS here: give STLS first"
+	                                        : "[SYS/PERM] passwords need TLS here, and there is none");
+}
+
+/* RFC 3206: [AUTH] means that other credentials would help, [SYS/...] that they would not. */
+static struct pop3_reply
+login_refused(struct pop3 *p, enum err verdict)
+{
+	if (verdict == ERR_DENIED || verdict == ERR_LIMIT)
+		p->failures++;
+	bool close = p->failures >= POP3_FAILURES_MAX;
+	struct pop3_reply r = verdict == ERR_DENIED      ? pop3_err("[AUTH] wrong user or password")
+	                      : verdict == ERR_SUSPENDED ? pop3_err("[SYS/PERM] the account is suspended")
+	                      : verdict == ERR_LIMIT     ? pop3_err("[SYS/TEMP] too many wrong passwords: try again later")
+	                                                 : pop3_err("[SYS/TEMP] logins do not work now: try again later");
+	r.close = close;
+	return r;
+}
+
+static void
+log_login(struct pop3 *p, struct slice address)
+{
+	struct log l;
+	log_begin(&l, LOG_INFO, "pop3.login");
+	log_text(&l, "session", p->c->id);
+	log_slice(&l, "account", address);
+	log_u64(&l, "messages", p->nmessages);
+	log_end(&l);
+}
+
+static struct pop3_reply
+await_enter(struct pop3 *p, const struct auth_login_out *who)
+{
+	struct slice address = slice_keep(&p->c->arena, who->address);
+	p->grant = slice_keep(&p->c->arena, who->grant);
+	enum err e = await_maildrop_open(p);
+	if (e == ERR_BUSY)
+		return pop3_err("[IN-USE] another session has this maildrop: try again in a moment"); /* RFC 2449 8.1.1 */
+	if (e == ERR_SUSPENDED)
+		return login_refused(p, e);
+	if (e)
+		return pop3_trouble(p, e);
+	p->state = POP3_TRANSACTION;
+	p->c->idle_ms = p->c->conf->v.pop3_timeout;
+	conn_account(p->c, who->account);
+	log_login(p, address);
+	return pop3_ok(arena_printf(p->arena, "%zu messages", p->nmessages).at);
+}
+
+static struct pop3_reply
+await_login(struct pop3 *p, struct slice user, struct slice password)
+{
+	struct auth_login_in in = { user, password, slice_text(p->c->peer), RIGHT_POP3 };
+	struct auth_login_out out;
+	if (user.len > 1000 || password.len > 1000)
+		return pop3_err("[AUTH] wrong user or password");
+	enum err e = await_auth_login(&p->c->session->auth, &in, p->arena, &out);
+	wipe(password);
+	if (e || out.verdict != OK)
+		return login_refused(p, e ? ERR_AGAIN : (enum err)out.verdict);
+	p->failures = 0;
+	return await_enter(p, &out);
+}
+
+/* USER name - RFC 1939 7; whether there is such a user is told after PASS only */
+static struct pop3_reply
+await_user(struct pop3 *p, const struct pop3_line *line)
+{
+	if (!p->c->secure)
+		return not_secure(p);
+	if (!line->has_rest)
+		return pop3_err("USER takes a name");
+	buf_release(&p->user);
+	buf_init(&p->user, POP3_LINE_BYTES_MAX);
+	buf_put(&p->user, line->rest);
+	p->have_user = true;
+	return pop3_ok("and the password?");
+}
+
+/* PASS text - RFC 1939 7: everything after the space, spaces included */
+static struct pop3_reply
+await_pass(struct pop3 *p, const struct pop3_line *line)
+{
+	if (!p->c->secure)
+		return not_secure(p);
+	if (!p->have_user)
+		return pop3_err("USER comes first");
+	p->have_user = false;
+	struct slice user = slice_keep(p->arena, buf_slice(&p->user));
+	buf_release(&p->user);
+	if (!line->has_rest)
+		return pop3_err("[AUTH] wrong user or password");
+	return await_login(p, user, line->rest);
+}
+
+/* ---- AUTH */
+
+/* A response, decoded in the arena. text points into the stream and is wiped. */
+static bool
+decode(struct pop3 *p, struct slice text, struct slice *out)
+{
+	bool ok = base64_decode(text, p->arena, out);
+	wipe(text);
+	return ok;
+}
+
+/* Asks with a challenge and reads the client's answer. False: it was cancelled or is no base64, *no says so. */
+static bool
+await_response(struct pop3 *p, struct slice challenge, struct slice *out, struct pop3_reply *no)
+{
+	struct stream *io = &p->c->io;
+	struct slice line;
+	stream_printf(io, "+ %.*s\r\n", SLICE_ARG(challenge));
+	await_flush(io);
+	enum err e = await_line(io, POP3_LINE_BYTES_MAX, true, &line);
+	*no = pop3_err(e == ERR_LINE_TOO_LONG ? "the line is too long" : "the response is not base64");
+	if (e)
+		return false;
+	if (slice_equal(line, S("*"))) { /* RFC 5034 4 */
+		*no = pop3_err("cancelled");
+		return false;
+	}
+	return decode(p, line, out);
+}
+
+/* RFC 4616 2: authzid NUL authcid NUL passwd */
+static struct pop3_reply
+await_plain(struct pop3 *p, struct slice message)
+{
+	struct slice authzid, authcid, password, rest;
+	if (!slice_cut(message, '\0', &authzid, &rest) || !slice_cut(rest, '\0', &authcid, &password) ||
+	    slice_find_char(password, '\0') >= 0)
+		return pop3_err("the response is malformed: it is authzid NUL user NUL password");
+	if (authzid.len && !slice_equal_nocase(authzid, authcid))
+		return pop3_err("[AUTH] nobody may log in for another user here");
+	return await_login(p, authcid, password);
+}
+
+static struct pop3_reply
+await_auth_plain(struct pop3 *p, const struct slice *initial)
+{
+	struct slice message;
+	struct pop3_reply no;
+	if (initial)
+		message = *initial;
+	else if (!await_response(p, S(""), &message, &no))
+		return no;
+	struct pop3_reply r = await_plain(p, message);
+	wipe(message);
+	return r;
+}
+
+/* draft-murchison-sasl-login: Username:, Password: */
+static struct pop3_reply
+await_auth_login_mechanism(struct pop3 *p, const struct slice *initial)
+{
+	struct slice user, password;
+	struct pop3_reply no;
+	if (initial)
+		user = *initial;
+	else if (!await_response(p, S("VXNlcm5hbWU6"), &user, &no))
+		return no;
+	if (!await_response(p, S("UGFzc3dvcmQ6"), &password, &no))
+		return no;
+	if (slice_find_char(user, '\0') >= 0 || slice_find_char(password, '\0') >= 0)
+		return pop3_err("[AUTH] wrong user or password");
+	return await_login(p, user, password);
+}
+
+/* AUTH mechanism [initial-response] - RFC 5034 4 */
+static struct pop3_reply
+await_auth(struct pop3 *p, const struct pop3_line *line)
+{
+	struct slice mechanism, text, initial = S("");
+	bool given = slice_cut(line->rest, ' ', &mechanism, &text);
+	if (!line->has_rest)
+		return pop3_err("AUTH takes a mechanism: PLAIN or LOGIN");
+	if (!p->c->secure)
+		return not_secure(p);
+	bool plain = slice_equal_nocase(mechanism, S("PLAIN")), login = slice_equal_nocase(mechanism, S("LOGIN"));
+	if (!plain && !login)
+		return pop3_err("there are PLAIN and LOGIN");
+	/* "=" stands for an initial response that is empty */
+	if (given && !slice_equal(text, S("=")) && !decode(p, text, &initial))
+		return pop3_err("the initial response is not base64");
+	return plain ? await_auth_plain(p, given ? &initial : NULL)
+	             : await_auth_login_mechanism(p, given ? &initial : NULL);
+}
+
+static const struct pop3_command rows[] = {
+	{ S_ROW("CAPA"), await_capa, POP3_AUTHORIZATION | POP3_TRANSACTION, "2449 5" },
+	{ S_ROW("STLS"), await_stls, POP3_AUTHORIZATION, "2595 4" },
+	{ S_ROW("UTF8"), await_utf8, POP3_AUTHORIZATION, "6856 2.1" },
+	{ S_ROW("USER"), await_user, POP3_AUTHORIZATION, "1939 7" },
+	{ S_ROW("PASS"), await_pass, POP3_AUTHORIZATION, "1939 7" },
+	{ S_ROW("AUTH"), await_auth, POP3_AUTHORIZATION, "5034 4" },
+};
+const struct pop3_commands pop3_login_commands = { rows, COUNT_OF(rows) };

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* retr.c - RETR and TOP: a message on its way to the client, from the window, or in pieces when it is large. Once the
+ * +OK is out, trouble ends the connection: there is no other way to say that the message is cut. */
+#include "session/pop3/pop3.h"
+
+static void
+put(void *arg, struct slice bytes)
+{
+	await_put(arg, bytes); /* sticky: looked at after the message */
+}
+
+/* A message that is being sent. */
+struct sending {
+	struct pop3 *p;
+	struct pop3_message *m;
+	struct top *top; /* NULL: the whole of it */
+	struct dots dots;
+};
+
+static void
+await_send(struct sending *s, struct slice piece)
+{
+	struct stream *io = &s->p->c->io;
+	if (s->top)
+		piece.len = top_piece(s->top, piece);
+	dots_piece(&s->dots, piece, put, io);
+}
+
+static void
+begin(struct sending *s)
+{
+	dots_begin(&s->dots);
+	if (s->top)
+		stream_put(&s->p->c->io, S("+OK the top of it follows\r\n"));
+	else
+		stream_printf(&s->p->c->io, "+OK %u octets\r\n", s->m->bytes);
+}
+
+static enum err
+await_piece(struct sending *s, uint64_t from, struct slice *piece, uint32_t *total)
+{
+	struct pop3_window *w = &s->p->window;
+	struct store_message_body_in in = { .uid = s->m->uid, .from = from };
+	struct store_message_body_out out;
+	in.into = (struct store_region){ shm_offset(w->pool, w->at), POP3_PIECE_BYTES };
+	enum err e = await_maildrop_piece(s->p, &in, &out);
+	if (e)
+		return e;
+	*piece = slice_of(w->at, MIN(out.filled, POP3_PIECE_BYTES));
+	*total = out.total;
+	return from < out.total && piece->len == 0 ? ERR_DAMAGED : OK;
+}
+
+/* Larger than a window. The first piece comes before the +OK, so that a message that is gone can be refused. */
+static enum err
+await_send_pieces(struct sending *s)
+{
+	struct slice piece;
+	uint32_t total;
+	enum err e = pop3_window_take(s->p);
+	if (e)
+		return e;
+	e = await_piece(s, 0, &piece, &total);
+	if (e) {
+		pop3_window_done(s->p);
+		return e;
+	}
+	begin(s);
+	struct stream *io = &s->p->c->io;
+	for (uint64_t at = 0; !io->error;) {
+		io->deadline_ms = deadline_in_ms(s->p->c->idle_ms);
+		await_send(s, piece);
+		at += piece.len;
+		if (at >= total || (s->top && s->top->done))
+			break;
+		e = await_piece(s, at, &piece, &total);
+		if (e)
+			stream_fail(io, ERR_CLOSED);
+		arena_clear(s->p->arena);
+	}
+	dots_end(&s->dots, put, io);
+	pop3_window_done(s->p);
+	return OK;
+}
+
+static struct pop3_reply
+await_message(struct pop3 *p, uint32_t number, struct top *top)
+{
+	struct sending s = { .p = p, .m = maildrop_message(p, number), .top = top };
+	struct slice bytes;
+	if (!s.m)
+		return pop3_err("there is no such message");
+	enum err e = await_window(p, number, &bytes);
+	if (e == ERR_LIMIT)
+		e = await_send_pieces(&s);
+	else if (!e) {
+		begin(&s);
+		await_send(&s, bytes);
+		dots_end(&s.dots, put, &p->c->io);
+		pop3_window_done(p);
+	}
+	if (e == ERR_NOT_FOUND)
+		return pop3_err("the message was removed meanwhile");
+	return e ? pop3_trouble(p, e) : pop3_sent();
+}
+
+/* RETR n - RFC 1939 5 */
+static struct pop3_reply
+await_retr(struct pop3 *p, const struct pop3_line *line)
+{
+	uint32_t number;
+	if (pop3_numbers(line->rest, &number, 1) != 1)
+		return pop3_err("RETR takes the number of a message");
+	return await_message(p, number, NULL);
+}
+
+/* TOP n lines - RFC 1939 7 */
+static struct pop3_reply
+await_top(struct pop3 *p, const struct pop3_line *line)
+{
+	uint32_t numbers[2];
+	if (pop3_numbers(line->rest, numbers, 2) != 2)
+		return pop3_err("TOP takes the number of a message and a number of lines");
+	struct top top = { .lines_left = numbers[1] };
+	return await_message(p, numbers[0], &top);
+}
+
+static const struct pop3_command rows[] = {
+	{ S_ROW("RETR"), await_retr, POP3_TRANSACTION, "1939 5" },
+	{ S_ROW("TOP"), await_top, POP3_TRANSACTION, "1939 7" },
+};
+const struct pop3_commands pop3_retr_commands = { rows, COUNT_OF(rows) };
