@@ -31,7 +31,8 @@ enum role_id {
 enum {
 	MAY_ACCEPT = 1,  /* accept on the listeners it has */
 	MAY_CONNECT = 2, /* socket, connect to the network */
-	MAY_FILES = 4,   /* open, create, rename, unlink below its one folder */
+	MAY_FILES = 4,   /* open, create, rename, unlink below its one folder (handle "data"), which is its working
+	                  * directory: it uses openat and relative paths, since as root it is its root directory as well */
 	MAY_THREADS = 8,
 	MAY_READ_FILES = 16, /* open for reading below the folders named */
 	MAY_SYNC = 32,
@@ -40,9 +41,10 @@ enum {
 struct role {
 	const char *name; /* "store", "session-mx" */
 	enum role_id id;
-	uint32_t class_bit; /* what it is to the servers that it asks (IPC_CLASS_*) */
-	uint32_t may;       /* MAY_* */
-	uint32_t asks;      /* bits 1 << ROLE_*: servers that it is a client of */
+	uint32_t class_bit;       /* what it is to the servers that it asks (IPC_CLASS_*) */
+	uint32_t may;             /* MAY_* */
+	uint32_t asks;            /* bits 1 << ROLE_*: servers that it is a client of */
+	const char *const *reads; /* MAY_READ_FILES: which folders or files, ended by NULL */
 	bool one_per_cpu;
 	size_t state_bytes; /* zeroed, given to each function as self */
 	/* All return OK or why the role cannot go on; *why (arena of the call) says it for people. NULL: not needed. */
