@@ -76,19 +76,20 @@ buf_put_u64(struct buf *b, uint64_t v)
 void
 buf_printf(struct buf *b, const char *format, ...)
 {
-	va_list args;
-	va_start(args, format);
+	va_list args, again;
 	char small[256];
-	va_list again;
+	va_start(args, format);
 	va_copy(again, args);
 	int n = vsnprintf(small, sizeof small, format, args);
 	va_end(args);
 	ASSERT(n >= 0);
 	if ((size_t)n < sizeof small) {
 		buf_put(b, slice_of(small, (size_t)n));
-	} else if (buf_room(b, (size_t)n + 1)) {
-		vsnprintf(b->at + b->len, (size_t)n + 1, format, again);
-		b->len += (size_t)n;
+	} else if (buf_room(b, (size_t)n)) {
+		char *large = must_calloc(1, (size_t)n + 1); /* the NUL may not fit into the buffer's bound */
+		vsnprintf(large, (size_t)n + 1, format, again);
+		buf_put(b, slice_of(large, (size_t)n));
+		free(large);
 	}
 	va_end(again);
 }

@@ -8,7 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TAIL_BYTES 8 /* quote, brace, newline and an escape that began */
+enum {
+	TAIL_BYTES = 3,   /* a quote, a brace, a newline: kept free by all but those who close */
+	ESCAPE_BYTES = 6, /* \u00ff */
+	NUMBER_BYTES = 24,
+};
 
 static struct {
 	const char *role;
@@ -26,14 +30,21 @@ log_setup(const char *role, enum log_level least, bool json)
 	setup.json = json;
 }
 
+static size_t
+room(const struct log *l)
+{
+	size_t end = sizeof l->line - TAIL_BYTES;
+	return l->len < end ? end - l->len : 0;
+}
+
+/* The caller looked for room. */
 static void
 raw(struct log *l, struct slice s)
 {
-	size_t room = sizeof l->line - TAIL_BYTES - l->len;
-	size_t n = l->len + TAIL_BYTES < sizeof l->line ? MIN(s.len, room) : 0;
-	if (n)
-		memcpy(l->line + l->len, s.at, n);
-	l->len += n;
+	ASSERT(s.len <= sizeof l->line - l->len);
+	if (s.len)
+		memcpy(l->line + l->len, s.at, s.len);
+	l->len += s.len;
 }
 
 static bool
@@ -46,14 +57,34 @@ is_plain(struct slice s)
 	return s.len > 0;
 }
 
+static bool
+goes_on(char c) /* a character of UTF-8 that began before */
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* At most LOG_VALUE_BYTES_MAX, no character halved. */
+static struct slice
+value_cut(struct slice s)
+{
+	if (s.len <= LOG_VALUE_BYTES_MAX)
+		return s;
+	for (s.len = LOG_VALUE_BYTES_MAX; s.len > 0 && goes_on(s.at[s.len]);)
+		s.len--;
+	return s;
+}
+
 static void
 quoted(struct log *l, struct slice s)
 {
+	s = value_cut(s);
 	bool utf8 = slice_is_utf8(s);
 	raw(l, S("\""));
-	for (size_t i = 0; i < s.len && i < LOG_VALUE_BYTES_MAX; i++) {
+	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.at[i];
-		char escape[8];
+		char escape[ESCAPE_BYTES + 1];
+		if (room(l) < ESCAPE_BYTES && !(utf8 && goes_on(s.at[i])))
+			break;
 		if (c == '"' || c == '\\')
 			raw(l, slice_of(escape, (size_t)snprintf(escape, sizeof escape, "\\%c", c)));
 		else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8))
@@ -64,12 +95,16 @@ quoted(struct log *l, struct slice s)
 	raw(l, S("\""));
 }
 
-static void
+/* False: the line is full, the field is left out. */
+static bool
 key_put(struct log *l, const char *key)
 {
+	if (room(l) < strlen(key) + 4 + NUMBER_BYTES)
+		return false;
 	raw(l, setup.json ? S(",\"") : S(" "));
 	raw(l, slice_text(key));
 	raw(l, setup.json ? S("\":") : S("="));
+	return true;
 }
 
 void
@@ -98,10 +133,9 @@ log_begin(struct log *l, enum log_level level, const char *event)
 void
 log_slice(struct log *l, const char *key, struct slice value)
 {
-	if (l->off)
+	if (l->off || !key_put(l, key))
 		return;
-	key_put(l, key);
-	if (!setup.json && is_plain(value) && value.len <= LOG_VALUE_BYTES_MAX)
+	if (!setup.json && is_plain(value) && value.len <= MIN((size_t)LOG_VALUE_BYTES_MAX, room(l)))
 		raw(l, value);
 	else
 		quoted(l, value);
@@ -117,9 +151,8 @@ void
 log_u64(struct log *l, const char *key, uint64_t value)
 {
 	char digits[24];
-	if (l->off)
+	if (l->off || !key_put(l, key))
 		return;
-	key_put(l, key);
 	raw(l, slice_of(digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)value)));
 }
 
@@ -127,9 +160,8 @@ void
 log_i64(struct log *l, const char *key, int64_t value)
 {
 	char digits[24];
-	if (l->off)
+	if (l->off || !key_put(l, key))
 		return;
-	key_put(l, key);
 	raw(l, slice_of(digits, (size_t)snprintf(digits, sizeof digits, "%lld", (long long)value)));
 }
 

@@ -4,6 +4,8 @@
 
 #include "base/random.h"
 
+#include <pthread.h>
+
 struct slice
 slice_of(const void *at, size_t len)
 {
@@ -255,12 +257,20 @@ slice_dup(struct slice s)
 		v[2] = ROTL(v[2], 32);                                                                                         \
 	} while (0)
 
+static uint64_t hash_key[2];
+
+static void
+hash_key_make(void)
+{
+	random_bytes(hash_key, sizeof hash_key);
+}
+
 static uint64_t
 siphash(struct slice s, bool fold)
 {
-	static uint64_t key[2];
-	if (key[0] == 0)
-		random_bytes(key, sizeof key);
+	static pthread_once_t once = PTHREAD_ONCE_INIT; /* threads hash too: all with the same key */
+	pthread_once(&once, hash_key_make);
+	const uint64_t *key = hash_key;
 	uint64_t v[4] = { key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du, key[0] ^ 0x6c7967656e657261u,
 		              key[1] ^ 0x7465646279746573u };
 	uint64_t word = 0;

@@ -77,6 +77,8 @@ fds_attach(struct ipc_conn *c, size_t n, struct iovec *io, char *control, size_t
 static void
 fds_sent(struct ipc_conn *c, size_t n)
 {
+	if (n == 0)
+		return; /* there may be no array at all */
 	for (size_t i = 0; i < n; i++)
 		close(c->out_fds[i].fd);
 	c->nout_fds -= n;

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* calls.c - the calls of store.msg: arguments are checked here, then the work function of the file that knows the rows
+ * runs, in a view (answered at once) or in an update (answered when it is durable). What an update asks to tell others
+ * is told after it is durable, before its answer leaves. */
+#include "store/rows_state.h"
+
+#include "base/counter.h"
+
+struct slice
+job_keep(struct job *j, struct slice s)
+{
+	return slice_keep(&j->call->arena, s);
+}
+
+void
+job_tell(struct job *j, uint64_t account, uint64_t mailbox, uint64_t modseq)
+{
+	bool other = j->notice_account && j->notice_mailbox != mailbox;
+	j->notice_account = account;
+	j->notice_mailbox = other ? 0 : mailbox;
+	j->notice_modseq = MAX(j->notice_modseq, modseq);
+}
+
+static struct store *
+store_of(struct ipc_call *call)
+{
+	return ((struct store_peer *)call->peer->state)->store;
+}
+
+/* ---- views */
+
+static enum err
+view_run(struct store *s, struct txn *t, void *arg)
+{
+	struct job *j = arg;
+	return j->work(j, t);
+}
+
+static void
+view(struct job *j)
+{
+	enum err e = store_view(j->s, view_run, j);
+	if (e)
+		ipc_fail(j->call, e);
+	else
+		ipc_reply(j->call, j->out);
+}
+
+static struct job
+job_of(struct ipc_call *call, const void *in, size_t out_bytes, enum err (*work)(struct job *j, struct txn *t))
+{
+	return (struct job){ .s = store_of(call),
+		                 .call = call,
+		                 .in = in,
+		                 .out = arena_alloc(&call->arena, out_bytes + 1),
+		                 .out_bytes = out_bytes,
+		                 .work = work,
+		                 .queue_due = INT64_MAX };
+}
+
+static void
+view_call(struct ipc_call *call, const void *in, size_t out_bytes, enum err (*work)(struct job *j, struct txn *t))
+{
+	struct job j = job_of(call, in, out_bytes, work);
+	view(&j);
+}
+
+/* The account of a handle and the region of a call; false: the call was answered. */
+static bool
+job_handle(struct job *j, uint32_t handle, const struct store_region *into)
+{
+	struct handle *h = handle_of(j->call, handle);
+	if (!h) {
+		ipc_fail(j->call, ERR_STALE);
+		return false;
+	}
+	j->account = h->account;
+	if (!into)
+		return true;
+	j->into = shm_range(&j->call->peer->shm, into->off, into->len);
+	j->into_bytes = MIN(into->len, (uint64_t)UINT32_MAX);
+	if (!j->into)
+		ipc_fail(j->call, ERR_LIMIT);
+	return j->into != NULL;
+}
+
+static void
+view_account(struct ipc_call *call, const void *in, size_t out_bytes, uint32_t handle, const struct store_region *into,
+             enum err (*work)(struct job *j, struct txn *t))
+{
+	struct job j = job_of(call, in, out_bytes, work);
+	if (job_handle(&j, handle, into))
+		view(&j);
+}
+
+/* ---- updates */
+
+static enum err
+job_run(struct store *s, struct txn *t, struct update *u)
+{
+	struct job *j = CONTAINER_OF(u, struct job, update);
+	memset(j->out, 0, j->out_bytes);
+	j->notice_account = j->notice_mailbox = j->notice_modseq = j->revoke = 0;
+	j->queued = 0;
+	j->queue_rows = 0;
+	j->queue_due = INT64_MAX;
+	j->to_remove = false;
+	j->modseqs = NULL;
+	return j->work(j, t);
+}
+
+/* It is durable: those who should know are told. */
+static void
+job_made(struct job *j)
+{
+	if (j->notice_account)
+		notice_changed(j->s, j->notice_account, j->notice_mailbox, j->notice_modseq);
+	if (j->revoke)
+		notice_revoked(j->s, j->revoke);
+	if (j->queued)
+		counter_add(COUNTER_QUEUED, j->queued);
+	if (j->queue_rows)
+		counter_add(COUNTER_QUEUE_ROWS, j->queue_rows);
+	if (j->queue_due != INT64_MAX)
+		notice_queue(j->s, j->queue_due);
+	if (j->to_remove)
+		removal_soon(j->s);
+}
+
+static void
+job_done(struct store *s, struct update *u, enum err e)
+{
+	struct job *j = CONTAINER_OF(u, struct job, update);
+	if (!e)
+		job_made(j);
+	if (j->answers)
+		j->answers(j, e);
+	else if (e)
+		ipc_fail(j->call, e);
+	else
+		ipc_reply(j->call, j->out);
+}
+
+static void
+job_start(struct job *j)
+{
+	j->update.run = job_run;
+	j->update.done = job_done;
+	store_update(j->s, &j->update);
+}
+
+void
+job_update(struct job *j, struct ipc_call *call, const void *in, size_t out_bytes,
+           enum err (*work)(struct job *j, struct txn *t))
+{
+	struct job made = job_of(call, in, out_bytes, work);
+	made.answers = j->answers;
+	made.account = j->account;
+	made.update.makes_space = j->update.makes_space;
+	*j = made;
+	job_start(j);
+}
+
+static struct job *
+job_new(struct ipc_call *call, const void *in, size_t out_bytes, enum err (*work)(struct job *j, struct txn *t))
+{
+	struct job *j = ARENA_NEW(&call->arena, struct job);
+	*j = job_of(call, in, out_bytes, work);
+	return j;
+}
+
+static void
+update_call(struct ipc_call *call, const void *in, size_t out_bytes, enum err (*work)(struct job *j, struct txn *t))
+{
+	job_start(job_new(call, in, out_bytes, work));
+}
+
+static void
+update_account(struct ipc_call *call, const void *in, size_t out_bytes, uint32_t handle,
+               enum err (*work)(struct job *j, struct txn *t))
+{
+	struct job *j = job_new(call, in, out_bytes, work);
+	if (job_handle(j, handle, NULL))
+		job_start(j);
+}
+
+/* ---- the simple ones: IN and OUT are the structs of the call */
+#define VIEW(name)                                                                                                     \
+	static void call_##name(struct ipc_call *call, const struct store_##name##_in *in)                                 \
+	{                                                                                                                  \
+		view_call(call, in, sizeof(struct store_##name##_out), name);                                                  \
+	}
+#define UPDATE(name)                                                                                                   \
+	static void call_##name(struct ipc_call *call, const struct store_##name##_in *in)                                 \
+	{                                                                                                                  \
+		update_call(call, in, sizeof(struct store_##name##_out), name);                                                \
+	}
+#define VIEW_ACCOUNT(name)                                                                                             \
+	static void call_##name(struct ipc_call *call, const struct store_##name##_in *in)                                 \
+	{                                                                                                                  \
+		view_account(call, in, sizeof(struct store_##name##_out), in->handle, NULL, name);                             \
+	}
+#define VIEW_INTO(name)                                                                                                \
+	static void call_##name(struct ipc_call *call, const struct store_##name##_in *in)                                 \
+	{                                                                                                                  \
+		view_account(call, in, sizeof(struct store_##name##_out), in->handle, &in->into, name);                        \
+	}
+#define UPDATE_ACCOUNT(name)                                                                                           \
+	static void call_##name(struct ipc_call *call, const struct store_##name##_in *in)                                 \
+	{                                                                                                                  \
+		update_account(call, in, sizeof(struct store_##name##_out), in->handle, name);                                 \
+	}
+
+VIEW(resolve)
+VIEW(sender_allowed)
+UPDATE(domain_add)
+UPDATE(domain_delete)
+VIEW(domain_list)
+UPDATE(account_add)
+VIEW(account_show)
+VIEW(account_list)
+UPDATE(account_set)
+UPDATE(alias_add)
+UPDATE(alias_delete)
+VIEW(alias_list)
+VIEW(secret_get)
+UPDATE(secret_put)
+VIEW(store_status)
+VIEW(queue_list)
+VIEW_ACCOUNT(account_usage)
+VIEW_ACCOUNT(mailbox_list)
+VIEW_ACCOUNT(mailbox_status)
+UPDATE_ACCOUNT(mailbox_create)
+UPDATE_ACCOUNT(mailbox_rename)
+UPDATE_ACCOUNT(mailbox_subscribe)
+VIEW_INTO(mailbox_changes)
+VIEW_ACCOUNT(keyword_sets)
+VIEW_INTO(message_facts)
+UPDATE_ACCOUNT(message_copy)
+
+/* ---- accounts */
+
+static void
+call_account_open(struct ipc_call *call, const struct store_account_open_in *in)
+{
+	struct store_account_open_out out = { 0 };
+	enum err e = account_open(call, in->grant, &out);
+	if (e)
+		ipc_fail(call, e);
+	else
+		ipc_reply(call, &out);
+}
+
+static void
+call_account_close(struct ipc_call *call, const struct store_account_close_in *in)
+{
+	account_close(call, in->handle);
+	ipc_done(call);
+}
+
+static void
+call_maildrop_lock(struct ipc_call *call, const struct store_maildrop_lock_in *in)
+{
+	struct store_maildrop_lock_out out = { 0 };
+	struct handle *h = handle_of(call, in->handle);
+	enum err e = h ? maildrop_lock(h) : ERR_STALE;
+	if (e)
+		ipc_fail(call, e);
+	else
+		ipc_reply(call, &out);
+}
+
+static void
+call_grant_key(struct ipc_call *call, const struct store_grant_key_in *in)
+{
+	struct store_grant_key_out out = { slice_of(store_of(call)->rows->grant_key, GRANT_KEY_BYTES) };
+	ipc_reply(call, &out);
+}
+
+static void
+call_account_delete(struct ipc_call *call, const struct store_account_delete_in *in)
+{
+	struct job *j = job_new(call, in, sizeof(struct store_account_delete_out), account_delete);
+	j->update.makes_space = true;
+	job_start(j);
+}
+
+static void
+call_mailbox_delete(struct ipc_call *call, const struct store_mailbox_delete_in *in)
+{
+	struct job *j = job_new(call, in, sizeof(struct store_mailbox_delete_out), mailbox_delete);
+	j->update.makes_space = true;
+	if (job_handle(j, in->handle, NULL))
+		job_start(j);
+}
+
+/* ---- mailbox_open: a view; when messages stop being \Recent by it, an update before */
+
+static void
+opened_for_writing(struct job *j, enum err e)
+{
+	struct store_mailbox_open_out taken = *(struct store_mailbox_open_out *)j->out, *out = j->out;
+	memset(out, 0, sizeof *out);
+	j->work = mailbox_open;
+	enum err read = store_view(j->s, view_run, j);
+	if (!e) { /* else (the disk is full) they stay recent, and reading goes on */
+		out->first_recent = taken.first_recent;
+		out->mailbox.recent = taken.mailbox.recent;
+	}
+	if (read)
+		ipc_fail(j->call, read);
+	else
+		ipc_reply(j->call, out);
+}
+
+static void
+call_mailbox_open(struct ipc_call *call, const struct store_mailbox_open_in *in)
+{
+	struct job *j = job_new(call, in, sizeof(struct store_mailbox_open_out), mailbox_open);
+	struct store_mailbox_open_out *out = j->out;
+	if (!job_handle(j, in->handle, &in->into))
+		return;
+	enum err e = store_view(j->s, view_run, j);
+	if (e) {
+		ipc_fail(call, e);
+	} else if (!in->write || out->mailbox.recent == 0) {
+		ipc_reply(call, out);
+	} else {
+		j->work = mailbox_open_write;
+		j->answers = opened_for_writing;
+		job_start(j);
+	}
+}
+
+/* ---- messages */
+
+static void
+call_message_store(struct ipc_call *call, const struct store_message_store_in *in)
+{
+	struct job *j = job_new(call, in, sizeof(struct store_message_store_out), message_store);
+	if (!job_handle(j, in->handle, &in->into))
+		return;
+	if (in->op > FLAGS_REMOVE || (in->flags & ~(uint32_t)MESSAGE_FLAGS_ALL))
+		ipc_fail(call, ERR_SYNTAX);
+	else if (in->uids.len / 4 * INDEX_ROW_BYTES > j->into_bytes)
+		ipc_fail(call, ERR_LIMIT);
+	else
+		job_start(j);
+}
+
+static void
+call_message_expunge(struct ipc_call *call, const struct store_message_expunge_in *in)
+{
+	struct job *j = job_new(call, in, sizeof(struct store_message_expunge_out), message_expunge);
+	j->update.makes_space = true;
+	if (job_handle(j, in->handle, NULL))
+		job_start(j);
+}
+
+/* Where a body is; an empty one is none. */
+static enum err
+take_body(struct job *j, size_t i, const struct store_body *body)
+{
+	if (body->at.len == 0)
+		return ERR_SYNTAX;
+	enum err e = body_source_of(j->call->peer, body, &j->bodies[i]);
+	j->update.bytes += e ? 0 : j->bodies[i].len;
+	return e;
+}
+
+static enum err
+check_append(struct job *j, const struct store_message_append_in *in)
+{
+	enum err e = in->nappends ? OK : ERR_SYNTAX;
+	j->bodies = ARENA_ARRAY(&j->call->arena, struct body_source, in->nappends + 1);
+	for (uint32_t i = 0; i < in->nappends && !e; i++) {
+		bool strange = in->appends[i].flags & ~(uint32_t)MESSAGE_FLAGS_ALL;
+		e = strange ? ERR_SYNTAX : take_body(j, i, &in->appends[i].body);
+	}
+	return e;
+}
+
+static void
+call_message_append(struct ipc_call *call, const struct store_message_append_in *in)
+{
+	struct job *j = job_new(call, in, sizeof(struct store_message_append_out), message_append);
+	if (!job_handle(j, in->handle, NULL))
+		return;
+	enum err e = check_append(j, in);
+	if (e)
+		ipc_fail(call, e);
+	else
+		job_start(j);
+}
+
+/* ---- commit */
+
+static enum err
+check_mail(struct job *j, uint32_t i, const struct store_mail *mail)
+{
+	for (uint32_t d = 0; d < mail->ndeliveries; d++)
+		if (mail->deliveries[d].flags & ~(uint32_t)MESSAGE_FLAGS_ALL)
+			return ERR_SYNTAX;
+	for (uint32_t g = 0; g < mail->ngroups; g++)
+		if (mail->groups[g].nrecipients == 0)
+			return ERR_SYNTAX;
+	if (mail->body.at.len == 0 && mail->ndeliveries == 0 && mail->ngroups == 0)
+		return OK;
+	return take_body(j, i, &mail->body);
+}
+
+static void
+committed(struct job *j, enum err e)
+{
+	struct store_commit_out *out = j->out;
+	if (e) {
+		out->verdict = e;
+		out->delivered = NULL;
+		out->ndelivered = out->rows = 0;
+	} else if (j->modseqs) { /* not asked again: it was done now */
+		counter_add(COUNTER_DELIVERED, out->ndelivered);
+		for (uint32_t i = 0; i < out->ndelivered; i++)
+			notice_changed(j->s, out->delivered[i].account, out->delivered[i].mailbox, j->modseqs[i]);
+	}
+	ipc_reply(j->call, out);
+}
+
+static void
+call_commit(struct ipc_call *call, const struct store_commit_in *in)
+{
+	struct job *j = job_new(call, in, sizeof(struct store_commit_out), commit_mails);
+	enum err e = in->id.len == 16 ? OK : ERR_SYNTAX;
+	j->bodies = ARENA_ARRAY(&call->arena, struct body_source, in->nmails + 1);
+	for (uint32_t i = 0; i < in->nmails && !e; i++)
+		e = check_mail(j, i, &in->mails[i]);
+	if (e) {
+		struct store_commit_out out = { .verdict = e, .culprit = STORE_NO_CULPRIT };
+		ipc_reply(call, &out);
+		return;
+	}
+	((struct store_commit_out *)j->out)->culprit = STORE_NO_CULPRIT; /* it may fail before it runs */
+	j->answers = committed;
+	j->update.makes_space = in->nmails == 0;
+	job_start(j);
+}
+
+static void
+call_queue_claim(struct ipc_call *call, const struct store_queue_claim_in *in)
+{
+	struct job *j = job_new(call, in, sizeof(struct store_queue_claim_out), queue_claim);
+	j->update.makes_space = true; /* what is sent makes space */
+	job_start(j);
+}
+
+const struct store_server store_handlers = {
+	.resolve = call_resolve,
+	.sender_allowed = call_sender_allowed,
+	.commit = call_commit,
+	.spool_open = spool_open_call,
+	.spool_close = spool_close_call,
+	.account_open = call_account_open,
+	.account_close = call_account_close,
+	.account_usage = call_account_usage,
+	.mailbox_list = call_mailbox_list,
+	.mailbox_status = call_mailbox_status,
+	.mailbox_create = call_mailbox_create,
+	.mailbox_delete = call_mailbox_delete,
+	.mailbox_rename = call_mailbox_rename,
+	.mailbox_subscribe = call_mailbox_subscribe,
+	.mailbox_open = call_mailbox_open,
+	.mailbox_changes = call_mailbox_changes,
+	.keyword_sets = call_keyword_sets,
+	.message_facts = call_message_facts,
+	.message_bodies = message_bodies_call,
+	.message_body = message_body_call,
+	.message_store = call_message_store,
+	.message_copy = call_message_copy,
+	.message_expunge = call_message_expunge,
+	.message_append = call_message_append,
+	.maildrop_lock = call_maildrop_lock,
+	.queue_claim = call_queue_claim,
+	.queue_body = queue_body_call,
+	.secret_get = call_secret_get,
+	.secret_put = call_secret_put,
+	.grant_key = call_grant_key,
+	.domain_add = call_domain_add,
+	.domain_delete = call_domain_delete,
+	.domain_list = call_domain_list,
+	.account_add = call_account_add,
+	.account_show = call_account_show,
+	.account_list = call_account_list,
+	.account_delete = call_account_delete,
+	.account_set = call_account_set,
+	.alias_add = call_alias_add,
+	.alias_delete = call_alias_delete,
+	.alias_list = call_alias_list,
+	.queue_list = call_queue_list,
+	.queue_change = queue_change_call,
+	.store_status = call_store_status,
+	.closed = store_peer_closed,
+};

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* calls.h - a call of store.msg on its way through the row logic. calls.c checks the arguments and makes a struct job;
+ * its work function, in directory.c, mailbox.c and so on, reads or changes rows inside one transaction. Jobs that
+ * change rows go through store_update and are answered when they are durable; the others are answered at once.
+ *
+ * A work function may run again: it writes to *out (zeroed before each run), to the results in struct job and to
+ * nothing else. What *out points to must live in the call's arena (job_keep). */
+#ifndef STORE_CALLS_H
+#define STORE_CALLS_H
+
+#include "store/row_io.h"
+
+#define ANSWER_BYTES_MAX (1u << 20) /* pages of lists end here: the answer fits into a frame whatever is in it */
+
+struct job {
+	struct update update;
+	struct store *s;
+	struct ipc_call *call;
+	const void *in; /* struct store_x_in */
+	void *out;      /* struct store_x_out */
+	size_t out_bytes;
+	enum err (*work)(struct job *j, struct txn *t);
+	/* Answers the call when the job is durable or failed; NULL: with *out, or ipc_fail. */
+	void (*answers)(struct job *j, enum err e);
+
+	uint64_t account; /* of the handle; 0: the call has none */
+	void *into;       /* the region of the call */
+	size_t into_bytes;
+	struct body_source *bodies; /* one for each body of the call */
+
+	/* results of a run */
+	uint64_t *modseqs;                                      /* of each delivery */
+	uint64_t notice_account, notice_mailbox, notice_modseq; /* notice_account 0: nothing to tell */
+	uint64_t revoke;                                        /* account whose sessions end; 0: none */
+	uint32_t queued;                                        /* queue rows added */
+	int64_t queue_rows;                                     /* queue rows more (or less) */
+	int64_t queue_due;                                      /* of the earliest row changed; INT64_MAX: none */
+	bool to_remove;                                         /* rows wait to be removed: removal.c */
+};
+
+/* Starts a job that changes rows; out_bytes of struct store_x_out. What is set in *j already is kept. */
+void job_update(struct job *j, struct ipc_call *call, const void *in, size_t out_bytes,
+                enum err (*work)(struct job *j, struct txn *t));
+struct slice job_keep(struct job *j, struct slice s);
+/* For the notice of this job: one mailbox, or several (then it names none). */
+void job_tell(struct job *j, uint64_t account, uint64_t mailbox, uint64_t modseq);
+
+/* ---- the work, by file */
+enum err resolve(struct job *j, struct txn *t);
+enum err sender_allowed(struct job *j, struct txn *t);
+
+enum err domain_add(struct job *j, struct txn *t);
+enum err domain_delete(struct job *j, struct txn *t);
+enum err domain_list(struct job *j, struct txn *t);
+enum err account_add(struct job *j, struct txn *t);
+enum err account_show(struct job *j, struct txn *t);
+enum err account_list(struct job *j, struct txn *t);
+enum err account_delete(struct job *j, struct txn *t);
+enum err account_set(struct job *j, struct txn *t);
+enum err alias_add(struct job *j, struct txn *t);
+enum err alias_delete(struct job *j, struct txn *t);
+enum err alias_list(struct job *j, struct txn *t);
+enum err secret_get(struct job *j, struct txn *t);
+enum err secret_put(struct job *j, struct txn *t);
+enum err store_status(struct job *j, struct txn *t);
+
+enum err account_usage(struct job *j, struct txn *t);
+
+enum err mailbox_list(struct job *j, struct txn *t);
+enum err mailbox_status(struct job *j, struct txn *t);
+enum err mailbox_create(struct job *j, struct txn *t);
+enum err mailbox_delete(struct job *j, struct txn *t);
+enum err mailbox_rename(struct job *j, struct txn *t);
+enum err mailbox_subscribe(struct job *j, struct txn *t);
+enum err mailbox_open(struct job *j, struct txn *t);       /* reads only */
+enum err mailbox_open_write(struct job *j, struct txn *t); /* takes \Recent */
+enum err mailbox_changes(struct job *j, struct txn *t);
+enum err keyword_sets(struct job *j, struct txn *t);
+
+enum err message_facts(struct job *j, struct txn *t);
+enum err message_store(struct job *j, struct txn *t);
+enum err message_copy(struct job *j, struct txn *t);
+enum err message_expunge(struct job *j, struct txn *t);
+enum err message_append(struct job *j, struct txn *t);
+
+enum err commit_mails(struct job *j, struct txn *t);
+
+enum err queue_claim(struct job *j, struct txn *t);
+enum err queue_list(struct job *j, struct txn *t);
+
+#endif

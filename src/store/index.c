@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* index.c - the packed index of mailboxes that were opened, in memory: an array of struct index_row by uid, as it was
+ * at a modseq. Called by mailbox_open. It can never be wrong: before each use it is compared with the mailbox's row and
+ * brought up to date from the change log, and it is only ever filled from what a view sees (what is durable). The least
+ * recently used ones go when all together pass their limit. */
+#include "store/rows_state.h"
+
+struct index {
+	uint64_t account, mailbox, key;
+	uint64_t modseq;
+	struct index_row *rows;
+	size_t n, cap;
+	struct link link; /* in indexes.used, the least recently used first */
+};
+
+struct indexes {
+	struct map map; /* key -> struct index; mailboxes whose keys are equal take turns */
+	struct link used;
+	size_t bytes, bytes_max;
+};
+
+struct indexes *
+indexes_new(size_t bytes_max)
+{
+	struct indexes *x = must_calloc(1, sizeof *x);
+	list_init(&x->used);
+	x->bytes_max = bytes_max;
+	return x;
+}
+
+static void
+index_free(struct indexes *x, struct index *i)
+{
+	x->bytes -= i->cap * sizeof *i->rows;
+	list_remove(&i->link);
+	map_remove(&x->map, i->key);
+	free(i->rows);
+	free(i);
+}
+
+void
+indexes_free(struct indexes **x)
+{
+	if (!*x)
+		return;
+	LIST_EACH (&(*x)->used, it)
+		index_free(*x, CONTAINER_OF(it, struct index, link));
+	map_release(&(*x)->map);
+	free(*x);
+	*x = NULL;
+}
+
+static struct index *
+index_of(struct indexes *x, uint64_t account, uint64_t mailbox)
+{
+	uint64_t key = account * 0x9e3779b97f4a7c15u ^ mailbox;
+	struct index *i = map_get(&x->map, key);
+	if (i && (i->account != account || i->mailbox != mailbox)) {
+		index_free(x, i);
+		i = NULL;
+	}
+	if (!i) {
+		i = must_calloc(1, sizeof *i);
+		*i = (struct index){ .account = account, .mailbox = mailbox, .key = key };
+		map_set(&x->map, key, i);
+	}
+	list_remove(&i->link);
+	list_append(&x->used, &i->link);
+	return i;
+}
+
+static void
+index_room(struct indexes *x, struct index *i, size_t n)
+{
+	if (n <= i->cap)
+		return;
+	size_t cap = MAX(n + n / 8, (size_t)16);
+	i->rows = must_realloc(i->rows, cap * sizeof *i->rows);
+	x->bytes += (cap - i->cap) * sizeof *i->rows;
+	i->cap = cap;
+}
+
+/* All but the one that is wanted now may go. */
+static void
+indexes_trim(struct indexes *x, const struct index *keep)
+{
+	while (x->bytes > x->bytes_max) {
+		struct index *i = CONTAINER_OF(list_first(&x->used), struct index, link);
+		if (i == keep)
+			return;
+		index_free(x, i);
+	}
+}
+
+static enum err
+index_load(struct indexes *x, struct index *i, struct txn *t)
+{
+	struct key from = key2('u', i->account, i->mailbox), to = from;
+	struct slice k, value;
+	bool sound = true;
+	key_after_prefix(&to);
+	i->n = 0;
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	while (sound && range_next(r, &k, &value)) {
+		struct row_message m;
+		sound = row_message_take(value, &m);
+		index_room(x, i, i->n + 1);
+		i->rows[i->n++] = index_row_of((uint32_t)bytes_get_be(k.at + 17, 4), &m);
+	}
+	enum err e = range_end(&r);
+	return e ? e : sound ? OK : row_damaged("message");
+}
+
+/* The first row with at least this uid. */
+static size_t
+index_find(const struct index *i, uint32_t uid)
+{
+	size_t low = 0, high = i->n;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (i->rows[mid].uid < uid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static void
+index_apply(struct indexes *x, struct index *i, const struct changes *c)
+{
+	for (size_t v = 0; v < c->nvanished; v++) {
+		size_t at = index_find(i, c->vanished[v].uid);
+		if (at < i->n && i->rows[at].uid == c->vanished[v].uid)
+			i->rows[at].flags = UINT32_MAX; /* goes below */
+	}
+	if (c->nvanished) {
+		size_t left = 0;
+		for (size_t r = 0; r < i->n; r++)
+			if (i->rows[r].flags != UINT32_MAX)
+				i->rows[left++] = i->rows[r];
+		i->n = left;
+	}
+	for (size_t r = 0; r < c->nrows; r++) {
+		size_t at = index_find(i, c->rows[r].uid);
+		if (at == i->n) {
+			index_room(x, i, i->n + 1);
+			i->n++;
+		}
+		ASSERT(at == i->n - 1 || i->rows[at].uid == c->rows[r].uid);
+		i->rows[at] = c->rows[r];
+	}
+}
+
+static enum err
+index_refresh(struct indexes *x, struct index *i, struct txn *t, const struct row_mailbox *row)
+{
+	struct changes c;
+	if (i->modseq == row->modseq)
+		return OK;
+	enum err e = i->modseq ? changes_since(t, i->account, i->mailbox, row, i->modseq, &c) : ERR_STALE;
+	if (e == ERR_STALE) {
+		e = index_load(x, i, t);
+	} else if (!e) {
+		index_apply(x, i, &c);
+		changes_release(&c);
+	}
+	if (!e && i->n != row->messages)
+		e = row_damaged("index");
+	i->modseq = e ? 0 : row->modseq;
+	return e;
+}
+
+enum err
+index_copy(struct indexes *x, struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row,
+           uint32_t from, struct index_row *into, size_t max, size_t *n, bool *more)
+{
+	struct index *i = index_of(x, account, mailbox);
+	enum err e = index_refresh(x, i, t, row);
+	if (e)
+		return e;
+	size_t first = index_find(i, from);
+	*n = MIN(max, i->n - first);
+	*more = first + *n < i->n;
+	if (*n)
+		memcpy(into, i->rows + first, *n * sizeof *into);
+	indexes_trim(x, i);
+	return OK;
+}
+
+/* ---- changes since a modseq, from the rows */
+
+static void
+changes_row(struct changes *c, size_t *cap, uint32_t uid, const struct row_message *m)
+{
+	if (c->nrows == *cap) {
+		*cap = *cap ? *cap * 2 : 16;
+		c->rows = must_realloc(c->rows, *cap * sizeof *c->rows);
+	}
+	c->rows[c->nrows++] = index_row_of(uid, m);
+}
+
+/* Added ones: uids and the modseqs of their additions grow together, so they are all above the last row that did not
+ * change since. *lowest: the smallest uid among them. */
+static enum err
+changes_at_end(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t since, struct changes *c, size_t *cap,
+               uint32_t *lowest)
+{
+	struct key from = key2('u', account, mailbox), to = from;
+	struct slice k, value;
+	struct row_message m;
+	bool sound = true;
+	key_after_prefix(&to);
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), true);
+	while (sound && range_next(r, &k, &value)) {
+		sound = row_message_take(value, &m);
+		if (!sound || m.modseq <= since)
+			break;
+		*lowest = (uint32_t)bytes_get_be(k.at + 17, 4);
+		changes_row(c, cap, *lowest, &m);
+	}
+	enum err e = range_end(&r);
+	return e ? e : sound ? OK : row_damaged("message");
+}
+
+static void
+changes_vanished(struct changes *c, size_t *cap, uint64_t modseq, uint32_t uid)
+{
+	if (c->nvanished == *cap) {
+		*cap = *cap ? *cap * 2 : 16;
+		c->vanished = must_realloc(c->vanished, *cap * sizeof *c->vanished);
+	}
+	c->vanished[c->nvanished++] = (struct vanished){ modseq, uid };
+}
+
+static enum err
+changes_in_log(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t since, struct changes *c, size_t *cap,
+               uint32_t lowest)
+{
+	struct key from = key2('l', account, mailbox), to = from;
+	struct slice k, value;
+	size_t vanished_cap = 0;
+	enum err e = OK;
+	key_u64(&from, since + 1);
+	key_after_prefix(&to);
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	while (!e && range_next(r, &k, &value)) {
+		uint64_t modseq = bytes_get_be(k.at + 17, 8);
+		uint32_t uid = (uint32_t)bytes_get_be(k.at + 25, 4);
+		struct row_message m;
+		if (value.len == 1 && value.at[0] == LOG_VANISHED) {
+			changes_vanished(c, &vanished_cap, modseq, uid);
+		} else if (uid < lowest) {
+			/* Only the newest entry of a message counts: its row names that modseq. */
+			e = message_get(t, account, mailbox, uid, &m);
+			if (!e && m.modseq == modseq)
+				changes_row(c, cap, uid, &m);
+			e = e == ERR_NOT_FOUND ? OK : e;
+		}
+	}
+	enum err ended = range_end(&r);
+	return e ? e : ended;
+}
+
+static int
+by_uid(const void *a, const void *b)
+{
+	uint32_t x = ((const struct index_row *)a)->uid, y = ((const struct index_row *)b)->uid;
+	return x < y ? -1 : x > y;
+}
+
+static int
+vanished_by_uid(const void *a, const void *b)
+{
+	uint32_t x = ((const struct vanished *)a)->uid, y = ((const struct vanished *)b)->uid;
+	return x < y ? -1 : x > y;
+}
+
+enum err
+changes_since(struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row, uint64_t since,
+              struct changes *c)
+{
+	size_t cap = 0;
+	uint32_t lowest = UINT32_MAX;
+	*c = (struct changes){ 0 };
+	if (since >= row->modseq)
+		return OK;
+	if (since < row->log_floor)
+		return ERR_STALE;
+	enum err e = changes_at_end(t, account, mailbox, since, c, &cap, &lowest);
+	e = e ? e : changes_in_log(t, account, mailbox, since, c, &cap, lowest);
+	if (e) {
+		changes_release(c);
+		return e;
+	}
+	if (c->nrows)
+		qsort(c->rows, c->nrows, sizeof *c->rows, by_uid);
+	if (c->nvanished)
+		qsort(c->vanished, c->nvanished, sizeof *c->vanished, vanished_by_uid);
+	return OK;
+}
+
+void
+changes_release(struct changes *c)
+{
+	free(c->rows);
+	free(c->vanished);
+	*c = (struct changes){ 0 };
+}

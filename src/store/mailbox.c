@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mailbox.c - the names of an account's mailboxes: list, status, create, delete, rename, subscribe (RFC 9051 6.3.4 to
+ * 6.3.11). Work functions of calls.c, and mailbox_by_name for deliveries and appends.
+ *
+ * A name is a row 'n'; a mailbox behind it is a row 'm', whose id never changes and never comes back. UIDVALIDITY of a
+ * name only grows: each new mailbox gets a number greater than any of the account before, and one that moves to another
+ * name keeps its number only when no mailbox with a greater one has ever lost its name. */
+#include "store/rows_state.h"
+
+#include "base/clock.h"
+
+#define MAILBOX_NAMES_MAX 10000 /* of an account */
+#define NAME_BYTES_MAX 1000
+#define COMPONENT_BYTES_MAX 255
+#define DEPTH_MAX 32
+#define LIST_PAGE 1000
+
+/* ---- names */
+
+static bool
+has_c1_control(struct slice s)
+{
+	for (size_t i = 0; i + 1 < s.len; i++)
+		if ((uint8_t)s.at[i] == 0xc2 && (uint8_t)s.at[i + 1] < 0xa0)
+			return true;
+	return false;
+}
+
+static bool
+components_fit(struct slice name)
+{
+	size_t depth = 1, len = 0;
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.at[i] != '/') {
+			len++;
+		} else if (len == 0 || len > COMPONENT_BYTES_MAX) {
+			return false;
+		} else {
+			len = 0;
+			depth++;
+		}
+	}
+	return len > 0 && len <= COMPONENT_BYTES_MAX && depth <= DEPTH_MAX;
+}
+
+/* INBOX in any case, also as the first component. ERR_SYNTAX: not a name that can be had. */
+static enum err
+name_check(struct arena *a, struct slice *name)
+{
+	if (name->len == 0 || name->len > NAME_BYTES_MAX || !components_fit(*name))
+		return ERR_SYNTAX;
+	if (!slice_is_utf8(*name) || slice_has_control(*name) || has_c1_control(*name))
+		return ERR_SYNTAX;
+	if (slice_starts_nocase(*name, S("INBOX")) && (name->len == 5 || name->at[5] == '/'))
+		*name = arena_join(a, S("INBOX"), slice_from(*name, 5));
+	return OK;
+}
+
+static bool
+is_inbox(struct slice name)
+{
+	return slice_equal(name, S("INBOX"));
+}
+
+static enum err
+has_children(struct txn *t, uint64_t account, struct slice name, bool *has)
+{
+	struct slice k, value;
+	struct key from = key_name(account, name);
+	key_bytes(&from, S("/"));
+	struct key to = from;
+	key_after_prefix(&to);
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	*has = range_next(r, &k, &value);
+	return range_end(&r);
+}
+
+/* The row of a name; none is a row without anything. */
+static enum err
+name_find(struct change *c, struct slice name, struct row_name *row, bool *there)
+{
+	enum err e = name_get(c->t, c->account, name, row);
+	*there = !e;
+	if (e == ERR_NOT_FOUND) {
+		*row = (struct row_name){ 0 };
+		return OK;
+	}
+	return e;
+}
+
+static enum err
+name_add(struct change *c, struct slice name, bool there, const struct row_name *row)
+{
+	if (!there && c->counters.names >= MAILBOX_NAMES_MAX)
+		return ERR_LIMIT;
+	c->counters.names += !there;
+	name_put(c->t, c->account, name, row);
+	return OK;
+}
+
+static void
+name_remove(struct change *c, struct slice name)
+{
+	struct key k = key_name(c->account, name);
+	txn_delete(c->t, key_slice(&k));
+	ASSERT(c->counters.names > 0);
+	c->counters.names--;
+}
+
+/* ---- making mailboxes */
+
+/* Greater than any before in this account: the time, or one more when that was given already. */
+static uint32_t
+next_uidvalidity(struct change *c)
+{
+	int64_t now = clock_wall_sec();
+	uint32_t least = c->counters.uidvalidity + 1;
+	c->counters.uidvalidity = now > least && now <= UINT32_MAX ? (uint32_t)now : least;
+	return c->counters.uidvalidity;
+}
+
+static enum err
+mailbox_make(struct change *c, struct slice name, uint32_t attributes, struct box *b)
+{
+	struct row_name row;
+	bool there;
+	enum err e = name_find(c, name, &row, &there);
+	if (e)
+		return e;
+	if (row.mailbox)
+		return ERR_EXISTS;
+	row.mailbox = c->counters.next_mailbox++;
+	row.attributes = (row.attributes & MAILBOX_SUBSCRIBED) | attributes;
+	e = name_add(c, name, there, &row);
+	if (e)
+		return e;
+	*b = (struct box){ .id = row.mailbox };
+	b->row = (struct row_mailbox){ .name = name, .uidnext = 1, .recent_from = 1 };
+	b->row.uidvalidity = next_uidvalidity(c);
+	b->row.modseq = b->row.log_floor = change_modseq(c);
+	box_put(c, b);
+	return OK;
+}
+
+/* RFC 9051 6.3.4: superior names that are missing are created too. */
+static enum err
+make_parents(struct change *c, struct slice name)
+{
+	enum err e = OK;
+	for (size_t i = 1; i < name.len && !e; i++) {
+		struct row_name row;
+		struct box b;
+		bool there;
+		if (name.at[i] != '/')
+			continue;
+		e = name_find(c, slice_part(name, 0, i), &row, &there);
+		if (!e && !row.mailbox && !(row.attributes & MAILBOX_NOSELECT))
+			e = mailbox_make(c, slice_part(name, 0, i), 0, &b);
+	}
+	return e;
+}
+
+enum err
+mailbox_make_default(struct change *c)
+{
+	static const struct {
+		struct slice name;
+		uint32_t special;
+	} defaults[] = {
+		{ S_ROW("INBOX"), 0 },
+		{ S_ROW("Archive"), MAILBOX_SPECIAL_ARCHIVE },
+		{ S_ROW("Drafts"), MAILBOX_SPECIAL_DRAFTS },
+		{ S_ROW("Junk"), MAILBOX_SPECIAL_JUNK },
+		{ S_ROW("Sent"), MAILBOX_SPECIAL_SENT },
+		{ S_ROW("Trash"), MAILBOX_SPECIAL_TRASH },
+	};
+	enum err e = OK;
+	struct box b;
+	for (size_t i = 0; i < COUNT_OF(defaults) && !e; i++)
+		e = mailbox_make(c, defaults[i].name, MAILBOX_SUBSCRIBED | defaults[i].special, &b);
+	return e;
+}
+
+enum err
+mailbox_by_name(struct change *c, struct slice name, bool make, struct box *b)
+{
+	struct row_name row;
+	bool there;
+	enum err e = name_check(txn_arena(c->t), &name);
+	e = e ? e : name_find(c, name, &row, &there);
+	if (e)
+		return e;
+	if (row.mailbox)
+		return box_get(c, row.mailbox, b);
+	if (!make)
+		return ERR_NOT_FOUND;
+	e = make_parents(c, name);
+	return e ? e : mailbox_make(c, name, 0, b);
+}
+
+enum err
+mailbox_create(struct job *j, struct txn *t)
+{
+	const struct store_mailbox_create_in *in = j->in;
+	struct store_mailbox_create_out *out = j->out;
+	struct change c;
+	struct box b;
+	struct slice name = in->name;
+	if (slice_ends(name, S("/"))) /* RFC 3501 6.3.3: a trailing delimiter says that names below will follow */
+		name.len--;
+	enum err e = name_check(txn_arena(t), &name);
+	e = e ? e : change_begin(&c, j->s, t, j->account);
+	e = e ? e : make_parents(&c, name);
+	e = e ? e : mailbox_make(&c, name, in->special & MAILBOX_SPECIAL_MASK, &b);
+	if (e)
+		return e;
+	change_end(&c);
+	out->id = b.id;
+	out->uidvalidity = b.row.uidvalidity;
+	job_tell(j, j->account, 0, b.row.modseq);
+	return OK;
+}
+
+/* ---- delete */
+
+/* The mailbox goes at once with its share of the quota; its messages in the background (removal.c). */
+static enum err
+mailbox_drop(struct change *c, uint64_t id)
+{
+	struct box b;
+	enum err e = box_get(c, id, &b);
+	if (e)
+		return e;
+	ASSERT(c->counters.messages >= b.row.messages && c->counters.bytes >= b.row.bytes);
+	c->counters.messages -= b.row.messages;
+	c->counters.bytes -= b.row.bytes;
+	c->counters.gone = MAX(c->counters.gone, b.row.uidvalidity);
+	struct key row = key2('m', c->account, id), rest = key2('D', c->account, id);
+	txn_delete(c->t, key_slice(&row));
+	txn_put(c->t, key_slice(&rest), SLICE_NONE);
+	return OK;
+}
+
+enum err
+mailbox_delete(struct job *j, struct txn *t)
+{
+	const struct store_mailbox_delete_in *in = j->in;
+	struct slice name = in->name;
+	struct change c;
+	struct row_name row;
+	bool there, parent;
+	enum err e = name_check(txn_arena(t), &name);
+	if (!e && is_inbox(name))
+		return ERR_DENIED;
+	e = e ? e : change_begin(&c, j->s, t, j->account);
+	e = e ? e : name_find(&c, name, &row, &there);
+	e = e ? e : has_children(t, j->account, name, &parent);
+	if (e)
+		return e;
+	if (!row.mailbox && !(row.attributes & MAILBOX_NOSELECT))
+		return ERR_NOT_FOUND;
+	if (!row.mailbox && parent)
+		return ERR_BUSY; /* RFC 9051 6.3.5: an error for a name that cannot be selected and has inferiors */
+	if (row.mailbox)
+		e = mailbox_drop(&c, row.mailbox);
+	if (e)
+		return e;
+	j->to_remove = row.mailbox != 0;
+	row.mailbox = 0;
+	row.attributes = (row.attributes & MAILBOX_SUBSCRIBED) | (parent ? MAILBOX_NOSELECT : 0);
+	if (row.attributes)
+		name_put(t, j->account, name, &row);
+	else
+		name_remove(&c, name);
+	job_tell(j, j->account, 0, change_modseq(&c));
+	change_end(&c);
+	return OK;
+}
+
+/* ---- rename */
+
+/* Moves one name with the mailbox behind it. gone: counters.gone as it was before this rename. */
+static enum err
+move_name(struct change *c, struct slice from, struct slice to, uint32_t gone)
+{
+	struct row_name row, old;
+	struct box b;
+	bool there, taken;
+	enum err e = name_check(txn_arena(c->t), &to);
+	e = e ? e : name_find(c, from, &row, &there);
+	e = e ? e : name_find(c, to, &old, &taken);
+	if (e)
+		return e;
+	if (old.mailbox)
+		return ERR_EXISTS;
+	row.attributes |= old.attributes & MAILBOX_SUBSCRIBED;
+	name_remove(c, from);
+	e = name_add(c, to, taken, &row);
+	if (e || !row.mailbox)
+		return e;
+	e = box_get(c, row.mailbox, &b);
+	if (e)
+		return e;
+	c->counters.gone = MAX(c->counters.gone, b.row.uidvalidity);
+	if (b.row.uidvalidity <= gone)
+		b.row.uidvalidity = next_uidvalidity(c);
+	b.row.name = to;
+	box_put(c, &b);
+	return OK;
+}
+
+static enum err
+children_of(struct change *c, struct slice name, struct slice **names, size_t *n)
+{
+	struct arena *a = txn_arena(c->t);
+	struct slice k, value;
+	struct key from = key_name(c->account, name);
+	key_bytes(&from, S("/"));
+	struct key to = from;
+	key_after_prefix(&to);
+	*n = 0;
+	*names = ARENA_ARRAY(a, struct slice, c->counters.names + 1);
+	struct range *r = range_begin(c->t, key_slice(&from), key_slice(&to), false);
+	while (*n < c->counters.names && range_next(r, &k, &value))
+		(*names)[(*n)++] = slice_keep(a, slice_from(k, 9));
+	return range_end(&r);
+}
+
+static enum err
+rename_tree(struct change *c, struct slice from, struct slice to)
+{
+	struct row_name row;
+	struct slice *names;
+	size_t n;
+	bool there;
+	uint32_t gone = c->counters.gone;
+	enum err e = name_find(c, from, &row, &there);
+	if (!e && !row.mailbox && !(row.attributes & MAILBOX_NOSELECT))
+		return ERR_NOT_FOUND;
+	e = e ? e : children_of(c, from, &names, &n);
+	e = e ? e : make_parents(c, to);
+	e = e ? e : move_name(c, from, to, gone);
+	for (size_t i = 0; i < n && !e; i++)
+		e = move_name(c, names[i], arena_join(txn_arena(c->t), to, slice_from(names[i], from.len)), gone);
+	return e;
+}
+
+/* RFC 9051 6.3.6: the messages of INBOX move to the new name and INBOX is left empty; names below it stay. The mailbox
+ * takes the new name, and INBOX gets a new one. */
+static enum err
+rename_inbox(struct change *c, struct slice to)
+{
+	struct box b;
+	uint32_t gone = c->counters.gone;
+	enum err e = make_parents(c, to);
+	e = e ? e : move_name(c, S("INBOX"), to, gone);
+	e = e ? e : mailbox_make(c, S("INBOX"), MAILBOX_SUBSCRIBED, &b);
+	return e;
+}
+
+enum err
+mailbox_rename(struct job *j, struct txn *t)
+{
+	const struct store_mailbox_rename_in *in = j->in;
+	struct slice from = in->from, to = in->to;
+	struct change c;
+	struct row_name row;
+	bool taken;
+	if (slice_ends(to, S("/")))
+		to.len--;
+	enum err e = name_check(txn_arena(t), &from);
+	e = e ? e : name_check(txn_arena(t), &to);
+	e = e ? e : change_begin(&c, j->s, t, j->account);
+	e = e ? e : name_find(&c, to, &row, &taken);
+	if (e)
+		return e;
+	if (row.mailbox)
+		return ERR_EXISTS;
+	if (slice_starts(to, arena_join(txn_arena(t), from, S("/"))) && !is_inbox(from))
+		return ERR_DENIED; /* into itself */
+	e = is_inbox(from) ? rename_inbox(&c, to) : rename_tree(&c, from, to);
+	if (e)
+		return e;
+	job_tell(j, j->account, 0, change_modseq(&c));
+	change_end(&c);
+	return OK;
+}
+
+/* ---- subscribe: RFC 9051 6.3.7; a subscription outlives its mailbox */
+
+enum err
+mailbox_subscribe(struct job *j, struct txn *t)
+{
+	const struct store_mailbox_subscribe_in *in = j->in;
+	struct slice name = in->name;
+	struct change c;
+	struct row_name row;
+	bool there;
+	enum err e = name_check(txn_arena(t), &name);
+	e = e ? e : change_begin(&c, j->s, t, j->account);
+	e = e ? e : name_find(&c, name, &row, &there);
+	if (e || in->on == ((row.attributes & MAILBOX_SUBSCRIBED) != 0))
+		return e;
+	row.attributes ^= MAILBOX_SUBSCRIBED;
+	if (row.mailbox || row.attributes)
+		e = name_add(&c, name, there, &row);
+	else
+		name_remove(&c, name);
+	job_tell(j, j->account, 0, change_modseq(&c));
+	change_end(&c);
+	return e;
+}
+
+/* ---- list, status */
+
+static enum err
+describe(struct job *j, struct txn *t, struct slice name, const struct row_name *n, struct store_mailbox *out)
+{
+	struct row_mailbox row = { .name = name };
+	uint32_t attributes = n->attributes;
+	bool parent;
+	enum err e = has_children(t, j->account, name, &parent);
+	if (!e && n->mailbox)
+		e = mailbox_get(t, j->account, n->mailbox, &row);
+	if (e)
+		return e;
+	if (parent)
+		attributes |= MAILBOX_HAS_CHILDREN;
+	if (!n->mailbox)
+		attributes |= MAILBOX_NOSELECT;
+	*out = mailbox_answer(n->mailbox, &row, attributes);
+	out->name = job_keep(j, name);
+	return OK;
+}
+
+enum err
+mailbox_list(struct job *j, struct txn *t)
+{
+	const struct store_mailbox_list_in *in = j->in;
+	struct store_mailbox_list_out *out = j->out;
+	struct key from = key_name(j->account, in->after), to = key1('n', j->account);
+	struct slice k, value;
+	enum err e = OK;
+	key_after_prefix(&to);
+	if (in->after.len)
+		key_nul(&from);
+	out->mailboxes = ARENA_ARRAY(&j->call->arena, struct store_mailbox, LIST_PAGE);
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	while (!e && !out->more && range_next(r, &k, &value)) {
+		struct row_name row;
+		if (out->nmailboxes == LIST_PAGE)
+			out->more = true;
+		else if (!row_name_take(value, &row))
+			e = row_damaged("name");
+		else
+			e = describe(j, t, slice_keep(txn_arena(t), slice_from(k, 9)), &row, &out->mailboxes[out->nmailboxes++]);
+	}
+	enum err ended = range_end(&r);
+	return e ? e : ended;
+}
+
+enum err
+mailbox_status(struct job *j, struct txn *t)
+{
+	const struct store_mailbox_status_in *in = j->in;
+	struct store_mailbox_status_out *out = j->out;
+	struct slice name = in->name;
+	struct row_name row;
+	if (name_check(txn_arena(t), &name))
+		return ERR_NOT_FOUND;
+	enum err e = name_get(t, j->account, name, &row);
+	if (!e && !row.mailbox)
+		return ERR_NOT_FOUND;
+	return e ? e : describe(j, t, name, &row, &out->mailbox);
+}
+
+/* ---- open */
+
+static enum err
+mailbox_named(struct job *j, struct txn *t, struct slice name, struct row_name *n, struct row_mailbox *row)
+{
+	if (name_check(txn_arena(t), &name))
+		return ERR_NOT_FOUND;
+	enum err e = name_get(t, j->account, name, n);
+	if (!e && !n->mailbox)
+		return ERR_NOT_FOUND;
+	return e ? e : mailbox_get(t, j->account, n->mailbox, row);
+}
+
+enum err
+mailbox_open(struct job *j, struct txn *t)
+{
+	const struct store_mailbox_open_in *in = j->in;
+	struct store_mailbox_open_out *out = j->out;
+	struct row_name n;
+	struct row_mailbox row;
+	size_t filled = 0;
+	enum err e = mailbox_named(j, t, in->name, &n, &row);
+	e = e ? e
+	      : index_copy(j->s->rows->indexes, t, j->account, n.mailbox, &row, in->from_uid, j->into,
+	                   j->into_bytes / INDEX_ROW_BYTES, &filled, &out->more);
+	if (e)
+		return e;
+	out->mailbox = mailbox_answer(n.mailbox, &row, n.attributes);
+	out->mailbox.name = job_keep(j, row.name);
+	out->first_recent = row.recent ? row.recent_from : 0;
+	out->filled = (uint32_t)(filled * INDEX_ROW_BYTES);
+	return OK;
+}
+
+/* RFC 3501 2.3.2: messages are \Recent for the first session that opens the mailbox for writing. */
+enum err
+mailbox_open_write(struct job *j, struct txn *t)
+{
+	const struct store_mailbox_open_in *in = j->in;
+	struct store_mailbox_open_out *out = j->out;
+	struct row_name n;
+	struct change c;
+	struct box b;
+	enum err e = change_begin(&c, j->s, t, j->account);
+	e = e ? e : mailbox_named(j, t, in->name, &n, &b.row);
+	if (e)
+		return e;
+	b.id = n.mailbox;
+	out->first_recent = b.row.recent ? b.row.recent_from : 0;
+	out->mailbox.recent = b.row.recent;
+	b.row.recent = 0;
+	b.row.recent_from = b.row.uidnext;
+	box_put(&c, &b);
+	return OK;
+}
+
+/* ---- changes */
+
+static int
+by_modseq(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* The greatest modseq so that at most max of these are not above it; UINT64_MAX when all fit. */
+static uint64_t
+modseq_that_fits(uint64_t *modseqs, size_t n, size_t max)
+{
+	if (n <= max)
+		return UINT64_MAX;
+	qsort(modseqs, n, sizeof *modseqs, by_modseq);
+	return modseqs[max] - 1;
+}
+
+/* Where this page of changes ends: all of one modseq come together. */
+static uint64_t
+page_end(const struct changes *c, size_t rows_max, size_t vanished_max)
+{
+	uint64_t *modseqs = must_calloc(MAX(c->nrows, c->nvanished) + 1, sizeof *modseqs);
+	for (size_t i = 0; i < c->nrows; i++)
+		modseqs[i] = c->rows[i].modseq;
+	uint64_t end = modseq_that_fits(modseqs, c->nrows, rows_max);
+	for (size_t i = 0; i < c->nvanished; i++)
+		modseqs[i] = c->vanished[i].modseq;
+	uint64_t end_vanished = modseq_that_fits(modseqs, c->nvanished, vanished_max);
+	free(modseqs);
+	return MIN(end, end_vanished);
+}
+
+static void
+changes_answer(struct job *j, const struct changes *c, struct store_mailbox_changes_out *out)
+{
+	struct index_row *rows = j->into;
+	char *gone = arena_alloc(&j->call->arena, 4 * c->nvanished + 1);
+	size_t nrows = 0, ngone = 0;
+	for (size_t i = 0; i < c->nrows; i++)
+		if (c->rows[i].modseq <= out->upto)
+			rows[nrows++] = c->rows[i];
+	for (size_t i = 0; i < c->nvanished; i++)
+		if (c->vanished[i].modseq <= out->upto)
+			bytes_set_le(gone + 4 * ngone++, c->vanished[i].uid, 4);
+	out->filled = (uint32_t)(nrows * INDEX_ROW_BYTES);
+	out->vanished = slice_of(gone, 4 * ngone);
+}
+
+enum err
+mailbox_changes(struct job *j, struct txn *t)
+{
+	const struct store_mailbox_changes_in *in = j->in;
+	struct store_mailbox_changes_out *out = j->out;
+	struct row_mailbox row;
+	struct changes c;
+	size_t rows_max = j->into_bytes / INDEX_ROW_BYTES;
+	if (rows_max < MODSEQ_SPAN)
+		return ERR_LIMIT;
+	enum err e = mailbox_get(t, j->account, in->mailbox, &row);
+	if (e)
+		return e;
+	out->mailbox = mailbox_answer(in->mailbox, &row, 0);
+	out->mailbox.name = job_keep(j, row.name);
+	out->upto = row.modseq;
+	e = changes_since(t, j->account, in->mailbox, &row, in->since, &c);
+	if (e == ERR_STALE) {
+		out->whole = true;
+		return OK;
+	}
+	if (e)
+		return e;
+	uint64_t end = page_end(&c, rows_max, 262144 / 4);
+	out->more = end < row.modseq;
+	out->upto = MIN(end, MAX(row.modseq, in->since));
+	changes_answer(j, &c, out);
+	changes_release(&c);
+	return OK;
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* message.c - messages of an opened account: facts, flags, copies, moves, expunges, appends. Work functions of calls.c.
+ * Counts, modseqs and the change log are kept by row_io.c; a message's bytes are read in body.c. */
+#include "store/rows_state.h"
+
+#define EXPUNGE_MAX 10000 /* messages in one transaction; more says that others are left */
+
+/* ---- facts */
+
+/* An entry of a region: u32 uid, u32 bytes, the bytes, padded to 8. */
+static size_t
+entry_bytes(size_t bytes)
+{
+	return (8 + bytes + 7) & ~(size_t)7;
+}
+
+enum err
+message_facts(struct job *j, struct txn *t)
+{
+	const struct store_message_facts_in *in = j->in;
+	struct store_message_facts_out *out = j->out;
+	struct row_mailbox mailbox;
+	struct uid_row *rows = NULL;
+	size_t n = 0, i;
+	char *to = j->into;
+	enum err e = mailbox_get(t, j->account, in->mailbox, &mailbox);
+	e = e ? e : messages_get(t, j->account, in->mailbox, in->uids, &rows, &n);
+	for (i = 0; i < n && !e; i++) {
+		struct slice facts;
+		e = object_facts(t, rows[i].row.object, &facts);
+		if (e == ERR_NOT_FOUND) {
+			facts = SLICE_NONE; /* it does not read: the session makes it again from the body */
+			e = OK;
+		}
+		size_t need = entry_bytes(facts.len);
+		if (e || need > j->into_bytes - out->filled) {
+			out->need = e || i ? 0 : need;
+			break;
+		}
+		bytes_set_le(to + out->filled, rows[i].uid, 4);
+		bytes_set_le(to + out->filled + 4, facts.len, 4);
+		if (facts.len)
+			memcpy(to + out->filled + 8, facts.at, facts.len);
+		memset(to + out->filled + 8 + facts.len, 0, need - 8 - facts.len);
+		out->filled += (uint32_t)need;
+		out->last = rows[i].uid;
+	}
+	if (!e && i == n && in->uids.len)
+		out->last = (uint32_t)bytes_get_le(in->uids.at + in->uids.len - 4, 4);
+	free(rows);
+	return e;
+}
+
+/* ---- flags */
+
+/* What one STORE does to keyword sets: each set that messages had is looked at once. */
+struct keyword_store {
+	struct change *c;
+	struct box *b;
+	const struct store_message_store_in *in;
+	struct map seen; /* set + 1 -> the set afterwards + 1 */
+};
+
+static enum err
+keywords_after(struct keyword_store *k, uint32_t was, uint32_t *now)
+{
+	void *known = map_get(&k->seen, (uint64_t)was + 1);
+	if (known) {
+		*now = (uint32_t)((uintptr_t)known - 1);
+		return OK;
+	}
+	enum err e = keyword_set_change(k->c, k->b, was, k->in->op, k->in->keywords, k->in->nkeywords, now);
+	if (!e)
+		map_set(&k->seen, (uint64_t)was + 1, (void *)((uintptr_t)*now + 1));
+	return e;
+}
+
+static uint32_t
+flags_after(uint32_t was, uint32_t op, uint32_t flags)
+{
+	return op == FLAGS_SET ? flags : op == FLAGS_ADD ? was | flags : was & ~flags;
+}
+
+static enum err
+store_one(struct keyword_store *k, const struct uid_row *r, struct store_message_store_out *out, struct index_row *into)
+{
+	struct row_message now = r->row;
+	now.flags = flags_after(r->row.flags, k->in->op, k->in->flags);
+	enum err e = keywords_after(k, r->row.keyword_set, &now.keyword_set);
+	if (e || (now.flags == r->row.flags && now.keyword_set == r->row.keyword_set))
+		return e;
+	box_alter(k->c, k->b, r->uid, &r->row, &now);
+	into[out->filled / INDEX_ROW_BYTES] = index_row_of(r->uid, &now);
+	out->filled += INDEX_ROW_BYTES;
+	return OK;
+}
+
+enum err
+message_store(struct job *j, struct txn *t)
+{
+	const struct store_message_store_in *in = j->in;
+	struct store_message_store_out *out = j->out;
+	struct change c;
+	struct box b;
+	struct uid_row *rows = NULL;
+	size_t n = 0, refused = 0;
+	enum err e = change_begin(&c, j->s, t, j->account);
+	e = e ? e : box_get(&c, in->mailbox, &b);
+	e = e ? e : messages_get(t, j->account, in->mailbox, in->uids, &rows, &n);
+	if (e)
+		return e;
+	struct keyword_store k = { .c = &c, .b = &b, .in = in };
+	char *names = arena_alloc(&j->call->arena, 4 * n + 1);
+	for (size_t i = 0; i < n && !e; i++) {
+		if (rows[i].row.modseq > in->unchanged_since)
+			bytes_set_le(names + 4 * refused++, rows[i].uid, 4); /* RFC 7162 3.1.3 */
+		else
+			e = store_one(&k, &rows[i], out, j->into);
+	}
+	map_release(&k.seen);
+	free(rows);
+	if (e)
+		return e;
+	out->modseq = b.row.modseq;
+	out->refused = slice_of(names, 4 * refused);
+	if (out->filled == 0)
+		return OK;
+	box_put(&c, &b);
+	change_end(&c);
+	job_tell(j, j->account, b.id, b.row.modseq);
+	return OK;
+}
+
+/* ---- copy and move */
+
+struct copying {
+	struct change c;
+	struct box source, target_box, *target; /* target is &source when it is the same mailbox */
+	struct map sets;                        /* set of the source + 1 -> set of the target + 1 */
+	bool move;
+};
+
+static enum err
+copy_keywords(struct copying *k, uint32_t was, uint32_t *now)
+{
+	*now = was;
+	if (was == 0 || k->target == &k->source)
+		return OK;
+	void *known = map_get(&k->sets, (uint64_t)was + 1);
+	if (known) {
+		*now = (uint32_t)((uintptr_t)known - 1);
+		return OK;
+	}
+	enum err e = keyword_set_copy(&k->c, &k->source, was, k->target, now);
+	if (!e)
+		map_set(&k->sets, (uint64_t)was + 1, (void *)((uintptr_t)*now + 1));
+	return e;
+}
+
+static enum err
+copy_one(struct copying *k, const struct uid_row *r, uint32_t *uid)
+{
+	struct row_message m = r->row;
+	enum err e = copy_keywords(k, r->row.keyword_set, &m.keyword_set);
+	if (e)
+		return e;
+	if (k->move)
+		box_take_out(&k->c, &k->source, r->uid, &r->row);
+	else
+		e = object_refer(k->c.s, k->c.t, m.object, 1);
+	return e ? e : box_add(&k->c, k->target, &m, uid);
+}
+
+static enum err
+copy_begin(struct copying *k, struct job *j, struct txn *t, const struct store_message_copy_in *in)
+{
+	*k = (struct copying){ .move = in->move };
+	enum err e = change_begin(&k->c, j->s, t, j->account);
+	e = e ? e : box_get(&k->c, in->mailbox, &k->source);
+	e = e ? e : mailbox_by_name(&k->c, in->to, false, &k->target_box);
+	k->target = k->target_box.id == k->source.id ? &k->source : &k->target_box;
+	return e == ERR_SYNTAX ? ERR_NOT_FOUND : e;
+}
+
+static enum err
+copy_quota(struct copying *k, const struct uid_row *rows, size_t n)
+{
+	struct row_account account;
+	uint64_t bytes = 0;
+	if (k->move)
+		return OK;
+	for (size_t i = 0; i < n; i++)
+		bytes += rows[i].row.bytes;
+	enum err e = account_get(k->c.t, k->c.account, &account);
+	return e ? e : quota_check(k->c.s, &account, &k->c.counters, bytes);
+}
+
+static void
+copy_end(struct copying *k, struct job *j)
+{
+	box_put(&k->c, k->target);
+	if (k->target != &k->source && k->move)
+		box_put(&k->c, &k->source);
+	change_end(&k->c);
+	job_tell(j, j->account, k->target->id, k->target->row.modseq);
+	if (k->move)
+		job_tell(j, j->account, k->source.id, k->source.row.modseq);
+}
+
+enum err
+message_copy(struct job *j, struct txn *t)
+{
+	const struct store_message_copy_in *in = j->in;
+	struct store_message_copy_out *out = j->out;
+	struct copying k;
+	struct uid_row *rows = NULL;
+	size_t n = 0;
+	enum err e = copy_begin(&k, j, t, in);
+	e = e ? e : messages_get(t, j->account, in->mailbox, in->uids, &rows, &n);
+	e = e || n == 0 ? e : copy_quota(&k, rows, n);
+	char *from = arena_alloc(&j->call->arena, 4 * n + 1), *into = arena_alloc(&j->call->arena, 4 * n + 1);
+	for (size_t i = 0; i < n && !e; i++) {
+		uint32_t uid = 0;
+		e = copy_one(&k, &rows[i], &uid);
+		bytes_set_le(from + 4 * i, rows[i].uid, 4);
+		bytes_set_le(into + 4 * i, uid, 4);
+	}
+	map_release(&k.sets);
+	free(rows);
+	if (e)
+		return e;
+	if (n)
+		copy_end(&k, j);
+	out->uidvalidity = k.target->row.uidvalidity;
+	out->modseq = k.source.row.modseq;
+	out->from = slice_of(from, 4 * n);
+	out->into = slice_of(into, 4 * n);
+	return OK;
+}
+
+/* ---- expunge */
+
+/* All messages of the mailbox that go, at most EXPUNGE_MAX. */
+static enum err
+expunge_find(struct txn *t, uint64_t account, uint64_t mailbox, bool any, struct uid_row *rows, size_t *n, bool *more)
+{
+	struct key from = key2('u', account, mailbox), to = from;
+	struct slice k, value;
+	struct row_message m;
+	enum err e = OK;
+	key_after_prefix(&to);
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	while (!e && !*more && range_next(r, &k, &value)) {
+		if (!row_message_take(value, &m))
+			e = row_damaged("message");
+		else if (!any && !(m.flags & MESSAGE_DELETED))
+			continue;
+		else if (*n == EXPUNGE_MAX)
+			*more = true;
+		else
+			rows[(*n)++] = (struct uid_row){ (uint32_t)bytes_get_be(k.at + 17, 4), m };
+	}
+	enum err ended = range_end(&r);
+	return e ? e : ended;
+}
+
+/* Those of the named ones that go, at most EXPUNGE_MAX. */
+static void
+expunge_choose(struct uid_row *rows, size_t *n, bool any, bool *more)
+{
+	size_t left = 0;
+	for (size_t i = 0; i < *n && !*more; i++) {
+		if (!any && !(rows[i].row.flags & MESSAGE_DELETED))
+			continue;
+		if (left == EXPUNGE_MAX)
+			*more = true;
+		else
+			rows[left++] = rows[i];
+	}
+	*n = left;
+}
+
+static enum err
+expunge_rows(struct job *j, struct change *c, struct box *b, const struct uid_row *rows, size_t n)
+{
+	struct store_message_expunge_out *out = j->out;
+	char *gone = arena_alloc(&j->call->arena, 4 * n + 1);
+	enum err e = OK;
+	for (size_t i = 0; i < n && !e; i++) {
+		e = box_expunge(c, b, rows[i].uid, &rows[i].row);
+		bytes_set_le(gone + 4 * i, rows[i].uid, 4);
+	}
+	if (e || n == 0)
+		return e;
+	box_put(c, b);
+	change_end(c);
+	out->vanished = slice_of(gone, 4 * n);
+	job_tell(j, j->account, b->id, b->row.modseq);
+	return OK;
+}
+
+enum err
+message_expunge(struct job *j, struct txn *t)
+{
+	const struct store_message_expunge_in *in = j->in;
+	struct store_message_expunge_out *out = j->out;
+	struct change c;
+	struct box b;
+	struct uid_row *rows = NULL;
+	size_t n = 0;
+	enum err e = change_begin(&c, j->s, t, j->account);
+	e = e ? e : box_get(&c, in->mailbox, &b);
+	if (e)
+		return e;
+	if (!in->any && b.row.deleted == 0) {
+		out->modseq = b.row.modseq;
+		return OK;
+	}
+	if (in->uids.len) {
+		e = messages_get(t, j->account, in->mailbox, in->uids, &rows, &n);
+		expunge_choose(rows, &n, in->any, &out->more);
+	} else {
+		rows = must_calloc(MIN(b.row.messages, (uint32_t)EXPUNGE_MAX) + 1, sizeof *rows);
+		e = expunge_find(t, j->account, in->mailbox, in->any, rows, &n, &out->more);
+	}
+	e = e ? e : expunge_rows(j, &c, &b, rows, n);
+	out->modseq = b.row.modseq;
+	free(rows);
+	return e;
+}
+
+/* ---- append */
+
+enum err
+message_append(struct job *j, struct txn *t)
+{
+	const struct store_message_append_in *in = j->in;
+	struct store_message_append_out *out = j->out;
+	struct row_account account;
+	struct change c;
+	struct box b;
+	char *uids = arena_alloc(&j->call->arena, 4 * in->nappends + 1);
+	enum err e = change_begin(&c, j->s, t, j->account);
+	e = e ? e : account_get(t, j->account, &account);
+	e = e ? e : quota_check(j->s, &account, &c.counters, j->update.bytes);
+	e = e ? e : mailbox_by_name(&c, in->mailbox, false, &b);
+	for (uint32_t i = 0; i < in->nappends && !e; i++) {
+		const struct store_append *a = &in->appends[i];
+		struct row_message m = { .flags = a->flags, .received = a->received, .bytes = j->bodies[i].len };
+		uint32_t uid = 0;
+		e = keyword_set_of(&c, &b, a->keywords, a->nkeywords, &m.keyword_set);
+		e = e ? e : object_new(j->s, t, &j->bodies[i], a->facts, 1, &m.object);
+		e = e ? e : box_add(&c, &b, &m, &uid);
+		bytes_set_le(uids + 4 * i, uid, 4);
+	}
+	if (e)
+		return e;
+	box_put(&c, &b);
+	change_end(&c);
+	out->uidvalidity = b.row.uidvalidity;
+	out->uids = slice_of(uids, 4 * in->nappends);
+	job_tell(j, j->account, b.id, b.row.modseq);
+	return OK;
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record.c - rows to bytes and back. Each kind of row lists its fields once; the same list reads and writes, so that
+ * the two cannot differ. Pure; a row that does not read is reported as damage by the callers. */
+#include "store/record.h"
+
+#define RECORD_VERSION 1
+#define RECORD_LIST_MAX 10000 /* members of any list in a row */
+
+struct codec {
+	bool reading, bad;
+	const char *at, *end; /* reading: what is left */
+	char *to;             /* writing */
+	size_t len, cap;
+	struct arena *arena; /* NULL: the row has no lists, or its buffer is large enough */
+};
+
+static void
+put(struct codec *c, const void *at, size_t n)
+{
+	if (c->len + n > c->cap) {
+		ASSERT(c->arena != NULL);
+		size_t cap = MAX(c->cap * 2, MAX(c->len + n, (size_t)120));
+		char *to = arena_alloc(c->arena, cap);
+		if (c->len)
+			memcpy(to, c->to, c->len);
+		c->to = to;
+		c->cap = cap;
+	}
+	if (n)
+		memcpy(c->to + c->len, at, n);
+	c->len += n;
+}
+
+static void
+raw(struct codec *c, void *value, size_t n)
+{
+	if (!c->reading) {
+		put(c, value, n);
+	} else if (c->bad || (size_t)(c->end - c->at) < n) {
+		c->bad = true;
+		memset(value, 0, n);
+	} else {
+		memcpy(value, c->at, n);
+		c->at += n;
+	}
+}
+
+static void
+u8(struct codec *c, uint8_t *v)
+{
+	raw(c, v, 1);
+}
+
+static void
+u32(struct codec *c, uint32_t *v)
+{
+	raw(c, v, 4);
+}
+
+static void
+u64(struct codec *c, uint64_t *v)
+{
+	raw(c, v, 8);
+}
+
+static void
+i64(struct codec *c, int64_t *v)
+{
+	raw(c, v, 8);
+}
+
+static void
+flag(struct codec *c, bool *v)
+{
+	uint8_t byte = *v;
+	u8(c, &byte);
+	if (byte > 1)
+		c->bad = true;
+	*v = byte == 1;
+}
+
+static void
+bytes(struct codec *c, struct slice *s)
+{
+	uint32_t n = (uint32_t)s->len;
+	u32(c, &n);
+	if (!c->reading) {
+		put(c, s->at, n);
+	} else if (c->bad || (size_t)(c->end - c->at) < n) {
+		c->bad = true;
+		*s = SLICE_NONE;
+	} else {
+		*s = slice_of(c->at, n);
+		c->at += n;
+	}
+}
+
+/* The number of members, and their array when reading; each member takes at least least bytes. */
+static void *
+list(struct codec *c, void *members, uint32_t *n, size_t size, size_t least)
+{
+	u32(c, n);
+	if (!c->reading)
+		return members;
+	if (c->bad || *n > RECORD_LIST_MAX || *n * least > (size_t)(c->end - c->at)) {
+		c->bad = true;
+		*n = 0;
+	}
+	return arena_alloc(c->arena, (*n + 1) * size);
+}
+
+static void
+version(struct codec *c)
+{
+	uint8_t v = RECORD_VERSION;
+	u8(c, &v);
+	if (v != RECORD_VERSION)
+		c->bad = true;
+}
+
+static void
+domain_fields(struct codec *c, struct row_domain *r)
+{
+	version(c);
+	bytes(c, &r->shown);
+	i64(c, &r->created);
+}
+
+static void
+address_fields(struct codec *c, struct row_address *r)
+{
+	version(c);
+	u8(c, &r->kind);
+	if (r->kind != ADDRESS_ACCOUNT && r->kind != ADDRESS_ALIAS)
+		c->bad = true;
+	u64(c, &r->account);
+	bytes(c, &r->shown);
+	r->targets = list(c, r->targets, &r->ntargets, sizeof *r->targets, 4);
+	for (uint32_t i = 0; i < r->ntargets; i++)
+		bytes(c, &r->targets[i].text);
+}
+
+static void
+account_fields(struct codec *c, struct row_account *r)
+{
+	version(c);
+	bytes(c, &r->address);
+	bytes(c, &r->hash);
+	u32(c, &r->status);
+	u64(c, &r->generation);
+	u64(c, &r->rights);
+	u64(c, &r->quota);
+	i64(c, &r->created);
+}
+
+static void
+counters_fields(struct codec *c, struct row_counters *r)
+{
+	version(c);
+	u64(c, &r->modseq);
+	u64(c, &r->bytes);
+	u64(c, &r->messages);
+	u64(c, &r->next_mailbox);
+	u32(c, &r->uidvalidity);
+	u32(c, &r->gone);
+	u32(c, &r->names);
+}
+
+static void
+name_fields(struct codec *c, struct row_name *r)
+{
+	version(c);
+	u64(c, &r->mailbox);
+	u32(c, &r->attributes);
+}
+
+static void
+mailbox_fields(struct codec *c, struct row_mailbox *r)
+{
+	version(c);
+	bytes(c, &r->name);
+	u32(c, &r->uidvalidity);
+	u32(c, &r->uidnext);
+	u64(c, &r->modseq);
+	u32(c, &r->messages);
+	u32(c, &r->unseen);
+	u32(c, &r->deleted);
+	u32(c, &r->recent);
+	u32(c, &r->recent_from);
+	u64(c, &r->bytes);
+	u32(c, &r->keyword_sets);
+	u32(c, &r->keyword_bytes);
+	u64(c, &r->log_floor);
+	u32(c, &r->log_entries);
+}
+
+static void
+message_fields(struct codec *c, struct row_message *r)
+{
+	version(c);
+	u64(c, &r->object);
+	u32(c, &r->flags);
+	u32(c, &r->keyword_set);
+	u64(c, &r->modseq);
+	i64(c, &r->received);
+	i64(c, &r->saved);
+	u32(c, &r->bytes);
+}
+
+static void
+sequence_fields(struct codec *c, struct row_sequence *r)
+{
+	version(c);
+	u64(c, &r->last);
+	u64(c, &r->count);
+}
+
+static void
+envelope_fields(struct codec *c, struct store_envelope *e)
+{
+	bytes(c, &e->reverse_path);
+	bytes(c, &e->envid);
+	u32(c, &e->ret);
+	u32(c, &e->flags);
+	u32(c, &e->skip);
+	u64(c, &e->account);
+	bytes(c, &e->session);
+}
+
+static void
+recipient_fields(struct codec *c, struct store_recipient *r)
+{
+	bytes(c, &r->address);
+	bytes(c, &r->orcpt);
+	u32(c, &r->notify);
+	u32(c, &r->state);
+	bytes(c, &r->reply);
+	bytes(c, &r->status);
+	bytes(c, &r->mta);
+}
+
+static void
+queue_fields(struct codec *c, struct row_queue *r)
+{
+	version(c);
+	u64(c, &r->object);
+	u64(c, &r->lease);
+	i64(c, &r->lease_until);
+	bytes(c, &r->domain);
+	i64(c, &r->due);
+	i64(c, &r->born);
+	u32(c, &r->tries);
+	u32(c, &r->notices);
+	flag(c, &r->held);
+	u64(c, &r->bytes);
+	envelope_fields(c, &r->envelope);
+	r->recipients = list(c, r->recipients, &r->nrecipients, sizeof *r->recipients, 28);
+	for (uint32_t i = 0; i < r->nrecipients; i++)
+		recipient_fields(c, &r->recipients[i]);
+}
+
+static void
+answer_fields(struct codec *c, struct row_answer *r)
+{
+	version(c);
+	u32(c, &r->rows);
+	r->delivered = list(c, r->delivered, &r->ndelivered, sizeof *r->delivered, 24);
+	for (uint32_t i = 0; i < r->ndelivered; i++) {
+		u64(c, &r->delivered[i].account);
+		u64(c, &r->delivered[i].mailbox);
+		u32(c, &r->delivered[i].uidvalidity);
+		u32(c, &r->delivered[i].uid);
+	}
+}
+
+/* The two faces of each list of fields. A row is not changed by writing it. */
+#define ROW_PUT(kind)                                                                                                  \
+	struct slice row_##kind##_put(struct arena *a, const struct row_##kind *row)                                       \
+	{                                                                                                                  \
+		struct codec c = { .arena = a };                                                                               \
+		struct row_##kind r = *row;                                                                                    \
+		kind##_fields(&c, &r);                                                                                         \
+		return slice_of(c.to, c.len);                                                                                  \
+	}
+#define ROW_TAKE(kind)                                                                                                 \
+	bool row_##kind##_take(struct slice from, struct row_##kind *row)                                                  \
+	{                                                                                                                  \
+		struct codec c = { .reading = true, .at = from.at, .end = from.at + from.len };                                \
+		*row = (struct row_##kind){ 0 };                                                                               \
+		kind##_fields(&c, row);                                                                                        \
+		return !c.bad && c.at == c.end;                                                                                \
+	}
+#define ROW_TAKE_LIST(kind)                                                                                            \
+	bool row_##kind##_take(struct slice from, struct arena *a, struct row_##kind *row)                                 \
+	{                                                                                                                  \
+		struct codec c = { .reading = true, .at = from.at, .end = from.at + from.len, .arena = a };                    \
+		*row = (struct row_##kind){ 0 };                                                                               \
+		kind##_fields(&c, row);                                                                                        \
+		return !c.bad && c.at == c.end;                                                                                \
+	}
+ROW_PUT(domain)
+ROW_TAKE(domain)
+ROW_PUT(address)
+ROW_TAKE_LIST(address)
+ROW_PUT(account)
+ROW_TAKE(account)
+ROW_PUT(counters)
+ROW_TAKE(counters)
+ROW_PUT(name)
+ROW_TAKE(name)
+ROW_PUT(mailbox)
+ROW_TAKE(mailbox)
+ROW_TAKE(message)
+ROW_PUT(sequence)
+ROW_TAKE(sequence)
+ROW_PUT(queue)
+ROW_TAKE_LIST(queue)
+ROW_PUT(answer)
+ROW_TAKE_LIST(answer)
+
+struct slice
+row_message_put(const struct row_message *row, char to[ROW_MESSAGE_BYTES])
+{
+	struct codec c = { .to = to, .cap = ROW_MESSAGE_BYTES };
+	struct row_message r = *row;
+	message_fields(&c, &r);
+	ASSERT(c.len == ROW_MESSAGE_BYTES);
+	return slice_of(to, ROW_MESSAGE_BYTES);
+}
+
+struct index_row
+index_row_of(uint32_t uid, const struct row_message *m)
+{
+	return (struct index_row){ .uid = uid,
+		                       .flags = m->flags,
+		                       .modseq = m->modseq,
+		                       .keyword_set = m->keyword_set,
+		                       .bytes = m->bytes,
+		                       .received = m->received,
+		                       .saved = m->saved };
+}

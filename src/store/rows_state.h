@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rows_state.h - what the row logic keeps in memory: nothing that could not be made again from rows, but for who is
+ * connected. Loop thread only. */
+#ifndef STORE_ROWS_STATE_H
+#define STORE_ROWS_STATE_H
+
+#include "ipc/grant.h"
+#include "store/calls.h"
+
+/* An account that a connection opened (account.c). */
+struct handle {
+	uint32_t id;
+	uint64_t account, rights;
+	struct ipc_peer *peer;
+	struct open_account *of;
+	bool revoked;        /* the account was suspended, deleted, or has another password */
+	struct link in_peer; /* store_peer.handles */
+	struct link in_account;
+};
+
+struct open_account {
+	uint64_t account;
+	struct link handles;
+	struct handle *maildrop; /* who has the POP3 lock */
+	bool pending;            /* a notice goes out at the end of this turn */
+	uint64_t mailbox, modseq;
+	struct link in_pending;
+};
+
+struct rows {
+	struct store *s;
+	uint8_t grant_key[GRANT_KEY_BYTES];
+	struct map handles; /* id -> struct handle */
+	uint32_t last_handle;
+	struct link pending; /* open accounts with a notice to send */
+	struct later notices;
+	bool queue_pending;
+	int64_t queue_due;
+	struct later queue_notice;
+	struct indexes *indexes; /* index.c */
+	struct removal *removal; /* removal.c */
+};
+
+/* ---- account.c */
+/* NULL: there is none, it belongs to another connection, or it was revoked. */
+struct handle *handle_of(struct ipc_call *call, uint32_t id);
+enum err account_open(struct ipc_call *call, struct slice grant, struct store_account_open_out *out);
+void account_close(struct ipc_call *call, uint32_t id);
+enum err maildrop_lock(struct handle *h);
+
+/* ---- resolve.c: the account that an address names by itself (no alias is followed) */
+enum err directory_account_of(struct txn *t, struct slice address, uint64_t *account);
+
+/* ---- mailbox.c */
+/* Makes the mailboxes that every account has. */
+enum err mailbox_make_default(struct change *c);
+/* The mailbox with this name; missing ones are made when make is set (else ERR_NOT_FOUND). */
+enum err mailbox_by_name(struct change *c, struct slice name, bool make, struct box *b);
+
+/* ---- keywords.c */
+/* Keywords -> number of their set; made when it is new. ERR_LIMIT, ERR_SYNTAX. */
+enum err keyword_set_of(struct change *c, struct box *b, const struct store_keyword *keywords, uint32_t n,
+                        uint32_t *set);
+/* The set after FLAGS_SET, _ADD or _REMOVE of these keywords to a message that had the set was. */
+enum err keyword_set_change(struct change *c, struct box *b, uint32_t was, uint32_t op,
+                            const struct store_keyword *keywords, uint32_t n, uint32_t *now);
+/* The set of another mailbox with the same keywords. */
+enum err keyword_set_copy(struct change *c, const struct box *from, uint32_t set, struct box *to, uint32_t *now);
+enum err keyword_set_names(struct txn *t, uint64_t account, uint64_t mailbox, uint32_t set, struct slice *names);
+
+/* ---- index.c */
+struct indexes *indexes_new(size_t bytes_max);
+void indexes_free(struct indexes **x);
+/* The rows of a mailbox with uid >= from, as many as fit; *more: there are others. row is the mailbox's row as t sees
+ * it. */
+enum err index_copy(struct indexes *x, struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row,
+                    uint32_t from, struct index_row *into, size_t max, size_t *n, bool *more);
+/* What changed after since: rows (by uid), and uids that went (ascending, u32 each), both to be freed by the caller.
+ * ERR_STALE: the log does not reach back. */
+struct changes {
+	struct index_row *rows;
+	size_t nrows;
+	struct vanished {
+		uint64_t modseq;
+		uint32_t uid;
+	} * vanished;
+	size_t nvanished;
+};
+enum err changes_since(struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row, uint64_t since,
+                       struct changes *c);
+void changes_release(struct changes *c);
+
+/* ---- body.c */
+void message_bodies_call(struct ipc_call *call, const struct store_message_bodies_in *in);
+void message_body_call(struct ipc_call *call, const struct store_message_body_in *in);
+void queue_body_call(struct ipc_call *call, const struct store_queue_body_in *in);
+
+/* ---- delivery.c */
+/* Old answers go, at most max of them. */
+enum err answers_remove(struct txn *t, size_t max, bool *more);
+
+/* ---- queue.c */
+enum err queue_row_get(struct txn *t, uint64_t id, struct row_queue *row);
+enum err queue_add(struct job *j, struct txn *t, const struct store_mail *mail, const struct store_group *group,
+                   uint64_t object, uint64_t bytes);
+enum err queue_settle(struct job *j, struct txn *t, const struct store_settle *settle);
+void queue_change_call(struct ipc_call *call, const struct store_queue_change_in *in);
+
+/* ---- removal.c: rows that go in the background, a bounded number at a time */
+struct removal *removal_new(struct store *s);
+void removal_free(struct removal **r);
+void removal_soon(struct store *s);
+
+#endif
