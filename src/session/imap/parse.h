@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* parse.h - the grammar of IMAP (RFC 3501 9) on the text of one command, literals inline ("{5}\r\nhello"). Pure but for
+ * the arena that results live in. Every take_ function either succeeds or leaves the cursor where it was. */
+#ifndef IMAP_PARSE_H
+#define IMAP_PARSE_H
+
+#include "base/arena.h"
+#include "base/cursor.h"
+
+/* The number of an element of a set; "*" is the largest that exists. */
+#define IMAP_STAR UINT32_MAX
+struct imap_range {
+	uint32_t low, high; /* in this order unless one is IMAP_STAR, which is then high */
+	bool star;          /* high is "*": RFC 3501 9: the order of the two does not matter */
+};
+struct imap_set {
+	struct imap_range *ranges;
+	size_t count;
+};
+
+struct imap_literal {
+	uint64_t bytes;
+	bool sync; /* the client waits for "+" (not LITERAL+) */
+};
+
+/* Flags as a client names them. */
+#define IMAP_KEYWORDS_MAX 100
+#define IMAP_KEYWORD_BYTES_MAX 200
+struct imap_flags {
+	uint32_t system; /* MESSAGE_* */
+	struct slice *keywords;
+	size_t nkeywords;
+};
+
+bool imap_is_atom_char(char c);
+bool imap_take_space(struct cursor *c);
+bool imap_take_tag(struct cursor *c, struct slice *tag);
+bool imap_take_atom(struct cursor *c, struct slice *atom);
+bool imap_take_string(struct cursor *c, struct arena *a, struct slice *s);
+bool imap_take_astring(struct cursor *c, struct arena *a, struct slice *s);
+bool imap_take_nstring(struct cursor *c, struct arena *a, struct slice *s, bool *nil);
+bool imap_take_nz_number(struct cursor *c, uint32_t *n);
+bool imap_take_set(struct cursor *c, struct arena *a, struct imap_set *set);
+/* A mailbox name as UTF-8, "INBOX" in capitals. *valid is false (and the cursor past it) for a name that no mailbox can
+ * have. */
+bool imap_take_mailbox(struct cursor *c, struct arena *a, struct slice *name, bool *valid);
+/* list-mailbox: with wildcards; decoded as above, without looking whether it could be a name. */
+bool imap_take_list_mailbox(struct cursor *c, struct arena *a, struct slice *pattern, bool *valid);
+/* flag-list of APPEND and STORE; \Recent and unknown flags with a backslash are not taken. */
+bool imap_take_flag_list(struct cursor *c, struct arena *a, struct imap_flags *flags);
+/* As above, or flags without parentheses (RFC 3501 6.4.6). */
+bool imap_take_store_flags(struct cursor *c, struct arena *a, struct imap_flags *flags);
+bool imap_take_date(struct cursor *c, int64_t *day); /* days since 1970 */
+bool imap_take_date_time(struct cursor *c, int64_t *seconds);
+
+/* Does the line end with the announcement of a literal? */
+bool imap_literal_at_end(struct slice line, struct imap_literal *literal);
+
+/* APPEND up to its message (RFC 3501 6.3.11): mailbox SP [flag-list SP] [date-time SP] literal, where the text ends. */
+struct imap_append {
+	struct slice mailbox;
+	bool valid;
+	struct imap_flags flags;
+	bool dated;
+	int64_t date;
+};
+bool imap_take_append(struct cursor *c, struct arena *a, struct imap_append *append);
+/* The same for the whole command text, tag and word included: is the literal that it ends with a message? */
+bool imap_is_append(struct slice command, struct arena *a);
+
+/* ---- dates, both ways */
+int64_t imap_day_of(int year, int month, int day);
+/* " 7-Feb-1994 21:52:25 +0000": 26 bytes. */
+#define IMAP_DATE_TIME_BYTES 26
+void imap_put_date_time(char to[IMAP_DATE_TIME_BYTES], int64_t seconds);
+
+/* ---- FETCH (parse_fetch.c) */
+enum { /* bits of what is asked for, in the order in which it is answered */
+	   FETCH_UID = 1,
+	   FETCH_FLAGS = 2,
+	   FETCH_INTERNALDATE = 4,
+	   FETCH_SIZE = 8,
+	   FETCH_ENVELOPE = 16,
+	   FETCH_BODY = 32,
+	   FETCH_BODYSTRUCTURE = 64,
+};
+#define FETCH_NEEDS_FACTS (FETCH_ENVELOPE | FETCH_BODY | FETCH_BODYSTRUCTURE)
+
+enum imap_section_text {
+	SECTION_ALL,
+	SECTION_HEADER,
+	SECTION_FIELDS,
+	SECTION_FIELDS_NOT,
+	SECTION_TEXT,
+	SECTION_MIME,
+};
+#define SECTION_DEPTH_MAX 100
+struct imap_section {
+	struct slice label; /* as it goes into the response: BODY[...]<n> or RFC822... */
+	uint32_t *path;
+	size_t depth;
+	enum imap_section_text text;
+	struct slice *fields;
+	size_t nfields;
+	bool peek, partial;
+	uint32_t from, count;
+};
+#define FETCH_SECTIONS_MAX 100
+#define FETCH_FIELDS_MAX 1000
+struct imap_fetch {
+	uint32_t items;
+	struct imap_section *sections;
+	size_t nsections;
+	bool sets_seen; /* one of the sections is no peek */
+};
+bool imap_take_fetch(struct cursor *c, struct arena *a, struct imap_fetch *fetch);
+
+/* ---- SEARCH (parse_search.c) */
+enum imap_search_op {
+	SEARCH_ALL,
+	SEARCH_AND,
+	SEARCH_OR,
+	SEARCH_NOT,
+	SEARCH_SEQUENCE,
+	SEARCH_UID,
+	SEARCH_FLAG,      /* number: MESSAGE_* that is set */
+	SEARCH_KEYWORD,   /* text */
+	SEARCH_RECENT,    /* \Recent */
+	SEARCH_BEFORE,    /* day: of the internal date */
+	SEARCH_ON,
+	SEARCH_SINCE,
+	SEARCH_LARGER,    /* number */
+	SEARCH_SMALLER,
+	SEARCH_SENTBEFORE,
+	SEARCH_SENTON,
+	SEARCH_SENTSINCE,
+	SEARCH_HEADER, /* field, text */
+	SEARCH_BODY,   /* text */
+	SEARCH_TEXT,
+};
+struct imap_search_key {
+	enum imap_search_op op;
+	uint32_t number;
+	int64_t day;
+	struct slice field, text;
+	struct imap_set set;
+};
+#define SEARCH_DEPTH_MAX 64
+#define SEARCH_KEYS_MAX 1000
+/* Keys in postfix order: what AND, OR and NOT work on stands before them. */
+struct imap_search {
+	struct slice charset; /* empty: none named */
+	struct imap_search_key *keys;
+	size_t count;
+};
+enum imap_search_fault { SEARCH_FINE, SEARCH_SYNTAX, SEARCH_TOO_DEEP, SEARCH_TOO_MANY };
+/* search-program; takes the rest of the text. */
+enum imap_search_fault imap_parse_search(struct cursor *c, struct arena *a, struct imap_search *search);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* parse_fetch.c - what FETCH asks for (RFC 3501 6.4.5, 9: fetch-att). A further item is a row of items[] and a bit. */
+#include "base/buf.h"
+#include "session/imap/parse.h"
+
+static const struct {
+	struct slice word;
+	uint32_t items;
+	bool macro; /* only alone */
+} items[] = {
+	{ S("ALL"), FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE | FETCH_ENVELOPE, true },
+	{ S("FAST"), FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE, true },
+	{ S("FULL"), FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE | FETCH_ENVELOPE | FETCH_BODY, true },
+	{ S("UID"), FETCH_UID, false },
+	{ S("FLAGS"), FETCH_FLAGS, false },
+	{ S("INTERNALDATE"), FETCH_INTERNALDATE, false },
+	{ S("RFC822.SIZE"), FETCH_SIZE, false },
+	{ S("ENVELOPE"), FETCH_ENVELOPE, false },
+	{ S("BODYSTRUCTURE"), FETCH_BODYSTRUCTURE, false },
+	{ S("BODY"), FETCH_BODY, false },
+};
+
+/* RFC 3501 6.4.5: each is a BODY section under another name */
+static const struct {
+	struct slice word;
+	enum imap_section_text text;
+	bool peek;
+} old_sections[] = {
+	{ S("RFC822"), SECTION_ALL, false },
+	{ S("RFC822.HEADER"), SECTION_HEADER, true },
+	{ S("RFC822.TEXT"), SECTION_TEXT, false },
+};
+
+static bool
+is_word_char(char c)
+{
+	return ascii_alpha(c) || ascii_digit(c) || c == '.' || c == '-';
+}
+
+static struct imap_section *
+add_section(struct imap_fetch *fetch, struct arena *a)
+{
+	if (fetch->nsections == FETCH_SECTIONS_MAX)
+		return NULL;
+	if (!fetch->sections)
+		fetch->sections = ARENA_ARRAY(a, struct imap_section, FETCH_SECTIONS_MAX);
+	return &fetch->sections[fetch->nsections++];
+}
+
+/* RFC 5322 2.2: ftext. Nothing else could be found in a header. */
+static bool
+is_field_name(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (name.at[i] <= 0x20 || name.at[i] >= 0x7f || name.at[i] == ':')
+			return false;
+	return name.len > 0;
+}
+
+/* header-list = "(" header-fld-name *(SP header-fld-name) ")" */
+static bool
+take_header_list(struct cursor *c, struct arena *a, struct imap_section *s)
+{
+	if (!imap_take_space(c) || !take_char(c, '('))
+		return false;
+	s->fields = ARENA_ARRAY(a, struct slice, MIN(cursor_left(c) / 2 + 1, (size_t)FETCH_FIELDS_MAX));
+	do {
+		if (s->nfields == FETCH_FIELDS_MAX || !imap_take_astring(c, a, &s->fields[s->nfields]) ||
+		    !is_field_name(s->fields[s->nfields]))
+			return false;
+		s->nfields++;
+	} while (imap_take_space(c));
+	return take_char(c, ')');
+}
+
+/* section-text = section-msgtext / "MIME" */
+static bool
+take_section_text(struct cursor *c, struct arena *a, struct imap_section *s)
+{
+	if (take_nocase(c, S("HEADER.FIELDS.NOT"))) {
+		s->text = SECTION_FIELDS_NOT;
+		return take_header_list(c, a, s);
+	}
+	if (take_nocase(c, S("HEADER.FIELDS"))) {
+		s->text = SECTION_FIELDS;
+		return take_header_list(c, a, s);
+	}
+	if (take_nocase(c, S("HEADER")))
+		s->text = SECTION_HEADER;
+	else if (take_nocase(c, S("TEXT")))
+		s->text = SECTION_TEXT;
+	else if (s->depth && take_nocase(c, S("MIME"))) /* RFC 3501 6.4.5: MIME must be prefixed by numbers */
+		s->text = SECTION_MIME;
+	else
+		return false;
+	return true;
+}
+
+/* section-spec = section-msgtext / (section-part ["." section-text]) */
+static bool
+take_section_spec(struct cursor *c, struct arena *a, struct imap_section *s)
+{
+	if (peek(c) == ']')
+		return true;
+	if (!ascii_digit((char)peek(c)))
+		return take_section_text(c, a, s);
+	s->path = ARENA_ARRAY(a, uint32_t, SECTION_DEPTH_MAX);
+	do {
+		if (!ascii_digit((char)peek(c)))
+			return take_section_text(c, a, s);
+		if (s->depth == SECTION_DEPTH_MAX || !imap_take_nz_number(c, &s->path[s->depth]))
+			return false;
+		s->depth++;
+	} while (take_char(c, '.'));
+	return true;
+}
+
+/* "<" number "." nz-number ">" */
+static bool
+take_partial(struct cursor *c, struct imap_section *s)
+{
+	if (!take_char(c, '<'))
+		return true;
+	s->partial = true;
+	return take_u32(c, &s->from) && take_char(c, '.') && imap_take_nz_number(c, &s->count) && take_char(c, '>');
+}
+
+static void
+put_label_field(struct buf *to, struct slice field)
+{
+	bool plain = true;
+	for (size_t i = 0; i < field.len; i++)
+		plain = plain && imap_is_atom_char(field.at[i]);
+	if (plain) {
+		buf_put(to, field);
+		return;
+	}
+	buf_put_char(to, '"');
+	for (size_t i = 0; i < field.len; i++) {
+		if (field.at[i] == '"' || field.at[i] == '\\')
+			buf_put_char(to, '\\');
+		buf_put_char(to, field.at[i]);
+	}
+	buf_put_char(to, '"');
+}
+
+/* BODY[1.2.HEADER.FIELDS (DATE FROM)]<0>, as RFC 3501 7.4.2 wants it back */
+static struct slice
+make_label(struct arena *a, const struct imap_section *s)
+{
+	static const char *const words[] = { "", "HEADER", "HEADER.FIELDS (", "HEADER.FIELDS.NOT (", "TEXT", "MIME" };
+	struct buf b;
+	buf_init(&b, 1u << 20);
+	buf_put(&b, S("BODY["));
+	for (size_t i = 0; i < s->depth; i++) {
+		if (i)
+			buf_put_char(&b, '.');
+		buf_put_u64(&b, s->path[i]);
+	}
+	if (s->depth && s->text != SECTION_ALL)
+		buf_put_char(&b, '.');
+	buf_put(&b, slice_text(words[s->text]));
+	for (size_t i = 0; i < s->nfields; i++) {
+		if (i)
+			buf_put_char(&b, ' ');
+		put_label_field(&b, s->fields[i]);
+	}
+	buf_put(&b, s->nfields ? S(")]") : S("]"));
+	if (s->partial)
+		buf_printf(&b, "<%u>", s->from);
+	struct slice label = slice_keep(a, buf_slice(&b));
+	buf_release(&b);
+	return label;
+}
+
+/* "BODY" ["." "PEEK"] section ["<" number "." nz-number ">"] */
+static bool
+take_body_section(struct cursor *c, struct arena *a, struct imap_fetch *fetch)
+{
+	struct cursor p = *c;
+	struct slice text;
+	bool peeks = take_nocase(&p, S("BODY.PEEK["));
+	if (!peeks && !take_nocase(&p, S("BODY[")))
+		return false;
+	struct imap_section *s = add_section(fetch, a);
+	if (!s)
+		return false;
+	*s = (struct imap_section){ .peek = peeks };
+	if (!take_section_spec(&p, a, s) || !take_char(&p, ']') || !take_partial(&p, s))
+		return false;
+	text = make_label(a, s);
+	s->label = text;
+	fetch->sets_seen = fetch->sets_seen || !peeks;
+	*c = p;
+	return true;
+}
+
+static bool
+add_word(struct slice word, struct arena *a, struct imap_fetch *fetch, bool macros)
+{
+	for (size_t i = 0; i < COUNT_OF(items); i++) {
+		if (slice_equal_nocase(word, items[i].word) && (macros || !items[i].macro)) {
+			fetch->items |= items[i].items;
+			return true;
+		}
+	}
+	for (size_t i = 0; i < COUNT_OF(old_sections); i++) {
+		if (!slice_equal_nocase(word, old_sections[i].word))
+			continue;
+		struct imap_section *s = add_section(fetch, a);
+		if (!s)
+			return false;
+		*s = (struct imap_section){ .label = old_sections[i].word,
+			                        .text = old_sections[i].text,
+			                        .peek = old_sections[i].peek };
+		fetch->sets_seen = fetch->sets_seen || !s->peek;
+		return true;
+	}
+	return false;
+}
+
+static bool
+take_item(struct cursor *c, struct arena *a, struct imap_fetch *fetch, bool macros)
+{
+	if (take_body_section(c, a, fetch))
+		return true;
+	struct cursor p = *c;
+	struct slice word;
+	if (!take_while(&p, is_word_char, &word) || !add_word(word, a, fetch, macros))
+		return false;
+	*c = p;
+	return true;
+}
+
+/* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")" */
+bool
+imap_take_fetch(struct cursor *c, struct arena *a, struct imap_fetch *fetch)
+{
+	struct cursor p = *c;
+	*fetch = (struct imap_fetch){ .items = 0 };
+	if (!take_char(&p, '(')) {
+		if (!take_item(&p, a, fetch, true))
+			return false;
+		*c = p;
+		return true;
+	}
+	do {
+		if (!take_item(&p, a, fetch, false))
+			return false;
+	} while (imap_take_space(&p));
+	if (!take_char(&p, ')'))
+		return false;
+	*c = p;
+	return true;
+}

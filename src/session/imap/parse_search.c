@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* parse_search.c - SEARCH (RFC 3501 6.4.4) to keys in postfix order, without recursion. A further key is a row of
+ * words[]. */
+#include "session/imap/parse.h"
+
+#include "store/rows.h"
+
+enum arg { ARG_NONE, ARG_TEXT, ARG_KEYWORD, ARG_DAY, ARG_NUMBER, ARG_SET, ARG_FIELD_TEXT };
+
+static const struct word {
+	struct slice name;
+	enum imap_search_op op;
+	enum arg arg;
+	bool negated;
+	uint32_t flag;
+	struct slice field;
+} words[] = {
+	{ S("ALL"), SEARCH_ALL, ARG_NONE, false, 0, SLICE_NONE },
+	{ S("ANSWERED"), SEARCH_FLAG, ARG_NONE, false, MESSAGE_ANSWERED, SLICE_NONE },
+	{ S("BCC"), SEARCH_HEADER, ARG_TEXT, false, 0, S("Bcc") },
+	{ S("BEFORE"), SEARCH_BEFORE, ARG_DAY, false, 0, SLICE_NONE },
+	{ S("BODY"), SEARCH_BODY, ARG_TEXT, false, 0, SLICE_NONE },
+	{ S("CC"), SEARCH_HEADER, ARG_TEXT, false, 0, S("Cc") },
+	{ S("DELETED"), SEARCH_FLAG, ARG_NONE, false, MESSAGE_DELETED, SLICE_NONE },
+	{ S("DRAFT"), SEARCH_FLAG, ARG_NONE, false, MESSAGE_DRAFT, SLICE_NONE },
+	{ S("FLAGGED"), SEARCH_FLAG, ARG_NONE, false, MESSAGE_FLAGGED, SLICE_NONE },
+	{ S("FROM"), SEARCH_HEADER, ARG_TEXT, false, 0, S("From") },
+	{ S("HEADER"), SEARCH_HEADER, ARG_FIELD_TEXT, false, 0, SLICE_NONE },
+	{ S("KEYWORD"), SEARCH_KEYWORD, ARG_KEYWORD, false, 0, SLICE_NONE },
+	{ S("LARGER"), SEARCH_LARGER, ARG_NUMBER, false, 0, SLICE_NONE },
+	{ S("OLD"), SEARCH_RECENT, ARG_NONE, true, 0, SLICE_NONE },
+	{ S("ON"), SEARCH_ON, ARG_DAY, false, 0, SLICE_NONE },
+	{ S("RECENT"), SEARCH_RECENT, ARG_NONE, false, 0, SLICE_NONE },
+	{ S("SEEN"), SEARCH_FLAG, ARG_NONE, false, MESSAGE_SEEN, SLICE_NONE },
+	{ S("SENTBEFORE"), SEARCH_SENTBEFORE, ARG_DAY, false, 0, SLICE_NONE },
+	{ S("SENTON"), SEARCH_SENTON, ARG_DAY, false, 0, SLICE_NONE },
+	{ S("SENTSINCE"), SEARCH_SENTSINCE, ARG_DAY, false, 0, SLICE_NONE },
+	{ S("SINCE"), SEARCH_SINCE, ARG_DAY, false, 0, SLICE_NONE },
+	{ S("SMALLER"), SEARCH_SMALLER, ARG_NUMBER, false, 0, SLICE_NONE },
+	{ S("SUBJECT"), SEARCH_HEADER, ARG_TEXT, false, 0, S("Subject") },
+	{ S("TEXT"), SEARCH_TEXT, ARG_TEXT, false, 0, SLICE_NONE },
+	{ S("TO"), SEARCH_HEADER, ARG_TEXT, false, 0, S("To") },
+	{ S("UID"), SEARCH_UID, ARG_SET, false, 0, SLICE_NONE },
+	{ S("UNANSWERED"), SEARCH_FLAG, ARG_NONE, true, MESSAGE_ANSWERED, SLICE_NONE },
+	{ S("UNDELETED"), SEARCH_FLAG, ARG_NONE, true, MESSAGE_DELETED, SLICE_NONE },
+	{ S("UNDRAFT"), SEARCH_FLAG, ARG_NONE, true, MESSAGE_DRAFT, SLICE_NONE },
+	{ S("UNFLAGGED"), SEARCH_FLAG, ARG_NONE, true, MESSAGE_FLAGGED, SLICE_NONE },
+	{ S("UNKEYWORD"), SEARCH_KEYWORD, ARG_KEYWORD, true, 0, SLICE_NONE },
+	{ S("UNSEEN"), SEARCH_FLAG, ARG_NONE, true, MESSAGE_SEEN, SLICE_NONE },
+};
+
+/* What is open: a parenthesis (or the whole program) that gathers keys, a NOT or OR that waits for its keys. */
+struct frame {
+	enum imap_search_op op; /* SEARCH_AND, SEARCH_NOT, SEARCH_OR */
+	size_t keys;
+};
+
+struct parser {
+	struct cursor c;
+	struct arena *arena;
+	struct imap_search *search;
+	struct frame frames[SEARCH_DEPTH_MAX];
+	size_t depth, named, slots;
+	enum imap_search_fault fault;
+};
+
+/* Postfix keys: each key that was named adds at most one NOT and one AND or OR. */
+#define SEARCH_SLOTS (3 * SEARCH_KEYS_MAX + SEARCH_DEPTH_MAX)
+
+static void
+emit(struct parser *p, struct imap_search_key key)
+{
+	if (p->search->count == p->slots)
+		p->fault = SEARCH_TOO_MANY;
+	else
+		p->search->keys[p->search->count++] = key;
+}
+
+static void
+emit_op(struct parser *p, enum imap_search_op op)
+{
+	emit(p, (struct imap_search_key){ .op = op });
+}
+
+static void
+open_frame(struct parser *p, enum imap_search_op op)
+{
+	if (p->depth == SEARCH_DEPTH_MAX)
+		p->fault = SEARCH_TOO_DEEP;
+	else
+		p->frames[p->depth++] = (struct frame){ op, 0 };
+}
+
+/* A whole key stands in the output: tell what waits for it. */
+static void
+key_done(struct parser *p)
+{
+	while (!p->fault) {
+		struct frame *f = &p->frames[p->depth - 1];
+		f->keys++;
+		if (f->op == SEARCH_AND) {
+			if (f->keys > 1)
+				emit_op(p, SEARCH_AND);
+			return;
+		}
+		if (f->op == SEARCH_OR && f->keys < 2)
+			return;
+		emit_op(p, f->op);
+		p->depth--;
+	}
+}
+
+static bool
+take_arg(struct parser *p, enum arg arg, struct imap_search_key *key)
+{
+	struct cursor *c = &p->c;
+	uint64_t n;
+	if (arg == ARG_NONE)
+		return true;
+	if (!imap_take_space(c))
+		return false;
+	switch (arg) {
+	case ARG_TEXT:
+		return imap_take_astring(c, p->arena, &key->text);
+	case ARG_KEYWORD:
+		return imap_take_atom(c, &key->text);
+	case ARG_DAY:
+		return imap_take_date(c, &key->day);
+	case ARG_NUMBER:
+		if (!take_u64(c, &n))
+			return false;
+		key->number = (uint32_t)MIN(n, (uint64_t)UINT32_MAX);
+		return true;
+	case ARG_SET:
+		return imap_take_set(c, p->arena, &key->set);
+	default:
+		return imap_take_astring(c, p->arena, &key->field) && imap_take_space(c) &&
+		       imap_take_astring(c, p->arena, &key->text);
+	}
+}
+
+static const struct word *
+word_of(struct slice name)
+{
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (slice_equal_nocase(name, words[i].name))
+			return &words[i];
+	return NULL;
+}
+
+/* A key that is complete with its argument. */
+static bool
+take_simple_key(struct parser *p)
+{
+	struct slice name;
+	struct imap_search_key key = { .op = SEARCH_SEQUENCE };
+	bool negated = false;
+	if (!imap_take_set(&p->c, p->arena, &key.set)) {
+		const struct word *w = imap_take_atom(&p->c, &name) ? word_of(name) : NULL;
+		if (!w)
+			return false;
+		key = (struct imap_search_key){ .op = w->op, .number = w->flag, .field = w->field };
+		negated = w->negated;
+		if (!take_arg(p, w->arg, &key))
+			return false;
+	}
+	if (++p->named > SEARCH_KEYS_MAX)
+		p->fault = SEARCH_TOO_MANY;
+	emit(p, key);
+	if (negated)
+		emit_op(p, SEARCH_NOT);
+	key_done(p);
+	return true;
+}
+
+/* NEW is (RECENT UNSEEN), RFC 3501 6.4.4 */
+static void
+put_new(struct parser *p)
+{
+	emit_op(p, SEARCH_RECENT);
+	emit(p, (struct imap_search_key){ .op = SEARCH_FLAG, .number = MESSAGE_SEEN });
+	emit_op(p, SEARCH_NOT);
+	emit_op(p, SEARCH_AND);
+	if ((p->named += 2) > SEARCH_KEYS_MAX)
+		p->fault = SEARCH_TOO_MANY;
+	key_done(p);
+}
+
+static bool
+take_word(struct cursor *c, struct slice word)
+{
+	struct cursor p = *c;
+	if (!take_nocase(&p, word) || (!cursor_done(&p) && imap_is_atom_char(*p.at)))
+		return false;
+	*c = p;
+	return true;
+}
+
+/* The closing parentheses after a key; then the program ends or a space comes. */
+static bool
+take_closings(struct parser *p)
+{
+	while (!p->fault && take_char(&p->c, ')')) {
+		if (p->depth < 2 || p->frames[p->depth - 1].op != SEARCH_AND || p->frames[p->depth - 1].keys == 0)
+			return false;
+		p->depth--;
+		key_done(p);
+	}
+	return true;
+}
+
+static bool
+take_key(struct parser *p)
+{
+	if (take_char(&p->c, '(')) {
+		open_frame(p, SEARCH_AND);
+		return true;
+	}
+	if (take_word(&p->c, S("NOT"))) {
+		open_frame(p, SEARCH_NOT);
+		return imap_take_space(&p->c);
+	}
+	if (take_word(&p->c, S("OR"))) {
+		open_frame(p, SEARCH_OR);
+		return imap_take_space(&p->c);
+	}
+	if (take_word(&p->c, S("NEW")))
+		put_new(p);
+	else if (!take_simple_key(p))
+		return false;
+	return take_closings(p) && (cursor_done(&p->c) || (imap_take_space(&p->c) && !cursor_done(&p->c)));
+}
+
+enum imap_search_fault
+imap_parse_search(struct cursor *c, struct arena *a, struct imap_search *search)
+{
+	struct parser *p = ARENA_NEW(a, struct parser);
+	size_t slots = MIN((size_t)SEARCH_SLOTS, 2 * cursor_left(c) + 8); /* "1 " is the shortest key that adds two */
+	*search = (struct imap_search){ .keys = ARENA_ARRAY(a, struct imap_search_key, slots) };
+	*p = (struct parser){ .c = *c, .arena = a, .search = search, .slots = slots };
+	if (take_nocase(&p->c, S("CHARSET ")) &&
+	    !(imap_take_astring(&p->c, a, &search->charset) && imap_take_space(&p->c)))
+		return SEARCH_SYNTAX;
+	open_frame(p, SEARCH_AND);
+	do {
+		if (!take_key(p))
+			return p->fault ? p->fault : SEARCH_SYNTAX;
+	} while (!p->fault && !cursor_done(&p->c));
+	if (!p->fault && (p->depth != 1 || p->frames[0].keys == 0))
+		return SEARCH_SYNTAX;
+	*c = p->c;
+	return p->fault;
+}
