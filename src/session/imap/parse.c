@@ -315,9 +315,9 @@ static const struct {
 	struct slice word;
 	uint32_t flag;
 } system_flags[] = {
-	{ S("\\Seen"), MESSAGE_SEEN },       { S("\\Answered"), MESSAGE_ANSWERED },
-	{ S("\\Flagged"), MESSAGE_FLAGGED }, { S("\\Deleted"), MESSAGE_DELETED },
-	{ S("\\Draft"), MESSAGE_DRAFT },
+	{ S_ROW("\\Seen"), MESSAGE_SEEN },       { S_ROW("\\Answered"), MESSAGE_ANSWERED },
+	{ S_ROW("\\Flagged"), MESSAGE_FLAGGED }, { S_ROW("\\Deleted"), MESSAGE_DELETED },
+	{ S_ROW("\\Draft"), MESSAGE_DRAFT },
 };
 
 static bool

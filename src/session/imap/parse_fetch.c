@@ -8,16 +8,16 @@ static const struct {
 	uint32_t items;
 	bool macro; /* only alone */
 } items[] = {
-	{ S("ALL"), FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE | FETCH_ENVELOPE, true },
-	{ S("FAST"), FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE, true },
-	{ S("FULL"), FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE | FETCH_ENVELOPE | FETCH_BODY, true },
-	{ S("UID"), FETCH_UID, false },
-	{ S("FLAGS"), FETCH_FLAGS, false },
-	{ S("INTERNALDATE"), FETCH_INTERNALDATE, false },
-	{ S("RFC822.SIZE"), FETCH_SIZE, false },
-	{ S("ENVELOPE"), FETCH_ENVELOPE, false },
-	{ S("BODYSTRUCTURE"), FETCH_BODYSTRUCTURE, false },
-	{ S("BODY"), FETCH_BODY, false },
+	{ S_ROW("ALL"), FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE | FETCH_ENVELOPE, true },
+	{ S_ROW("FAST"), FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE, true },
+	{ S_ROW("FULL"), FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE | FETCH_ENVELOPE | FETCH_BODY, true },
+	{ S_ROW("UID"), FETCH_UID, false },
+	{ S_ROW("FLAGS"), FETCH_FLAGS, false },
+	{ S_ROW("INTERNALDATE"), FETCH_INTERNALDATE, false },
+	{ S_ROW("RFC822.SIZE"), FETCH_SIZE, false },
+	{ S_ROW("ENVELOPE"), FETCH_ENVELOPE, false },
+	{ S_ROW("BODYSTRUCTURE"), FETCH_BODYSTRUCTURE, false },
+	{ S_ROW("BODY"), FETCH_BODY, false },
 };
 
 /* RFC 3501 6.4.5: each is a BODY section under another name */
@@ -26,9 +26,9 @@ static const struct {
 	enum imap_section_text text;
 	bool peek;
 } old_sections[] = {
-	{ S("RFC822"), SECTION_ALL, false },
-	{ S("RFC822.HEADER"), SECTION_HEADER, true },
-	{ S("RFC822.TEXT"), SECTION_TEXT, false },
+	{ S_ROW("RFC822"), SECTION_ALL, false },
+	{ S_ROW("RFC822.HEADER"), SECTION_HEADER, true },
+	{ S_ROW("RFC822.TEXT"), SECTION_TEXT, false },
 };
 
 static bool

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* account.c - the account of a logged-in session at the store, and the memory that is shared with it. The handle ends
+ * with the store's connection; the grant in the session opens the account again, so that a client does not notice that
+ * the store was started again. What can fail: the grant is over (ERR_STALE and others: the session must end), the store
+ * is not there (ERR_AGAIN). */
+#include "session/imap/imap.h"
+
+enum {
+	BLOCK_WAIT_MS = 10, /* when shared memory is used up: others give theirs back */
+	BLOCK_TRIES = 500,
+};
+
+static enum err
+await_open(struct imap *im)
+{
+	struct store_account_open_in in = { .grant = slice_of(im->grant, im->grant_bytes) };
+	struct store_account_open_out out = { 0 };
+	struct ipc_client *store = &im->c->session->store;
+	enum err e = await_store_account_open(store, &in, &im->arena, &out);
+	if (e == ERR_AGAIN) /* its connection broke while we asked */
+		e = await_store_account_open(store, &in, &im->arena, &out);
+	if (e != OK)
+		return e;
+	im->handle = out.handle;
+	im->handle_generation = store->generation;
+	return OK;
+}
+
+bool
+await_imap_handle(struct imap *im, uint32_t *handle)
+{
+	im->asked = OK;
+	if (im->handle_generation != im->c->session->store.generation)
+		im->asked = await_open(im);
+	*handle = im->handle;
+	return im->asked == OK;
+}
+
+bool
+await_imap_handle_again(struct imap *im, uint32_t *handle, enum err e)
+{
+	im->asked = e;
+	if (e != ERR_STALE)
+		return false;
+	im->asked = await_open(im);
+	*handle = im->handle;
+	return im->asked == OK;
+}
+
+char *
+await_imap_block(struct imap *im, size_t want, size_t least, size_t *got)
+{
+	struct shm_pool *pool = im->c->session->shm;
+	want = MIN(MAX(want, least), (size_t)SHM_BLOCK_BYTES_MAX);
+	for (int i = 0; i < BLOCK_TRIES; i++) {
+		for (size_t size = want; size >= least; size = size / 2) {
+			char *at = shm_alloc(pool, size);
+			if (at) {
+				*got = shm_block_bytes(pool, at);
+				return at;
+			}
+			if (size <= SHM_BLOCK_BYTES_MIN)
+				break;
+		}
+		if (await_sleep(BLOCK_WAIT_MS) != OK)
+			break;
+	}
+	im->asked = ERR_AGAIN;
+	return NULL;
+}
+
+struct store_region
+imap_region(struct imap *im, const char *block, size_t bytes)
+{
+	return (struct store_region){ .off = block ? shm_offset(im->c->session->shm, block) : 0, .len = bytes };
+}
+
+struct slice
+imap_uids(struct imap *im, struct view_walk *w, uint32_t flags, uint32_t not_flags, size_t max, struct arena *a)
+{
+	size_t n = 0, i, room = MIN(max, w->spans->messages);
+	char *to = arena_alloc(a, room * 4 + 1);
+	while (n < room && view_walk_next(w, &i)) {
+		const struct index_row *row = &im->view.rows[i];
+		if ((row->flags & flags) == flags && !(row->flags & not_flags))
+			bytes_set_le(to + 4 * n++, row->uid, 4);
+	}
+	return slice_of(to, n * 4);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_auth.c - STARTTLS, LOGIN, AUTHENTICATE PLAIN and LOGIN. The auth role says who it is and gives the grant with which
+ * the store is opened; delays for wrong passwords are its business. Passwords are wiped here and never logged. */
+#include "session/imap/imap.h"
+
+#include "auth_msg.h"
+#include "base/base64.h"
+#include "base/counter.h"
+#include "base/log.h"
+#include "base/random.h"
+
+enum {
+	SASL_LINE_BYTES_MAX = 8 << 10,
+	NAME_BYTES_MAX = 1000, /* of auth.msg */
+};
+
+/* RFC 3501 6.2.1 */
+struct imap_reply
+imap_cmd_starttls(struct imap *im, struct cursor *args)
+{
+	if (!take_end(args))
+		return imap_bad("STARTTLS takes no arguments");
+	if (im->c->io.tls)
+		return imap_bad("TLS is on already");
+	if (!conn_can_starttls(im->c))
+		return imap_no(NULL, "TLS is not available here");
+	struct imap_reply r = imap_ok("begin TLS now");
+	await_imap_reply(im, NULL, &r);
+	if (await_conn_starttls(im->c) != OK)
+		im->ended = true;
+	return imap_silent;
+}
+
+/* ---- who it is */
+
+static void
+wipe(struct slice secret)
+{
+	if (secret.len)
+		secret_wipe((char *)secret.at, secret.len);
+}
+
+static void
+log_login(const struct imap *im, const char *event, struct slice user, const char *method)
+{
+	struct log l;
+	log_begin(&l, LOG_INFO, event);
+	log_text(&l, "session", im->c->id);
+	log_slice(&l, "user", user);
+	log_text(&l, "method", method);
+	log_text(&l, "tls", im->c->io.tls ? tls_info(&im->c->io).version : "none");
+	log_text(&l, "peer", im->c->peer);
+	log_end(&l);
+}
+
+static struct imap_reply
+refuse_login(struct imap *im, enum err verdict, struct slice user, const char *method)
+{
+	counter_add(COUNTER_LOGIN_FAILED, 1);
+	log_login(im, "imap.login_failed", user, method);
+	if (++im->logins_failed >= IMAP_LOGINS_FAILED_MAX) {
+		imap_untagged(im, S("BYE too many failed logins"));
+		im->ended = true;
+	}
+	switch (verdict) { /* RFC 5530 3 */
+	case ERR_DENIED:
+		return imap_no("AUTHENTICATIONFAILED", "wrong user or password");
+	case ERR_SUSPENDED:
+		return imap_no("CONTACTADMIN", "the account is suspended");
+	case ERR_LIMIT:
+		return imap_no("LIMIT", "too many failed logins, try again later");
+	default:
+		return imap_no("UNAVAILABLE", "logins are not possible at the moment, try again later");
+	}
+}
+
+static enum err
+await_verdict(struct imap *im, struct slice user, struct slice password, struct auth_login_out *out)
+{
+	if (user.len > NAME_BYTES_MAX || password.len > NAME_BYTES_MAX || slice_find_char(user, '\0') >= 0)
+		return ERR_DENIED;
+	struct auth_login_in in = {
+		.user = user, .password = password, .client = slice_text(im->c->peer), .service = RIGHT_IMAP
+	};
+	enum err e = await_auth_login(&im->c->session->auth, &in, &im->arena, out);
+	return e != OK ? ERR_AGAIN : (enum err)out->verdict;
+}
+
+/* user and password are in memory of this session that may be wiped. */
+static struct imap_reply
+await_login(struct imap *im, struct slice user, struct slice password, const char *method)
+{
+	struct auth_login_out out = { 0 };
+	enum err e = await_verdict(im, user, password, &out);
+	wipe(password);
+	if (e == OK && out.grant.len > sizeof im->grant)
+		e = ERR_AGAIN;
+	if (e != OK)
+		return refuse_login(im, e, user, method);
+	memcpy(im->grant, out.grant.at, out.grant.len);
+	im->grant_bytes = out.grant.len;
+	uint32_t handle;
+	if (!await_imap_handle(im, &handle)) {
+		im->asked = OK;
+		return refuse_login(im, ERR_AGAIN, user, method);
+	}
+	im->account = out.account;
+	im->logins_failed = 0;
+	im->state = IMAP_AUTHENTICATED;
+	im->c->idle_ms = im->c->conf->v.imap_timeout;
+	conn_account(im->c, out.account);
+	counter_add(COUNTER_LOGIN_OK, 1);
+	log_login(im, "imap.login", out.address, method);
+	struct buf code;
+	buf_init(&code, 1000);
+	buf_put(&code, S("CAPABILITY "));
+	imap_put_capabilities(im, &code);
+	struct slice kept = slice_keep(&im->arena, buf_slice(&code));
+	buf_release(&code);
+	return imap_ok_code(kept, "logged in"); /* RFC 3501 6.2.3: saves the client a question */
+}
+
+/* RFC 3501 6.2.3 */
+struct imap_reply
+imap_cmd_login(struct imap *im, struct cursor *args)
+{
+	struct slice user, password;
+	if (!imap_take_space(args) || !imap_take_astring(args, &im->arena, &user) || !imap_take_space(args) ||
+	    !imap_take_astring(args, &im->arena, &password) || !take_end(args))
+		return imap_bad("LOGIN takes a user name and a password");
+	if (!im->c->secure)
+		return imap_no("PRIVACYREQUIRED", "passwords only cross this connection under TLS");
+	return await_login(im, user, password, "LOGIN");
+}
+
+/* ---- AUTHENTICATE */
+
+enum answer { ANSWER_FINE, ANSWER_CANCELLED, ANSWER_MALFORMED, ANSWER_LOST };
+
+/* Asks (challenge as base64) and takes one line of base64. RFC 3501 6.2.2: "*" cancels. */
+static enum answer
+await_answer(struct imap *im, struct slice challenge, struct slice *answer)
+{
+	struct stream *io = &im->c->io;
+	struct slice line;
+	stream_put(io, S("+ "));
+	stream_put(io, challenge);
+	stream_put(io, S("\r\n"));
+	enum err e = await_line(io, SASL_LINE_BYTES_MAX, false, &line);
+	if (io->error)
+		return ANSWER_LOST;
+	if (e != OK)
+		return ANSWER_MALFORMED;
+	if (slice_equal(line, S("*")))
+		return ANSWER_CANCELLED;
+	bool ok = base64_decode(line, &im->arena, answer);
+	wipe(line);
+	return ok ? ANSWER_FINE : ANSWER_MALFORMED;
+}
+
+static struct imap_reply
+answer_bad(enum answer a)
+{
+	return a == ANSWER_CANCELLED ? imap_bad("cancelled") : imap_bad("that is not base64");
+}
+
+/* RFC 4616 2: [authzid] NUL authcid NUL passwd */
+static struct imap_reply
+await_plain(struct imap *im, struct slice message)
+{
+	struct slice as, rest, user, password;
+	if (!slice_cut(message, '\0', &as, &rest) || !slice_cut(rest, '\0', &user, &password) || !user.len ||
+	    slice_find_char(password, '\0') >= 0) {
+		wipe(message);
+		return imap_bad("malformed PLAIN message");
+	}
+	if (as.len && !slice_equal_nocase(as, user)) {
+		wipe(message);
+		return imap_no("AUTHORIZATIONFAILED", "acting for somebody else is not possible");
+	}
+	return await_login(im, user, password, "PLAIN");
+}
+
+static struct imap_reply
+await_sasl_plain(struct imap *im, bool initial, struct slice message)
+{
+	enum answer a = initial ? ANSWER_FINE : await_answer(im, S(""), &message);
+	return a == ANSWER_FINE ? await_plain(im, message) : answer_bad(a);
+}
+
+/* draft-murchison-sasl-login: "Username:", "Password:" */
+static struct imap_reply
+await_sasl_login(struct imap *im, bool initial, struct slice user)
+{
+	struct slice password;
+	enum answer a = initial ? ANSWER_FINE : await_answer(im, S("VXNlcm5hbWU6"), &user);
+	if (a == ANSWER_FINE)
+		a = await_answer(im, S("UGFzc3dvcmQ6"), &password);
+	return a == ANSWER_FINE ? await_login(im, user, password, "LOGIN-SASL") : answer_bad(a);
+}
+
+static bool
+is_base64_char(char c)
+{
+	return ascii_alpha(c) || ascii_digit(c) || c == '+' || c == '/' || c == '=';
+}
+
+/* RFC 4959 3: SP (base64 / "="), "=" for an initial response that is empty */
+static bool
+take_initial(struct imap *im, struct cursor *c, bool *initial, struct slice *message)
+{
+	struct slice text;
+	*initial = imap_take_space(c);
+	if (!*initial)
+		return true;
+	if (!take_while(c, is_base64_char, &text))
+		return false;
+	*message = S("");
+	bool ok = slice_equal(text, S("=")) || base64_decode(text, &im->arena, message);
+	return ok;
+}
+
+/* RFC 3501 6.2.2 */
+struct imap_reply
+imap_cmd_authenticate(struct imap *im, struct cursor *args)
+{
+	struct slice mechanism, message = SLICE_NONE;
+	bool initial;
+	if (!imap_take_space(args) || !imap_take_atom(args, &mechanism) || !take_initial(im, args, &initial, &message) ||
+	    !take_end(args))
+		return imap_bad("AUTHENTICATE takes a mechanism and perhaps an initial response in base64");
+	bool plain = slice_equal_nocase(mechanism, S("PLAIN"));
+	if (!plain && !slice_equal_nocase(mechanism, S("LOGIN")))
+		return imap_no(NULL, "this mechanism is not known here");
+	if (!im->c->secure)
+		return imap_no("PRIVACYREQUIRED", "passwords only cross this connection under TLS");
+	return plain ? await_sasl_plain(im, initial, message) : await_sasl_login(im, initial, message);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_copy.c - COPY (RFC 3501 6.4.7) and MOVE (RFC 6851), with COPYUID (RFC 4315 3). One call of the store, and one
+ * durable commit, for up to 65,536 messages: all of them or none; more go in several. */
+#include "session/imap/imap.h"
+
+struct copied {
+	uint32_t uidvalidity;
+	struct buf from, into; /* u32 little endian */
+};
+
+static enum err
+await_copy(struct imap *im, struct slice uids, struct slice to, bool move, struct copied *done)
+{
+	struct store_message_copy_in in = { .mailbox = im->view.mailbox, .uids = uids, .to = to, .move = move };
+	struct store_message_copy_out out = { 0 };
+	enum err e = await_imap_ask(im, message_copy, &in, &im->arena, &out);
+	if (e != OK)
+		return e;
+	done->uidvalidity = out.uidvalidity;
+	buf_put(&done->from, out.from);
+	buf_put(&done->into, out.into);
+	if (move)
+		view_apply_vanished(&im->view, out.from);
+	return OK;
+}
+
+static enum err
+await_copy_all(struct imap *im, const struct view_spans *spans, struct slice to, bool move, struct copied *done)
+{
+	struct view_walk w = view_walk_of(spans);
+	for (;;) {
+		struct slice uids = imap_uids(im, &w, 0, VIEW_GONE, IMAP_UIDS_MAX, &im->arena);
+		if (!uids.len)
+			return OK;
+		enum err e = await_copy(im, uids, to, move, done);
+		if (e != OK)
+			return e;
+	}
+}
+
+static struct slice
+copyuid(struct imap *im, const struct copied *done)
+{
+	struct buf code;
+	buf_init(&code, 4u << 20);
+	buf_printf(&code, "COPYUID %u ", done->uidvalidity);
+	imap_put_set(&code, buf_slice(&done->from));
+	buf_put_char(&code, ' ');
+	imap_put_set(&code, buf_slice(&done->into));
+	struct slice kept = code.over ? SLICE_NONE : slice_keep(&im->arena, buf_slice(&code));
+	buf_release(&code);
+	return kept;
+}
+
+static struct imap_reply
+reply_copied(struct imap *im, enum err e, bool move, const struct copied *done)
+{
+	if (e == ERR_NOT_FOUND)
+		return imap_no("TRYCREATE", "there is no such mailbox, create it first");
+	if (e != OK)
+		return imap_err(e);
+	if (!done->from.len)
+		return imap_ok("no messages");
+	struct slice code = copyuid(im, done);
+	if (!move || !code.len)
+		return imap_ok_code(code, "copied");
+	/* RFC 6851 4.3: before the EXPUNGEs, in an untagged OK */
+	buf_put(&im->text, S("* OK ["));
+	buf_put(&im->text, code);
+	buf_put(&im->text, S("] moved\r\n"));
+	return imap_ok("moved");
+}
+
+static struct imap_reply
+await_copy_command(struct imap *im, struct cursor *args, bool move)
+{
+	struct imap_set set;
+	struct view_spans spans;
+	struct slice to;
+	bool valid;
+	if (!imap_take_space(args) || !imap_take_set(args, &im->arena, &set) || !imap_take_space(args) ||
+	    !imap_take_mailbox(args, &im->arena, &to, &valid) || !take_end(args))
+		return imap_bad("COPY and MOVE take a set and a mailbox name");
+	if (!valid)
+		return imap_no("CANNOT", "no mailbox can have that name");
+	if (move && im->view.read_only)
+		return imap_no("READ-ONLY", "the mailbox is open for reading only");
+	if (!view_resolve(&im->view, &set, im->by_uid, &im->arena, &spans))
+		return imap_bad("there is no message of that number");
+	struct copied done = { .uidvalidity = 0 };
+	buf_init(&done.from, 64u << 20);
+	buf_init(&done.into, 64u << 20);
+	enum err e = await_copy_all(im, &spans, to, move, &done);
+	struct imap_reply r = reply_copied(im, e, move, &done);
+	buf_release(&done.from);
+	buf_release(&done.into);
+	im->changed = true; /* the target may be the mailbox that is selected */
+	return r;
+}
+
+struct imap_reply
+imap_cmd_copy(struct imap *im, struct cursor *args)
+{
+	return await_copy_command(im, args, false);
+}
+
+struct imap_reply
+imap_cmd_move(struct imap *im, struct cursor *args)
+{
+	return await_copy_command(im, args, true);
+}

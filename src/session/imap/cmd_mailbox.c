@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_mailbox.c - CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE: the store does all of it. */
+#include "session/imap/imap.h"
+
+static const struct {
+	struct slice word;
+	uint32_t bit;
+} special_uses[] = {
+	/* RFC 6154 2 */
+	{ S_ROW("\\All"), MAILBOX_SPECIAL_ALL },         { S_ROW("\\Archive"), MAILBOX_SPECIAL_ARCHIVE },
+	{ S_ROW("\\Drafts"), MAILBOX_SPECIAL_DRAFTS },   { S_ROW("\\Flagged"), MAILBOX_SPECIAL_FLAGGED },
+	{ S_ROW("\\Junk"), MAILBOX_SPECIAL_JUNK },       { S_ROW("\\Sent"), MAILBOX_SPECIAL_SENT },
+	{ S_ROW("\\Trash"), MAILBOX_SPECIAL_TRASH },
+};
+
+static bool
+take_use(struct cursor *c, uint32_t *special, bool *known)
+{
+	const char *start = c->at;
+	struct slice word;
+	if (!take_char(c, '\\') || !imap_take_atom(c, &word))
+		return false;
+	word = slice_of(start, (size_t)(c->at - start));
+	for (size_t i = 0; i < COUNT_OF(special_uses); i++) {
+		if (slice_equal_nocase(word, special_uses[i].word)) {
+			*special |= special_uses[i].bit;
+			return true;
+		}
+	}
+	*known = false;
+	return true;
+}
+
+/* RFC 6154 6: SP "(USE (" [use-attr *(SP use-attr)] "))" */
+static bool
+take_create_params(struct cursor *c, uint32_t *special, bool *known)
+{
+	if (!imap_take_space(c))
+		return true;
+	if (!take_nocase(c, S("(USE (")))
+		return false;
+	if (take_exact(c, S("))")))
+		return true;
+	do {
+		if (!take_use(c, special, known))
+			return false;
+	} while (imap_take_space(c));
+	return take_exact(c, S("))"));
+}
+
+/* RFC 3501 6.3.3, RFC 6154 3 */
+struct imap_reply
+imap_cmd_create(struct imap *im, struct cursor *args)
+{
+	struct store_mailbox_create_in in = { .special = 0 };
+	struct store_mailbox_create_out out = { 0 };
+	bool valid, known = true;
+	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, &in.name, &valid) ||
+	    !take_create_params(args, &in.special, &known) || !take_end(args))
+		return imap_bad("CREATE takes a mailbox name and perhaps (USE (...))");
+	if (!valid)
+		return imap_no("CANNOT", "no mailbox can have that name");
+	if (!known)
+		return imap_no("USEATTR", "this special use is not known here");
+	enum err e = await_imap_ask(im, mailbox_create, &in, &im->arena, &out);
+	return e ? imap_err(e) : imap_ok("created");
+}
+
+/* A command whose only argument is a name. */
+static bool
+take_name(struct imap *im, struct cursor *args, struct slice *name, struct imap_reply *no)
+{
+	bool valid;
+	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, name, &valid) || !take_end(args)) {
+		*no = imap_bad("this command takes a mailbox name");
+		return false;
+	}
+	*no = imap_no("NONEXISTENT", "no mailbox can have that name");
+	return valid;
+}
+
+/* RFC 3501 6.3.4 */
+struct imap_reply
+imap_cmd_delete(struct imap *im, struct cursor *args)
+{
+	struct store_mailbox_delete_in in = { 0 };
+	struct store_mailbox_delete_out out;
+	struct imap_reply no;
+	if (!take_name(im, args, &in.name, &no))
+		return no;
+	enum err e = await_imap_ask(im, mailbox_delete, &in, &im->arena, &out);
+	if (e != OK)
+		return imap_err(e);
+	struct view *v = &im->view;
+	if (v->name && slice_equal(slice_of(v->name, v->name_bytes), in.name))
+		imap_unselect(im);
+	return imap_ok("deleted");
+}
+
+/* RFC 3501 6.3.5 */
+struct imap_reply
+imap_cmd_rename(struct imap *im, struct cursor *args)
+{
+	struct store_mailbox_rename_in in = { 0 };
+	struct store_mailbox_rename_out out;
+	bool valid, to_valid;
+	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, &in.from, &valid) || !imap_take_space(args) ||
+	    !imap_take_mailbox(args, &im->arena, &in.to, &to_valid) || !take_end(args))
+		return imap_bad("RENAME takes two mailbox names");
+	if (!valid)
+		return imap_no("NONEXISTENT", "no mailbox can have that name");
+	if (!to_valid)
+		return imap_no("CANNOT", "no mailbox can have that name");
+	enum err e = await_imap_ask(im, mailbox_rename, &in, &im->arena, &out);
+	im->changed = true; /* INBOX loses its messages */
+	return e ? imap_err(e) : imap_ok("renamed");
+}
+
+static struct imap_reply
+await_subscribe(struct imap *im, struct cursor *args, bool on)
+{
+	struct store_mailbox_subscribe_in in = { .on = on };
+	struct store_mailbox_subscribe_out out;
+	struct imap_reply no;
+	if (!take_name(im, args, &in.name, &no))
+		return no;
+	enum err e = await_imap_ask(im, mailbox_subscribe, &in, &im->arena, &out);
+	return e ? imap_err(e) : imap_ok("done");
+}
+
+/* RFC 3501 6.3.6 */
+struct imap_reply
+imap_cmd_subscribe(struct imap *im, struct cursor *args)
+{
+	return await_subscribe(im, args, true);
+}
+
+/* RFC 3501 6.3.7 */
+struct imap_reply
+imap_cmd_unsubscribe(struct imap *im, struct cursor *args)
+{
+	return await_subscribe(im, args, false);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_select.c - SELECT, EXAMINE, CLOSE, UNSELECT: makes the view of a mailbox, and drops it. */
+#include "session/imap/imap.h"
+
+enum { FIRST_BLOCK_BYTES = 64 << 10 }; /* 1,638 messages; larger mailboxes take a second and larger block */
+
+static void
+start_view(struct view *v, const struct store_mailbox *m, struct slice name, bool read_only)
+{
+	v->mailbox = m->id;
+	v->name = slice_dup(name);
+	v->name_bytes = name.len;
+	v->read_only = read_only;
+	v->uidvalidity = m->uidvalidity;
+	v->uidnext = m->uidnext;
+	v->modseq = m->modseq; /* of the first page: what changes from here on comes as a change */
+}
+
+/* One page of rows, from uid *from on; *from is 0 after the last. */
+static enum err
+await_page(struct imap *im, struct slice name, bool read_only, uint32_t *from)
+{
+	struct view *v = &im->view;
+	size_t got;
+	char *block = await_imap_block(im, *from == 1 ? (size_t)FIRST_BLOCK_BYTES : SHM_BLOCK_BYTES_MAX,
+	                               SHM_BLOCK_BYTES_MIN, &got);
+	if (!block)
+		return ERR_AGAIN;
+	/* only the first page claims what is \Recent */
+	struct store_mailbox_open_in in = {
+		.name = name, .from_uid = *from, .write = !read_only && *from == 1, .into = imap_region(im, block, got)
+	};
+	struct store_mailbox_open_out out = { 0 };
+	enum err e = await_imap_ask(im, mailbox_open, &in, &im->arena, &out);
+	if (e == OK && *from != 1 && out.mailbox.id != v->mailbox)
+		e = ERR_AGAIN; /* renamed under our hands */
+	if (e == OK) {
+		if (*from == 1)
+			start_view(v, &out.mailbox, name, read_only);
+		view_load(v, (const void *)block, MIN(out.filled, got) / INDEX_ROW_BYTES, *from == 1 ? out.first_recent : 0);
+		*from = out.more && out.filled && view_uid_last(v) < UINT32_MAX ? view_uid_last(v) + 1 : 0;
+	}
+	shm_free(im->c->session->shm, block);
+	return e;
+}
+
+/* RFC 3501 6.3.1: what the client must be told, and what is useful to it */
+static void
+put_selected(struct imap *im)
+{
+	struct view *v = &im->view;
+	size_t unseen = 0;
+	while (unseen < v->count && (v->rows[unseen].flags & MESSAGE_SEEN))
+		unseen++;
+	imap_put_flags_response(im, false);
+	buf_printf(&im->text, "* %zu EXISTS\r\n* %u RECENT\r\n", v->count, v->recent);
+	if (unseen < v->count)
+		buf_printf(&im->text, "* OK [UNSEEN %zu] the first of them\r\n", unseen + 1);
+	imap_put_flags_response(im, true);
+	buf_printf(&im->text, "* OK [UIDNEXT %u] the next UID\r\n* OK [UIDVALIDITY %u] UIDs are good\r\n", v->uidnext,
+	           v->uidvalidity);
+	v->told = v->count;
+	v->told_recent = v->recent;
+}
+
+static struct imap_reply
+await_select(struct imap *im, struct cursor *args, bool read_only)
+{
+	struct slice name;
+	bool valid;
+	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, &name, &valid) || !take_end(args))
+		return imap_bad("SELECT and EXAMINE take a mailbox name");
+	imap_unselect(im); /* RFC 3501 6.3.1: whether it succeeds or not */
+	if (!valid)
+		return imap_no("NONEXISTENT", "no mailbox can have that name");
+	uint32_t from = 1;
+	while (from) {
+		enum err e = await_page(im, name, read_only, &from);
+		if (e != OK) {
+			imap_unselect(im);
+			return imap_err(e);
+		}
+	}
+	im->state = IMAP_SELECTED;
+	await_imap_keywords(im, false);
+	put_selected(im);
+	return imap_ok_code(read_only ? S("READ-ONLY") : S("READ-WRITE"), "selected");
+}
+
+struct imap_reply
+imap_cmd_select(struct imap *im, struct cursor *args)
+{
+	return await_select(im, args, false);
+}
+
+/* RFC 3501 6.3.2 */
+struct imap_reply
+imap_cmd_examine(struct imap *im, struct cursor *args)
+{
+	return await_select(im, args, true);
+}
+
+/* RFC 3501 6.4.2: expunges without telling, unless the mailbox was opened for reading only */
+struct imap_reply
+imap_cmd_close(struct imap *im, struct cursor *args)
+{
+	if (!take_end(args))
+		return imap_bad("CLOSE takes no arguments");
+	bool more = !im->view.read_only;
+	enum err e = OK;
+	while (more) {
+		struct store_message_expunge_in in = { .mailbox = im->view.mailbox };
+		struct store_message_expunge_out out = { 0 };
+		e = await_imap_ask(im, message_expunge, &in, &im->arena, &out);
+		more = e == OK && out.more;
+	}
+	imap_unselect(im);
+	if (e != OK && e != ERR_NOT_FOUND)
+		return imap_err(e);
+	return imap_ok("closed");
+}
+
+/* RFC 3691 2 */
+struct imap_reply
+imap_cmd_unselect(struct imap *im, struct cursor *args)
+{
+	if (!take_end(args))
+		return imap_bad("UNSELECT takes no arguments");
+	imap_unselect(im);
+	return imap_ok("no mailbox is selected now");
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* imap.c - IMAP4rev1 (RFC 3501): the table of commands, their loop, and the one place where replies are written.
+ * Called by session.c through imap_protocol. A session holds a task only while a command is under way. */
+#include "session/imap/imap.h"
+
+#include "base/counter.h"
+#include "base/log.h"
+#include "base/random.h"
+
+#define TEXT_BYTES_MAX (8u << 20)
+
+const struct imap_command imap_commands[] = {
+	{ S_ROW("CAPABILITY"), imap_cmd_capability, IMAP_ANY, 0, "3501 6.1.1" },
+	{ S_ROW("NOOP"), imap_cmd_noop, IMAP_ANY, 0, "3501 6.1.2" },
+	{ S_ROW("LOGOUT"), imap_cmd_logout, IMAP_ANY, 0, "3501 6.1.3" },
+	{ S_ROW("ID"), imap_cmd_id, IMAP_ANY, 0, "2971 3.1" },
+	{ S_ROW("STARTTLS"), imap_cmd_starttls, IMAP_NOT_AUTHENTICATED, 0, "3501 6.2.1" },
+	{ S_ROW("AUTHENTICATE"), imap_cmd_authenticate, IMAP_NOT_AUTHENTICATED, 0, "3501 6.2.2" },
+	{ S_ROW("LOGIN"), imap_cmd_login, IMAP_NOT_AUTHENTICATED, 0, "3501 6.2.3" },
+	{ S_ROW("ENABLE"), imap_cmd_enable, IMAP_LOGGED_IN, 0, "5161 3.1" },
+	{ S_ROW("SELECT"), imap_cmd_select, IMAP_LOGGED_IN, 0, "3501 6.3.1" },
+	{ S_ROW("EXAMINE"), imap_cmd_examine, IMAP_LOGGED_IN, 0, "3501 6.3.2" },
+	{ S_ROW("CREATE"), imap_cmd_create, IMAP_LOGGED_IN, 0, "3501 6.3.3" },
+	{ S_ROW("DELETE"), imap_cmd_delete, IMAP_LOGGED_IN, 0, "3501 6.3.4" },
+	{ S_ROW("RENAME"), imap_cmd_rename, IMAP_LOGGED_IN, 0, "3501 6.3.5" },
+	{ S_ROW("SUBSCRIBE"), imap_cmd_subscribe, IMAP_LOGGED_IN, 0, "3501 6.3.6" },
+	{ S_ROW("UNSUBSCRIBE"), imap_cmd_unsubscribe, IMAP_LOGGED_IN, 0, "3501 6.3.7" },
+	{ S_ROW("LIST"), imap_cmd_list, IMAP_LOGGED_IN, 0, "3501 6.3.8" },
+	{ S_ROW("LSUB"), imap_cmd_lsub, IMAP_LOGGED_IN, 0, "3501 6.3.9" },
+	{ S_ROW("NAMESPACE"), imap_cmd_namespace, IMAP_LOGGED_IN, 0, "2342 5" },
+	{ S_ROW("STATUS"), imap_cmd_status, IMAP_LOGGED_IN, 0, "3501 6.3.10" },
+	{ S_ROW("APPEND"), imap_cmd_append, IMAP_LOGGED_IN, STREAMS, "3501 6.3.11" },
+	{ S_ROW("IDLE"), imap_cmd_idle, IMAP_LOGGED_IN, 0, "2177 3" },
+	{ S_ROW("CHECK"), imap_cmd_noop, IMAP_SELECTED, 0, "3501 6.4.1" },
+	{ S_ROW("CLOSE"), imap_cmd_close, IMAP_SELECTED, 0, "3501 6.4.2" },
+	{ S_ROW("UNSELECT"), imap_cmd_unselect, IMAP_SELECTED, 0, "3691 2" },
+	{ S_ROW("EXPUNGE"), imap_cmd_expunge, IMAP_SELECTED, BY_UID, "3501 6.4.3, 4315 2.1" },
+	{ S_ROW("SEARCH"), imap_cmd_search, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.4" },
+	{ S_ROW("FETCH"), imap_cmd_fetch, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.5" },
+	{ S_ROW("STORE"), imap_cmd_store, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.6" },
+	{ S_ROW("COPY"), imap_cmd_copy, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.7" },
+	{ S_ROW("MOVE"), imap_cmd_move, IMAP_SELECTED, BY_UID, "6851 3.1" },
+};
+const size_t imap_commands_count = COUNT_OF(imap_commands);
+
+/* ---- replies */
+
+const struct imap_reply imap_silent = { IMAP_SILENT, { NULL, 0 }, NULL };
+
+struct imap_reply
+imap_ok(const char *text)
+{
+	return (struct imap_reply){ IMAP_OK, SLICE_NONE, text };
+}
+
+struct imap_reply
+imap_ok_code(struct slice code, const char *text)
+{
+	return (struct imap_reply){ IMAP_OK, code, text };
+}
+
+struct imap_reply
+imap_no(const char *code, const char *text)
+{
+	return (struct imap_reply){ IMAP_NO, slice_text(code), text };
+}
+
+struct imap_reply
+imap_bad(const char *text)
+{
+	return (struct imap_reply){ IMAP_BAD, SLICE_NONE, text };
+}
+
+/* RFC 5530 3: the codes. */
+struct imap_reply
+imap_err(enum err e)
+{
+	switch (e) {
+	case ERR_NOT_FOUND:
+		return imap_no("NONEXISTENT", "there is no such mailbox");
+	case ERR_EXISTS:
+		return imap_no("ALREADYEXISTS", "a mailbox of that name exists already");
+	case ERR_DENIED:
+		return imap_no("CANNOT", "that is not allowed");
+	case ERR_QUOTA:
+		return imap_no("OVERQUOTA", "the account is over its quota");
+	case ERR_LIMIT:
+		return imap_no("LIMIT", "a limit of this server is reached");
+	case ERR_DISK_FULL:
+		return imap_no("UNAVAILABLE", "the server has no space left, try again later");
+	case ERR_SUSPENDED:
+		return imap_no("CONTACTADMIN", "the account is suspended");
+	case ERR_STALE:
+		return imap_no("EXPIRED", "log in again");
+	case ERR_DAMAGED:
+		return imap_no("SERVERBUG", "stored data is damaged, the administrator finds more in the log");
+	default:
+		return imap_no("UNAVAILABLE", "not possible at the moment, try again later");
+	}
+}
+
+static void
+put_reply(struct imap *im, const struct imap_reply *r)
+{
+	static const char *const words[] = { " OK ", " NO ", " BAD " };
+	struct buf *to = &im->text;
+	buf_put(to, im->tag.len ? im->tag : S("*"));
+	buf_put(to, slice_text(words[r->status]));
+	if (r->code.len) {
+		buf_put_char(to, '[');
+		buf_put(to, r->code);
+		buf_put(to, S("] "));
+	}
+	buf_put(to, slice_text(r->text));
+	buf_put(to, S("\r\n"));
+}
+
+/* ---- one command */
+
+static const struct imap_command *
+command_of(struct slice word)
+{
+	for (size_t i = 0; i < imap_commands_count; i++)
+		if (slice_equal_nocase(word, imap_commands[i].word))
+			return &imap_commands[i];
+	return NULL;
+}
+
+/* tag SP ["UID" SP] word; NULL and *no when it is no command, or none that is allowed now. */
+static const struct imap_command *
+take_command(struct imap *im, struct cursor *c, struct imap_reply *no)
+{
+	struct slice word;
+	im->tag = SLICE_NONE;
+	im->by_uid = false;
+	*no = imap_bad("a command is a tag, a space and a word");
+	if (!imap_take_tag(c, &im->tag) || !imap_take_space(c) || !imap_take_atom(c, &word)) {
+		if (cursor_done(c) || *c->at != ' ')
+			im->tag = SLICE_NONE;
+		return NULL;
+	}
+	if (slice_equal_nocase(word, S("UID")) && imap_take_space(c)) {
+		im->by_uid = true;
+		if (!imap_take_atom(c, &word))
+			return NULL;
+	}
+	const struct imap_command *row = command_of(word);
+	*no = imap_bad("there is no such command");
+	if (!row || (im->by_uid && !(row->flags & BY_UID)))
+		return NULL;
+	*no = imap_bad(im->state == IMAP_NOT_AUTHENTICATED ? "log in first"
+	               : row->states == IMAP_SELECTED      ? "select a mailbox first"
+	                                                   : "you are logged in already");
+	return row->states & im->state ? row : NULL;
+}
+
+void
+await_imap_reply(struct imap *im, const struct imap_command *row, const struct imap_reply *r)
+{
+	im->bad_in_row = r->status == IMAP_BAD ? im->bad_in_row + 1 : 0;
+	if (r->status == IMAP_SILENT)
+		return;
+	if (r->status != IMAP_BAD)
+		await_imap_sync(im, row && (row->flags & KEEPS_NUMBERS) && !im->by_uid ? 0 : SYNC_EXPUNGES);
+	put_reply(im, r);
+	if (im->asked == ERR_STALE || im->asked == ERR_SUSPENDED) { /* the grant is over */
+		imap_untagged(im, S("BYE log in again"));
+		im->ended = true;
+	}
+	await_imap_text(im);
+}
+
+static void
+await_run_command(struct imap *im)
+{
+	struct cursor c = cursor_of(buf_slice(&im->command));
+	struct imap_reply r;
+	im->asked = OK;
+	const struct imap_command *row = take_command(im, &c, &r);
+	counter_add(COUNTER_IMAP_COMMANDS, 1);
+	if (row)
+		r = row->await_run(im, &c);
+	/* the message of an APPEND that nobody read: it must not be taken for commands */
+	else if (imap_is_append(buf_slice(&im->command), &im->arena) && !im->literal.sync)
+		im->ended = await_imap_skip(im, im->literal.bytes) != OK || await_imap_skip_command(im) != OK;
+	await_imap_reply(im, row, &r);
+}
+
+/* Between commands a session holds no memory but its view. */
+static void
+rest(struct imap *im)
+{
+	if (stream_has_input(&im->c->io)) {
+		arena_clear(&im->arena);
+		return;
+	}
+	arena_release(&im->arena);
+	buf_release(&im->command);
+	buf_release(&im->text);
+}
+
+static enum next
+imap_await_command(struct conn *c)
+{
+	struct imap *im = c->state;
+	if (im->idling)
+		return await_imap_idle_line(im);
+	bool secret = im->state == IMAP_NOT_AUTHENTICATED;
+	enum imap_got got = await_imap_command_text(im);
+	if (got == IMAP_GOT_COMMAND)
+		await_run_command(im);
+	if (secret && im->command.at)
+		secret_wipe(im->command.at, im->command.len);
+	if (im->bad_in_row >= IMAP_BAD_MAX && !im->ended) {
+		imap_untagged(im, S("BYE too many malformed commands"));
+		await_imap_text(im);
+		im->ended = true;
+	}
+	rest(im);
+	return got == IMAP_GOT_CLOSED || im->ended || im->state == IMAP_LOGOUT ? NEXT_CLOSE : NEXT_COMMAND;
+}
+
+/* ---- the protocol */
+
+static enum next
+imap_await_start(struct conn *c)
+{
+	struct imap *im = c->state;
+	im->c = c;
+	im->state = IMAP_NOT_AUTHENTICATED;
+	arena_init(&im->arena, 0);
+	arena_init(&im->view.keyword_arena, 0);
+	buf_init(&im->text, TEXT_BYTES_MAX);
+	buf_init(&im->command, IMAP_LINE_BYTES_MAX + IMAP_LITERALS_BYTES_MAX + 4096);
+	buf_put(&im->text, S("* OK [CAPABILITY "));
+	imap_put_capabilities(im, &im->text);
+	buf_printf(&im->text, "] %s ready\r\n", c->conf->v.hostname);
+	await_imap_text(im);
+	rest(im);
+	return NEXT_COMMAND;
+}
+
+static void
+imap_await_goodbye(struct conn *c, bool stopping)
+{
+	struct imap *im = c->state;
+	if (!stopping)
+		stream_put(&c->io, S("* BYE silent for too long\r\n"));
+	else if (c->revoked)
+		stream_put(&c->io, S("* BYE log in again\r\n"));
+	else
+		stream_put(&c->io, S("* BYE [UNAVAILABLE] the server stops, come again in a moment\r\n"));
+	im->ended = true;
+}
+
+static void
+imap_changed(struct conn *c, uint64_t mailbox, uint64_t modseq)
+{
+	struct imap *im = c->state;
+	if (im->state != IMAP_SELECTED || (mailbox && mailbox != im->view.mailbox) ||
+	    (mailbox && modseq <= im->view.modseq))
+		return;
+	im->changed = true;
+	if (im->idling)
+		conn_wake(c);
+}
+
+static enum next
+imap_await_woken(struct conn *c)
+{
+	struct imap *im = c->state;
+	if (!im->idling)
+		return NEXT_COMMAND;
+	await_imap_sync(im, SYNC_EXPUNGES);
+	await_imap_text(im);
+	rest(im);
+	return im->ended ? NEXT_CLOSE : NEXT_COMMAND;
+}
+
+static void
+imap_release(struct conn *c)
+{
+	struct imap *im = c->state;
+	if (im->handle_generation && im->handle_generation == c->session->store.generation)
+		store_account_close_notify(&c->session->store, &(struct store_account_close_in){ im->handle });
+	view_release(&im->view);
+	arena_release(&im->arena);
+	buf_release(&im->command);
+	buf_release(&im->text);
+	free(im->idle_tag);
+	secret_wipe(im->grant, sizeof im->grant);
+}
+
+const struct protocol imap_protocol = {
+	.name = "imap",
+	.state_bytes = sizeof(struct imap),
+	.await_start = imap_await_start,
+	.await_command = imap_await_command,
+	.await_goodbye = imap_await_goodbye,
+	.changed = imap_changed,
+	.await_woken = imap_await_woken,
+	.release = imap_release,
+};

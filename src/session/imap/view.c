@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* view.c - rows by sequence number, and what the client has not been told about them. Called by sync.c and the commands.
+ * Owns rows and keyword names. Pure; cannot fail but for memory. */
+#include "session/imap/view.h"
+
+void
+view_release(struct view *v)
+{
+	free(v->rows);
+	free(v->name);
+	free(v->keywords);
+	arena_release(&v->keyword_arena);
+	*v = (struct view){ .mailbox = 0 };
+}
+
+/* ---- finding */
+
+size_t
+view_index(const struct view *v, uint32_t uid)
+{
+	size_t low = 0, high = v->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (v->rows[middle].uid < uid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct index_row *
+view_find(const struct view *v, uint32_t uid)
+{
+	size_t i = view_index(v, uid);
+	return i < v->count && v->rows[i].uid == uid ? &v->rows[i] : NULL;
+}
+
+uint32_t
+view_uid_last(const struct view *v)
+{
+	return v->count ? v->rows[v->count - 1].uid : 0;
+}
+
+/* ---- marks */
+
+static void
+mark_gone(struct view *v, struct index_row *row)
+{
+	if (row->flags & VIEW_GONE)
+		return;
+	row->flags |= VIEW_GONE;
+	v->gone++;
+}
+
+static void
+mark_dirty(struct view *v, struct index_row *row)
+{
+	if (row->flags & VIEW_DIRTY)
+		return;
+	row->flags |= VIEW_DIRTY;
+	v->dirty++;
+}
+
+void
+view_clean(struct view *v, struct index_row *row)
+{
+	if (!(row->flags & VIEW_DIRTY))
+		return;
+	row->flags &= ~(uint32_t)VIEW_DIRTY;
+	v->dirty--;
+}
+
+/* ---- what the store says */
+
+static void
+make_room(struct view *v, size_t more)
+{
+	if (v->count + more <= v->cap)
+		return;
+	v->cap = MAX(v->count + more, v->cap + v->cap / 2);
+	v->rows = must_realloc(v->rows, v->cap * sizeof *v->rows);
+}
+
+static void
+note_keywords(struct view *v, const struct index_row *row)
+{
+	if (row->keyword_set && !view_keywords_get(v, row->keyword_set))
+		v->keywords_missing = true;
+}
+
+static void
+append_row(struct view *v, const struct index_row *row, uint32_t first_recent)
+{
+	struct index_row *to = &v->rows[v->count++];
+	*to = *row;
+	to->flags &= MESSAGE_FLAGS_ALL;
+	note_keywords(v, to);
+	if (first_recent && row->uid >= first_recent) {
+		to->flags |= VIEW_RECENT;
+		v->recent++;
+	}
+}
+
+void
+view_load(struct view *v, const struct index_row *rows, size_t n, uint32_t first_recent)
+{
+	make_room(v, n);
+	for (size_t i = 0; i < n; i++)
+		if (rows[i].uid > view_uid_last(v))
+			append_row(v, &rows[i], first_recent);
+}
+
+/* Flags and change number of a row as the store has them now; true when flags differ from before. */
+static bool
+update_row(struct view *v, struct index_row *mine, const struct index_row *theirs)
+{
+	bool differs = (mine->flags & MESSAGE_FLAGS_ALL) != (theirs->flags & MESSAGE_FLAGS_ALL) ||
+	               mine->keyword_set != theirs->keyword_set;
+	mine->flags = (mine->flags & ~(uint32_t)MESSAGE_FLAGS_ALL) | (theirs->flags & MESSAGE_FLAGS_ALL);
+	mine->keyword_set = theirs->keyword_set;
+	mine->modseq = theirs->modseq;
+	note_keywords(v, mine);
+	return differs;
+}
+
+void
+view_apply_rows(struct view *v, const struct index_row *rows, size_t n, uint32_t first_recent)
+{
+	make_room(v, n);
+	for (size_t i = 0; i < n; i++) {
+		struct index_row *mine = NULL;
+		if (rows[i].uid > view_uid_last(v))
+			append_row(v, &rows[i], first_recent);
+		else
+			mine = view_find(v, rows[i].uid);
+		if (mine && rows[i].modseq >= mine->modseq && update_row(v, mine, &rows[i]))
+			mark_dirty(v, mine);
+	}
+}
+
+void
+view_apply_own(struct view *v, const struct index_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct index_row *mine = view_find(v, rows[i].uid);
+		if (mine)
+			update_row(v, mine, &rows[i]);
+	}
+}
+
+void
+view_apply_vanished(struct view *v, struct slice uids)
+{
+	for (size_t i = 0; i + 4 <= uids.len; i += 4) {
+		struct index_row *mine = view_find(v, (uint32_t)bytes_get_le(uids.at + i, 4));
+		if (mine)
+			mark_gone(v, mine);
+	}
+}
+
+void
+view_apply_whole(struct view *v, const struct index_row *rows, size_t n, uint32_t first, uint32_t last)
+{
+	size_t end = last == UINT32_MAX ? v->count : view_index(v, last + 1), r = 0;
+	for (size_t i = view_index(v, first); i < end; i++) {
+		while (r < n && rows[r].uid < v->rows[i].uid)
+			r++;
+		if (r == n || rows[r].uid != v->rows[i].uid)
+			mark_gone(v, &v->rows[i]);
+	}
+	view_apply_rows(v, rows, n, 0);
+}
+
+/* ---- telling */
+
+size_t
+view_next_gone(const struct view *v, size_t below)
+{
+	for (size_t i = below; v->gone && i-- > 0;)
+		if (v->rows[i].flags & VIEW_GONE)
+			return i + 1;
+	return 0;
+}
+
+void
+view_close_gaps(struct view *v)
+{
+	size_t to = 0;
+	for (size_t i = 0; i < v->count; i++) {
+		const struct index_row *row = &v->rows[i];
+		if (row->flags & VIEW_GONE) {
+			v->recent -= (row->flags & VIEW_RECENT) != 0;
+			v->dirty -= (row->flags & VIEW_DIRTY) != 0;
+		} else {
+			v->rows[to++] = *row;
+		}
+	}
+	v->count = to;
+	v->gone = 0;
+}
+
+/* ---- keywords */
+
+void
+view_keywords_set(struct view *v, uint32_t id, struct slice names)
+{
+	if (view_keywords_get(v, id))
+		return;
+	v->keywords = must_realloc(v->keywords, (v->nkeywords + 1) * sizeof *v->keywords);
+	size_t at = v->nkeywords++;
+	while (at > 0 && v->keywords[at - 1].id > id) {
+		v->keywords[at] = v->keywords[at - 1];
+		at--;
+	}
+	v->keywords[at] = (struct view_keywords){ id, slice_keep(&v->keyword_arena, names) };
+}
+
+const struct slice *
+view_keywords_get(const struct view *v, uint32_t id)
+{
+	static const struct slice none = { "", 0 };
+	if (id == 0)
+		return &none;
+	size_t low = 0, high = v->nkeywords;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (v->keywords[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < v->nkeywords && v->keywords[low].id == id ? &v->keywords[low].names : NULL;
+}
+
+/* ---- sets */
+
+static bool
+span_of_sequence(const struct view *v, const struct imap_range *r, struct view_span *span)
+{
+	size_t low = r->low, high = r->star ? v->count : r->high;
+	if (r->star && (low == IMAP_STAR || low > v->count))
+		low = v->count; /* "*:9": the order does not matter, and "*" is the largest number there is */
+	*span = (struct view_span){ low ? low - 1 : 0, MIN(high, v->count) };
+	return low <= v->count;
+}
+
+static struct view_span
+span_of_uids(const struct view *v, const struct imap_range *r)
+{
+	uint32_t last = view_uid_last(v), low = r->low, high = r->high;
+	if (r->star) {
+		low = MIN(low, last);
+		high = last;
+	}
+	return (struct view_span){ view_index(v, low), high == UINT32_MAX ? v->count : view_index(v, high + 1) };
+}
+
+static int
+compare_spans(const void *a, const void *b)
+{
+	const struct view_span *x = a, *y = b;
+	return x->from < y->from ? -1 : x->from > y->from;
+}
+
+/* Sorted, without overlaps. */
+static void
+merge_spans(struct view_spans *s)
+{
+	size_t n = 0;
+	qsort(s->spans, s->count, sizeof *s->spans, compare_spans);
+	for (size_t i = 0; i < s->count; i++) {
+		if (n && s->spans[i].from <= s->spans[n - 1].to)
+			s->spans[n - 1].to = MAX(s->spans[n - 1].to, s->spans[i].to);
+		else
+			s->spans[n++] = s->spans[i];
+	}
+	s->count = n;
+	for (size_t i = 0; i < n; i++)
+		s->messages += s->spans[i].to - s->spans[i].from;
+}
+
+bool
+view_resolve(const struct view *v, const struct imap_set *set, bool by_uid, struct arena *a, struct view_spans *out)
+{
+	*out = (struct view_spans){ .spans = ARENA_ARRAY(a, struct view_span, set->count) };
+	for (size_t i = 0; i < set->count; i++) {
+		struct view_span span = { 0, 0 };
+		if (by_uid)
+			span = span_of_uids(v, &set->ranges[i]);
+		else if (!span_of_sequence(v, &set->ranges[i], &span))
+			return false;
+		if (span.from < span.to)
+			out->spans[out->count++] = span;
+	}
+	merge_spans(out);
+	return true;
+}
+
+bool
+view_spans_hold(const struct view_spans *s, size_t index)
+{
+	size_t low = 0, high = s->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (s->spans[middle].to <= index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < s->count && s->spans[low].from <= index;
+}
+
+struct view_walk
+view_walk_of(const struct view_spans *s)
+{
+	return (struct view_walk){ s, 0, s->count ? s->spans[0].from : 0 };
+}
+
+bool
+view_walk_next(struct view_walk *w, size_t *index)
+{
+	if (w->span == w->spans->count)
+		return false;
+	*index = w->next++;
+	if (w->next == w->spans->spans[w->span].to && ++w->span < w->spans->count)
+		w->next = w->spans->spans[w->span].from;
+	return true;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* view.h - the selected mailbox as this session has told it to its client: rows by sequence number. What the store says
+ * goes in with view_apply_...; what the client has not heard yet is marked on the rows until sync.c tells it, so that
+ * sequence numbers never move under a command (RFC 3501 7.4.1). Pure: no waiting, no output. */
+#ifndef IMAP_VIEW_H
+#define IMAP_VIEW_H
+
+#include "base/arena.h"
+#include "session/imap/parse.h"
+#include "store/rows.h"
+
+/* Bits of index_row.flags that are the session's own, above MESSAGE_FLAGS_ALL. */
+enum {
+	VIEW_RECENT = 1 << 8, /* \Recent for this session */
+	VIEW_DIRTY = 1 << 9,  /* its flags changed and the client does not know */
+	VIEW_GONE = 1 << 10,  /* expunged and the client does not know */
+};
+
+struct view_keywords {
+	uint32_t id;
+	struct slice names; /* separated by spaces */
+};
+
+struct view {
+	uint64_t mailbox; /* the store's id; 0: nothing selected */
+	char *name;
+	size_t name_bytes;
+	bool read_only;
+	uint32_t uidvalidity, uidnext;
+	uint64_t modseq;        /* changes up to here are in the rows */
+	struct index_row *rows; /* by uid; sequence number n is rows[n - 1] */
+	size_t count, cap;
+	size_t gone, dirty;                     /* rows with these marks */
+	uint32_t recent;                        /* rows with VIEW_RECENT */
+	size_t told;                            /* EXISTS as the client knows it */
+	uint32_t told_recent;
+	struct view_keywords *keywords; /* by id */
+	size_t nkeywords;
+	bool keywords_missing; /* a row names a set that is not among them */
+	struct arena keyword_arena;
+};
+
+void view_release(struct view *v); /* nothing is selected afterwards */
+
+/* At SELECT: rows in order of uid, page by page. */
+void view_load(struct view *v, const struct index_row *rows, size_t n, uint32_t first_recent);
+/* Rows that are new or changed, in order of uid. New ones are recent from first_recent on (0: none). */
+void view_apply_rows(struct view *v, const struct index_row *rows, size_t n, uint32_t first_recent);
+/* Rows that this session changed itself: the client hears of them from the command. */
+void view_apply_own(struct view *v, const struct index_row *rows, size_t n);
+/* uids: u32 little endian, as store.msg has them. */
+void view_apply_vanished(struct view *v, struct slice uids);
+/* These are all rows there are from uid first to uid last: others in between are gone. */
+void view_apply_whole(struct view *v, const struct index_row *rows, size_t n, uint32_t first, uint32_t last);
+/* Takes one expunged row out of the numbering, the last one first: its sequence number, 0 when there is none. The rows
+ * close up with view_close_gaps. */
+size_t view_next_gone(const struct view *v, size_t below);
+void view_close_gaps(struct view *v);
+void view_clean(struct view *v, struct index_row *row); /* the client knows its flags now */
+
+/* The index of a uid, or of the first one above it (v->count: none). */
+size_t view_index(const struct view *v, uint32_t uid);
+struct index_row *view_find(const struct view *v, uint32_t uid); /* NULL: not there */
+uint32_t view_uid_last(const struct view *v);
+
+void view_keywords_set(struct view *v, uint32_t id, struct slice names);
+/* NULL: this set is not known yet. */
+const struct slice *view_keywords_get(const struct view *v, uint32_t id);
+
+/* Stretches [from, to) of row indices in rising order: what a sequence set means here. */
+struct view_span {
+	size_t from, to;
+};
+struct view_spans {
+	struct view_span *spans;
+	size_t count, messages;
+};
+/* False: a sequence number that no message has (RFC 3501 9: that is BAD); only for sets of sequence numbers. */
+bool view_resolve(const struct view *v, const struct imap_set *set, bool by_uid, struct arena *a,
+                  struct view_spans *out);
+bool view_spans_hold(const struct view_spans *s, size_t index);
+/* The indices one by one: for (size_t i, at = 0; spans_next(&s, &at, &i);), at counts messages. */
+struct view_walk {
+	const struct view_spans *spans;
+	size_t span, next;
+};
+struct view_walk view_walk_of(const struct view_spans *s);
+bool view_walk_next(struct view_walk *w, size_t *index);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* write.c - responses in the words of RFC 3501 9. They gather in im->text and go to the client with await_imap_text. */
+#include "session/imap/imap.h"
+
+#include "base/map.h"
+#include "session/imap/mutf7.h"
+
+void
+await_imap_text(struct imap *im)
+{
+	ASSERT(!im->text.over);
+	if (im->text.len)
+		(void)await_put(&im->c->io, buf_slice(&im->text));
+	buf_clear(&im->text);
+}
+
+void
+imap_untagged(struct imap *im, struct slice text)
+{
+	buf_put(&im->text, S("* "));
+	buf_put(&im->text, text);
+	buf_put(&im->text, S("\r\n"));
+}
+
+/* ---- strings */
+
+static bool
+fits_quotes(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.at[i];
+		if (c < 0x20 || c >= 0x7f)
+			return false;
+	}
+	return s.len < 1000;
+}
+
+void
+imap_put_string(struct buf *to, struct slice s)
+{
+	if (!fits_quotes(s)) {
+		buf_printf(to, "{%zu}\r\n", s.len);
+		buf_put(to, s);
+		return;
+	}
+	buf_put_char(to, '"');
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.at[i] == '"' || s.at[i] == '\\')
+			buf_put_char(to, '\\');
+		buf_put_char(to, s.at[i]);
+	}
+	buf_put_char(to, '"');
+}
+
+void
+imap_put_mailbox(struct buf *to, struct slice utf8)
+{
+	struct buf wire;
+	buf_init(&wire, 16000);
+	mutf7_encode(utf8, &wire);
+	imap_put_string(to, buf_slice(&wire));
+	buf_release(&wire);
+}
+
+/* ---- flags */
+
+static const struct {
+	uint32_t flag;
+	struct slice word;
+} flag_words[] = {
+	{ MESSAGE_ANSWERED, S_ROW("\\Answered ") }, { MESSAGE_FLAGGED, S_ROW("\\Flagged ") },
+	{ MESSAGE_DELETED, S_ROW("\\Deleted ") },   { MESSAGE_SEEN, S_ROW("\\Seen ") },
+	{ MESSAGE_DRAFT, S_ROW("\\Draft ") },       { VIEW_RECENT, S_ROW("\\Recent ") },
+};
+
+void
+imap_put_flags(struct imap *im, struct buf *to, const struct index_row *row)
+{
+	buf_put_char(to, '(');
+	size_t start = to->len;
+	for (size_t i = 0; i < COUNT_OF(flag_words); i++)
+		if (row->flags & flag_words[i].flag)
+			buf_put(to, flag_words[i].word);
+	const struct slice *names = row->keyword_set ? view_keywords_get(&im->view, row->keyword_set) : NULL;
+	if (names && names->len)
+		buf_put(to, *names);
+	else if (to->len > start)
+		buf_drop_end(to, 1);
+	buf_put_char(to, ')');
+}
+
+/* All keywords that messages of the mailbox have, each once. */
+static void
+put_all_keywords(struct imap *im)
+{
+	struct map seen = { 0 };
+	for (size_t i = 0; i < im->view.nkeywords; i++) {
+		struct slice name, rest = im->view.keywords[i].names;
+		bool more = rest.len > 0;
+		while (more) {
+			more = slice_cut(rest, ' ', &name, &rest);
+			if (!name.len || map_set(&seen, slice_hash_nocase(name), im))
+				continue;
+			buf_put_char(&im->text, ' ');
+			buf_put(&im->text, name);
+		}
+	}
+	map_release(&seen);
+}
+
+void
+imap_put_flags_response(struct imap *im, bool permanent)
+{
+	buf_put(&im->text, permanent ? S("* OK [PERMANENTFLAGS (") : S("* FLAGS ("));
+	if (!permanent || !im->view.read_only) {
+		buf_put(&im->text, S("\\Answered \\Flagged \\Deleted \\Seen \\Draft"));
+		put_all_keywords(im);
+		if (permanent)
+			buf_put(&im->text, S(" \\*"));
+	}
+	buf_put(&im->text, permanent ? S(")] flags that stay\r\n") : S(")\r\n"));
+}
+
+void
+imap_put_flag_update(struct imap *im, size_t index, bool with_uid)
+{
+	struct index_row *row = &im->view.rows[index];
+	struct buf *to = &im->text;
+	buf_put(to, S("* "));
+	buf_put_u64(to, index + 1);
+	buf_put(to, S(" FETCH ("));
+	if (with_uid) {
+		buf_put(to, S("UID "));
+		buf_put_u64(to, row->uid);
+		buf_put_char(to, ' ');
+	}
+	buf_put(to, S("FLAGS "));
+	imap_put_flags(im, to, row);
+	buf_put(to, S(")\r\n"));
+	view_clean(&im->view, row);
+}
+
+/* ---- sets */
+
+void
+imap_put_set(struct buf *to, struct slice uids)
+{
+	for (size_t i = 0; i < uids.len; i += 4) {
+		uint32_t first = (uint32_t)bytes_get_le(uids.at + i, 4), last = first;
+		while (i + 8 <= uids.len && bytes_get_le(uids.at + i + 4, 4) == (uint64_t)last + 1) {
+			last++;
+			i += 4;
+		}
+		buf_put_u64(to, first);
+		if (last != first) {
+			buf_put_char(to, ':');
+			buf_put_u64(to, last);
+		}
+		buf_put_char(to, ',');
+	}
+	if (uids.len)
+		buf_drop_end(to, 1);
+}
