@@ -14,35 +14,31 @@ static const struct {
 	uint32_t states;
 	enum need need;
 } capabilities[] = {
-	{ S_ROW("IMAP4rev1"), IMAP_ANY, NEEDS_NOTHING },                             /* RFC 3501 */
-	{ S_ROW("LITERAL+"), IMAP_ANY, NEEDS_NOTHING },                              /* RFC 7888 */
-	{ S_ROW("ID"), IMAP_ANY, NEEDS_NOTHING },                                    /* RFC 2971 */
-	{ S_ROW("ENABLE"), IMAP_ANY, NEEDS_NOTHING },                                /* RFC 5161 */
-	{ S_ROW("SASL-IR"), IMAP_NOT_AUTHENTICATED, NEEDS_NOTHING },                 /* RFC 4959 */
-	{ S_ROW("STARTTLS"), IMAP_NOT_AUTHENTICATED, NEEDS_STARTTLS },               /* RFC 3501 6.2.1 */
-	{ S_ROW("LOGINDISABLED"), IMAP_NOT_AUTHENTICATED, NEEDS_INSECURE },          /* RFC 3501 6.2.3 */
-	{ S_ROW("AUTH=PLAIN AUTH=LOGIN"), IMAP_NOT_AUTHENTICATED, NEEDS_SECURE },    /* RFC 4616 */
-	{ S_ROW("IDLE"), IMAP_ANY, NEEDS_NOTHING },                                  /* RFC 2177 */
-	{ S_ROW("NAMESPACE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                       /* RFC 2342 */
-	{ S_ROW("CHILDREN"), IMAP_LOGGED_IN, NEEDS_NOTHING },                        /* RFC 3348 */
-	{ S_ROW("UNSELECT"), IMAP_LOGGED_IN, NEEDS_NOTHING },                        /* RFC 3691 */
-	{ S_ROW("UIDPLUS"), IMAP_LOGGED_IN, NEEDS_NOTHING },                         /* RFC 4315 */
-	{ S_ROW("SPECIAL-USE CREATE-SPECIAL-USE"), IMAP_LOGGED_IN, NEEDS_NOTHING },  /* RFC 6154 */
-	{ S_ROW("MOVE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                            /* RFC 6851 */
+	{ S_ROW("IMAP4rev1"), IMAP_ANY, NEEDS_NOTHING },                            /* RFC 3501 */
+	{ S_ROW("LITERAL+"), IMAP_ANY, NEEDS_NOTHING },                             /* RFC 7888 */
+	{ S_ROW("ID"), IMAP_ANY, NEEDS_NOTHING },                                   /* RFC 2971 */
+	{ S_ROW("ENABLE"), IMAP_ANY, NEEDS_NOTHING },                               /* RFC 5161 */
+	{ S_ROW("SASL-IR"), IMAP_NOT_AUTHENTICATED, NEEDS_NOTHING },                /* RFC 4959 */
+	{ S_ROW("STARTTLS"), IMAP_NOT_AUTHENTICATED, NEEDS_STARTTLS },              /* RFC 3501 6.2.1 */
+	{ S_ROW("LOGINDISABLED"), IMAP_NOT_AUTHENTICATED, NEEDS_INSECURE },         /* RFC 3501 6.2.3 */
+	{ S_ROW("AUTH=PLAIN AUTH=LOGIN"), IMAP_NOT_AUTHENTICATED, NEEDS_SECURE },   /* RFC 4616 */
+	{ S_ROW("IDLE"), IMAP_ANY, NEEDS_NOTHING },                                 /* RFC 2177 */
+	{ S_ROW("NAMESPACE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                      /* RFC 2342 */
+	{ S_ROW("CHILDREN"), IMAP_LOGGED_IN, NEEDS_NOTHING },                       /* RFC 3348 */
+	{ S_ROW("UNSELECT"), IMAP_LOGGED_IN, NEEDS_NOTHING },                       /* RFC 3691 */
+	{ S_ROW("UIDPLUS"), IMAP_LOGGED_IN, NEEDS_NOTHING },                        /* RFC 4315 */
+	{ S_ROW("SPECIAL-USE CREATE-SPECIAL-USE"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 6154 */
+	{ S_ROW("MOVE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                           /* RFC 6851 */
 };
 
 static bool
 is_met(const struct imap *im, enum need need)
 {
 	switch (need) {
-	case NEEDS_STARTTLS:
-		return conn_can_starttls(im->c);
-	case NEEDS_SECURE:
-		return im->c->secure;
-	case NEEDS_INSECURE:
-		return !im->c->secure;
-	default:
-		return true;
+	case NEEDS_STARTTLS: return conn_can_starttls(im->c);
+	case NEEDS_SECURE: return im->c->secure;
+	case NEEDS_INSECURE: return !im->c->secure;
+	default: return true;
 	}
 }
 

@@ -103,9 +103,9 @@ await_keep(struct imap *im, const struct imap_append *append, struct body *b)
 	if (e != OK || out.uids.len != 4)
 		return refuse_append(e != OK ? e : ERR_AGAIN);
 	/* RFC 4315 3 */
-	return imap_ok_code(arena_printf(&im->arena, "APPENDUID %u %u", out.uidvalidity,
-	                                 (unsigned)bytes_get_le(out.uids.at, 4)),
-	                    "appended");
+	return imap_ok_code(
+	    arena_printf(&im->arena, "APPENDUID %u %u", out.uidvalidity, (unsigned)bytes_get_le(out.uids.at, 4)),
+	    "appended");
 }
 
 /* The message, the end of the command, and what becomes of it. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_auth.c - STARTTLS, LOGIN, AUTHENTICATE PLAIN and LOGIN. The auth role says who it is and gives the grant with which
- * the store is opened; delays for wrong passwords are its business. Passwords are wiped here and never logged. */
+/* cmd_auth.c - STARTTLS, LOGIN, AUTHENTICATE PLAIN and LOGIN. The auth role says who it is and gives the grant with
+ * which the store is opened; delays for wrong passwords are its business. Passwords are wiped here and never logged. */
 #include "session/imap/imap.h"
 
 #include "auth_msg.h"
@@ -63,14 +63,10 @@ refuse_login(struct imap *im, enum err verdict, struct slice user, const char *m
 		im->ended = true;
 	}
 	switch (verdict) { /* RFC 5530 3 */
-	case ERR_DENIED:
-		return imap_no("AUTHENTICATIONFAILED", "wrong user or password");
-	case ERR_SUSPENDED:
-		return imap_no("CONTACTADMIN", "the account is suspended");
-	case ERR_LIMIT:
-		return imap_no("LIMIT", "too many failed logins, try again later");
-	default:
-		return imap_no("UNAVAILABLE", "logins are not possible at the moment, try again later");
+	case ERR_DENIED: return imap_no("AUTHENTICATIONFAILED", "wrong user or password");
+	case ERR_SUSPENDED: return imap_no("CONTACTADMIN", "the account is suspended");
+	case ERR_LIMIT: return imap_no("LIMIT", "too many failed logins, try again later");
+	default: return imap_no("UNAVAILABLE", "logins are not possible at the moment, try again later");
 	}
 }
 

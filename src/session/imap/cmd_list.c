@@ -78,8 +78,7 @@ take_pattern(struct imap *im, struct cursor *args, struct slice *pattern, bool *
 	struct slice reference;
 	bool reference_valid, pattern_valid;
 	if (!imap_take_space(args) || !imap_take_list_mailbox(args, &im->arena, &reference, &reference_valid) ||
-	    !imap_take_space(args) || !imap_take_list_mailbox(args, &im->arena, pattern, &pattern_valid) ||
-	    !take_end(args))
+	    !imap_take_space(args) || !imap_take_list_mailbox(args, &im->arena, pattern, &pattern_valid) || !take_end(args))
 		return false;
 	*valid = reference_valid && pattern_valid;
 	if (pattern->len)

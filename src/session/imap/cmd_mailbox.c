@@ -7,9 +7,9 @@ static const struct {
 	uint32_t bit;
 } special_uses[] = {
 	/* RFC 6154 2 */
-	{ S_ROW("\\All"), MAILBOX_SPECIAL_ALL },         { S_ROW("\\Archive"), MAILBOX_SPECIAL_ARCHIVE },
-	{ S_ROW("\\Drafts"), MAILBOX_SPECIAL_DRAFTS },   { S_ROW("\\Flagged"), MAILBOX_SPECIAL_FLAGGED },
-	{ S_ROW("\\Junk"), MAILBOX_SPECIAL_JUNK },       { S_ROW("\\Sent"), MAILBOX_SPECIAL_SENT },
+	{ S_ROW("\\All"), MAILBOX_SPECIAL_ALL },       { S_ROW("\\Archive"), MAILBOX_SPECIAL_ARCHIVE },
+	{ S_ROW("\\Drafts"), MAILBOX_SPECIAL_DRAFTS }, { S_ROW("\\Flagged"), MAILBOX_SPECIAL_FLAGGED },
+	{ S_ROW("\\Junk"), MAILBOX_SPECIAL_JUNK },     { S_ROW("\\Sent"), MAILBOX_SPECIAL_SENT },
 	{ S_ROW("\\Trash"), MAILBOX_SPECIAL_TRASH },
 };
 

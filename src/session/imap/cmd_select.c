@@ -22,8 +22,8 @@ await_page(struct imap *im, struct slice name, bool read_only, uint32_t *from)
 {
 	struct view *v = &im->view;
 	size_t got;
-	char *block = await_imap_block(im, *from == 1 ? (size_t)FIRST_BLOCK_BYTES : SHM_BLOCK_BYTES_MAX,
-	                               SHM_BLOCK_BYTES_MIN, &got);
+	char *block =
+	    await_imap_block(im, *from == 1 ? (size_t)FIRST_BLOCK_BYTES : SHM_BLOCK_BYTES_MAX, SHM_BLOCK_BYTES_MIN, &got);
 	if (!block)
 		return ERR_AGAIN;
 	/* only the first page claims what is \Recent */

@@ -8,6 +8,7 @@
 #include "base/random.h"
 
 #define TEXT_BYTES_MAX (8u << 20)
+#define IMAP_ARENA_BYTES_MAX ((size_t)256 << 20) /* 12 bytes for each message of the largest COPY, among others */
 
 const struct imap_command imap_commands[] = {
 	{ S_ROW("CAPABILITY"), imap_cmd_capability, IMAP_ANY, 0, "3501 6.1.1" },
@@ -29,7 +30,7 @@ const struct imap_command imap_commands[] = {
 	{ S_ROW("LSUB"), imap_cmd_lsub, IMAP_LOGGED_IN, 0, "3501 6.3.9" },
 	{ S_ROW("NAMESPACE"), imap_cmd_namespace, IMAP_LOGGED_IN, 0, "2342 5" },
 	{ S_ROW("STATUS"), imap_cmd_status, IMAP_LOGGED_IN, 0, "3501 6.3.10" },
-	{ S_ROW("APPEND"), imap_cmd_append, IMAP_LOGGED_IN, STREAMS, "3501 6.3.11" },
+	{ S_ROW("APPEND"), imap_cmd_append, IMAP_LOGGED_IN, 0, "3501 6.3.11" },
 	{ S_ROW("IDLE"), imap_cmd_idle, IMAP_LOGGED_IN, 0, "2177 3" },
 	{ S_ROW("CHECK"), imap_cmd_noop, IMAP_SELECTED, 0, "3501 6.4.1" },
 	{ S_ROW("CLOSE"), imap_cmd_close, IMAP_SELECTED, 0, "3501 6.4.2" },
@@ -76,26 +77,16 @@ struct imap_reply
 imap_err(enum err e)
 {
 	switch (e) {
-	case ERR_NOT_FOUND:
-		return imap_no("NONEXISTENT", "there is no such mailbox");
-	case ERR_EXISTS:
-		return imap_no("ALREADYEXISTS", "a mailbox of that name exists already");
-	case ERR_DENIED:
-		return imap_no("CANNOT", "that is not allowed");
-	case ERR_QUOTA:
-		return imap_no("OVERQUOTA", "the account is over its quota");
-	case ERR_LIMIT:
-		return imap_no("LIMIT", "a limit of this server is reached");
-	case ERR_DISK_FULL:
-		return imap_no("UNAVAILABLE", "the server has no space left, try again later");
-	case ERR_SUSPENDED:
-		return imap_no("CONTACTADMIN", "the account is suspended");
-	case ERR_STALE:
-		return imap_no("EXPIRED", "log in again");
-	case ERR_DAMAGED:
-		return imap_no("SERVERBUG", "stored data is damaged, the administrator finds more in the log");
-	default:
-		return imap_no("UNAVAILABLE", "not possible at the moment, try again later");
+	case ERR_NOT_FOUND: return imap_no("NONEXISTENT", "there is no such mailbox");
+	case ERR_EXISTS: return imap_no("ALREADYEXISTS", "a mailbox of that name exists already");
+	case ERR_DENIED: return imap_no("CANNOT", "that is not allowed");
+	case ERR_QUOTA: return imap_no("OVERQUOTA", "the account is over its quota");
+	case ERR_LIMIT: return imap_no("LIMIT", "a limit of this server is reached");
+	case ERR_DISK_FULL: return imap_no("UNAVAILABLE", "the server has no space left, try again later");
+	case ERR_SUSPENDED: return imap_no("CONTACTADMIN", "the account is suspended");
+	case ERR_STALE: return imap_no("EXPIRED", "log in again");
+	case ERR_DAMAGED: return imap_no("SERVERBUG", "stored data is damaged, the administrator finds more in the log");
+	default: return imap_no("UNAVAILABLE", "not possible at the moment, try again later");
 	}
 }
 
@@ -182,7 +173,8 @@ await_run_command(struct imap *im)
 		r = row->await_run(im, &c);
 	/* the message of an APPEND that nobody read: it must not be taken for commands */
 	else if (imap_is_append(buf_slice(&im->command), &im->arena) && !im->literal.sync)
-		im->ended = await_imap_skip(im, im->literal.bytes) != OK || await_imap_skip_command(im) != OK;
+		im->ended = im->literal.bytes > IMAP_LITERAL_SKIP_BYTES_MAX || await_imap_skip(im, im->literal.bytes) != OK ||
+		            await_imap_skip_command(im) != OK;
 	await_imap_reply(im, row, &r);
 }
 
@@ -228,7 +220,7 @@ imap_await_start(struct conn *c)
 	struct imap *im = c->state;
 	im->c = c;
 	im->state = IMAP_NOT_AUTHENTICATED;
-	arena_init(&im->arena, 0);
+	arena_init(&im->arena, IMAP_ARENA_BYTES_MAX);
 	arena_init(&im->view.keyword_arena, 0);
 	buf_init(&im->text, TEXT_BYTES_MAX);
 	buf_init(&im->command, IMAP_LINE_BYTES_MAX + IMAP_LITERALS_BYTES_MAX + 4096);

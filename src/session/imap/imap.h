@@ -24,13 +24,13 @@ enum { /* states, bits (RFC 3501 3) */
 	   IMAP_LOGGED_IN = 6,
 };
 
-enum { /* limits */
-	   IMAP_LINE_BYTES_MAX = 64 << 10,       /* of all lines of one command, literals not counted */
-	   IMAP_LOGIN_LINE_BYTES_MAX = 8 << 10,  /* before the login */
-	   IMAP_LOGIN_LITERAL_BYTES_MAX = 1000,  /* user names and passwords are no longer than that in auth.msg */
-	   IMAP_LITERALS_BYTES_MAX = 1 << 20,    /* of all literals of one command */
+enum {                                        /* limits */
+	   IMAP_LINE_BYTES_MAX = 64 << 10,        /* of all lines of one command, literals not counted */
+	   IMAP_LOGIN_LINE_BYTES_MAX = 8 << 10,   /* before the login */
+	   IMAP_LOGIN_LITERAL_BYTES_MAX = 1000,   /* user names and passwords are no longer than that in auth.msg */
+	   IMAP_LITERALS_BYTES_MAX = 1 << 20,     /* of all literals of one command */
 	   IMAP_LITERAL_SKIP_BYTES_MAX = 1 << 20, /* of a non-synchronizing literal that is read only to be dropped */
-	   IMAP_BAD_MAX = 20,                    /* malformed commands in a row */
+	   IMAP_BAD_MAX = 20,                     /* malformed commands in a row */
 	   IMAP_LOGINS_FAILED_MAX = 10,
 	   IMAP_GRANT_BYTES_MAX = 200,
 	   IMAP_UIDS_MAX = 65536, /* of one call of the store: 262144 bytes */
@@ -43,7 +43,7 @@ struct imap {
 	struct buf command; /* the text of the command under way, literals inline */
 	struct buf text;    /* responses in the making */
 	struct slice tag;
-	struct imap_literal literal; /* that a STREAMS command has still to read */
+	struct imap_literal literal; /* that APPEND has still to read */
 	bool by_uid;                 /* UID FETCH, not FETCH */
 	bool changed;                /* somebody may have changed the selected mailbox */
 	bool ended;                  /* BYE was said */
@@ -76,12 +76,10 @@ struct imap_reply imap_err(enum err e); /* what the world did to us, as NO */
 extern const struct imap_reply imap_silent;
 
 /* ---- commands */
-enum {              /* flags */
-	   BY_UID = 1,      /* has a UID form */
-	   ONLY_BY_UID = 2, /* has no other */
+enum {             /* flags */
+	   BY_UID = 1, /* has a UID form */
 	   /* RFC 3501 7.4.1: no EXPUNGE while it is under way, unless it goes by UID */
-	   KEEPS_NUMBERS = 4,
-	   STREAMS = 8, /* reads the literal at the end of its text itself */
+	   KEEPS_NUMBERS = 2,
 };
 struct imap_command {
 	struct slice word;
@@ -93,12 +91,14 @@ extern const struct imap_command imap_commands[];
 extern const size_t imap_commands_count;
 
 typedef struct imap_reply imap_handler(struct imap *im, struct cursor *args);
-imap_handler imap_cmd_capability, imap_cmd_noop, imap_cmd_logout, imap_cmd_id, imap_cmd_enable;                      /* cmd_misc.c */
-imap_handler imap_cmd_starttls, imap_cmd_login, imap_cmd_authenticate;                                     /* cmd_auth.c */
-imap_handler imap_cmd_select, imap_cmd_examine, imap_cmd_close, imap_cmd_unselect;                              /* cmd_select.c */
-imap_handler imap_cmd_list, imap_cmd_lsub, imap_cmd_namespace, imap_cmd_status;                                 /* cmd_list.c */
-imap_handler imap_cmd_create, imap_cmd_delete, imap_cmd_rename, imap_cmd_subscribe, imap_cmd_unsubscribe;            /* cmd_mailbox.c */
-imap_handler imap_cmd_append, imap_cmd_fetch, imap_cmd_store, imap_cmd_search, imap_cmd_copy, imap_cmd_move, imap_cmd_expunge; /* a file each */
+imap_handler imap_cmd_capability, imap_cmd_noop, imap_cmd_logout, imap_cmd_id, imap_cmd_enable; /* cmd_misc.c */
+imap_handler imap_cmd_starttls, imap_cmd_login, imap_cmd_authenticate;                          /* cmd_auth.c */
+imap_handler imap_cmd_select, imap_cmd_examine, imap_cmd_close, imap_cmd_unselect;              /* cmd_select.c */
+imap_handler imap_cmd_list, imap_cmd_lsub, imap_cmd_namespace, imap_cmd_status;                 /* cmd_list.c */
+imap_handler imap_cmd_create, imap_cmd_delete, imap_cmd_rename, imap_cmd_subscribe,
+    imap_cmd_unsubscribe; /* cmd_mailbox.c */
+imap_handler imap_cmd_append, imap_cmd_fetch, imap_cmd_store, imap_cmd_search, imap_cmd_copy, imap_cmd_move,
+    imap_cmd_expunge; /* a file each */
 imap_handler imap_cmd_idle;
 enum next await_imap_idle_line(struct imap *im); /* cmd_idle.c: what the client sent while idling */
 
@@ -111,23 +111,23 @@ void imap_put_capabilities(const struct imap *im, struct buf *to); /* "IMAP4rev1
 /* ---- command.c: the text of a command */
 enum imap_got { IMAP_GOT_COMMAND, IMAP_GOT_NOTHING, IMAP_GOT_CLOSED };
 enum imap_got await_imap_command_text(struct imap *im);
-/* Announces and reads n bytes that nobody wants, or ends the connection when they are too many. */
+/* Reads bytes that nobody wants. */
 enum err await_imap_skip(struct imap *im, uint64_t bytes);
-/* After a literal that a STREAMS command read or skipped: the rest of the command, when that must be dropped. */
+/* After a literal that was skipped: the rest of the command, when that must be dropped. */
 enum err await_imap_skip_command(struct imap *im);
 
 /* ---- account.c: the store */
 bool await_imap_handle(struct imap *im, uint32_t *handle);
 bool await_imap_handle_again(struct imap *im, uint32_t *handle, enum err e);
-/* enum err e = await_imap_ask(im, message_facts, &in, &arena, &out): a call of store.msg with the session's handle; opens
- * the account again, and asks again, when the store was started again meanwhile. */
-#define await_imap_ask(im, call, in, a, out)                                                                                \
-	(!await_imap_handle((im), &(in)->handle) ? (im)->asked                                                                  \
-	 : await_imap_handle_again((im), &(in)->handle, await_store_##call(&(im)->c->session->store, (in), (a), (out)))         \
+/* enum err e = await_imap_ask(im, message_facts, &in, &arena, &out): a call of store.msg with the session's handle;
+ * opens the account again, and asks again, when the store was started again meanwhile. */
+#define await_imap_ask(im, call, in, a, out)                                                                           \
+	(!await_imap_handle((im), &(in)->handle) ? (im)->asked                                                             \
+	 : await_imap_handle_again((im), &(in)->handle, await_store_##call(&(im)->c->session->store, (in), (a), (out)))    \
 	     ? await_store_##call(&(im)->c->session->store, (in), (a), (out))                                              \
 	     : (im)->asked)
-/* A block of shared memory, of want bytes or fewer, at least `least`; NULL when none is to be had. Blocks are freed with
- * shm_free(im->c->session->shm, at). */
+/* A block of shared memory, of want bytes or fewer, at least `least`; NULL when none is to be had. Blocks are freed
+ * with shm_free(im->c->session->shm, at). */
 char *await_imap_block(struct imap *im, size_t want, size_t least, size_t *got);
 struct store_region imap_region(struct imap *im, const char *block, size_t bytes);
 /* The uids of these rows (those with all of `flags` set, none of `not_flags`), from a walk, at most max. */
@@ -138,14 +138,15 @@ struct slice imap_uids(struct imap *im, struct view_walk *w, uint32_t flags, uin
 enum { SYNC_EXPUNGES = 1, SYNC_ASK = 2 };
 /* Tells what changed in the selected mailbox. SYNC_ASK: asks the store even when no notice came. */
 void await_imap_sync(struct imap *im, uint32_t how);
-/* Loads names of keyword sets that rows[from..] name and the view does not know; tells FLAGS when there are new ones. */
+/* Loads names of keyword sets that rows[from..] name and the view does not know; tells FLAGS when there are new ones.
+ */
 void await_imap_keywords(struct imap *im, bool tell);
 void imap_unselect(struct imap *im);
 void await_imap_exists(struct imap *im); /* EXISTS and RECENT when they differ from what was told */
 
 /* ---- write.c */
-void await_imap_text(struct imap *im); /* sends what stands in im->text, and empties it */
-void imap_put_string(struct buf *to, struct slice s);  /* quoted, or a literal where it must be */
+void await_imap_text(struct imap *im);                /* sends what stands in im->text, and empties it */
+void imap_put_string(struct buf *to, struct slice s); /* quoted, or a literal where it must be */
 void imap_put_mailbox(struct buf *to, struct slice utf8);
 void imap_put_flags(struct imap *im, struct buf *to, const struct index_row *row); /* (\Seen ...) */
 void imap_put_flags_response(struct imap *im, bool permanent);                     /* * FLAGS (...) */

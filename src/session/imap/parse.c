@@ -28,10 +28,8 @@ imap_is_atom_char(char c)
 	case '*':
 	case '"':
 	case '\\':
-	case ']':
-		return false;
-	default:
-		return c > 0x20 && c < 0x7f;
+	case ']': return false;
+	default: return c > 0x20 && c < 0x7f;
 	}
 }
 
@@ -392,7 +390,9 @@ imap_take_store_flags(struct cursor *c, struct arena *a, struct imap_flags *flag
 
 /* ---- dates */
 
-static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+static const char months[12][4] = {
+	"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+};
 
 /* Days since 1970 in the proleptic Gregorian calendar. */
 int64_t

@@ -123,13 +123,13 @@ enum imap_search_op {
 	SEARCH_NOT,
 	SEARCH_SEQUENCE,
 	SEARCH_UID,
-	SEARCH_FLAG,      /* number: MESSAGE_* that is set */
-	SEARCH_KEYWORD,   /* text */
-	SEARCH_RECENT,    /* \Recent */
-	SEARCH_BEFORE,    /* day: of the internal date */
+	SEARCH_FLAG,    /* number: MESSAGE_* that is set */
+	SEARCH_KEYWORD, /* text */
+	SEARCH_RECENT,  /* \Recent */
+	SEARCH_BEFORE,  /* day: of the internal date */
 	SEARCH_ON,
 	SEARCH_SINCE,
-	SEARCH_LARGER,    /* number */
+	SEARCH_LARGER, /* number */
 	SEARCH_SMALLER,
 	SEARCH_SENTBEFORE,
 	SEARCH_SENTON,

@@ -120,19 +120,15 @@ take_arg(struct parser *p, enum arg arg, struct imap_search_key *key)
 	if (!imap_take_space(c))
 		return false;
 	switch (arg) {
-	case ARG_TEXT:
-		return imap_take_astring(c, p->arena, &key->text);
-	case ARG_KEYWORD:
-		return imap_take_atom(c, &key->text);
-	case ARG_DAY:
-		return imap_take_date(c, &key->day);
+	case ARG_TEXT: return imap_take_astring(c, p->arena, &key->text);
+	case ARG_KEYWORD: return imap_take_atom(c, &key->text);
+	case ARG_DAY: return imap_take_date(c, &key->day);
 	case ARG_NUMBER:
 		if (!take_u64(c, &n))
 			return false;
 		key->number = (uint32_t)MIN(n, (uint64_t)UINT32_MAX);
 		return true;
-	case ARG_SET:
-		return imap_take_set(c, p->arena, &key->set);
+	case ARG_SET: return imap_take_set(c, p->arena, &key->set);
 	default:
 		return imap_take_astring(c, p->arena, &key->field) && imap_take_space(c) &&
 		       imap_take_astring(c, p->arena, &key->text);
@@ -238,8 +234,7 @@ imap_parse_search(struct cursor *c, struct arena *a, struct imap_search *search)
 	size_t slots = MIN((size_t)SEARCH_SLOTS, 2 * cursor_left(c) + 8); /* "1 " is the shortest key that adds two */
 	*search = (struct imap_search){ .keys = ARENA_ARRAY(a, struct imap_search_key, slots) };
 	*p = (struct parser){ .c = *c, .arena = a, .search = search, .slots = slots };
-	if (take_nocase(&p->c, S("CHARSET ")) &&
-	    !(imap_take_astring(&p->c, a, &search->charset) && imap_take_space(&p->c)))
+	if (take_nocase(&p->c, S("CHARSET ")) && !(imap_take_astring(&p->c, a, &search->charset) && imap_take_space(&p->c)))
 		return SEARCH_SYNTAX;
 	open_frame(p, SEARCH_AND);
 	do {

@@ -48,9 +48,7 @@ await_claim_recent(struct imap *im, uint32_t from)
 	struct view *v = &im->view;
 	if (v->read_only)
 		return 0;
-	struct store_mailbox_open_in in = {
-		.name = slice_of(v->name, v->name_bytes), .from_uid = from, .write = true
-	};
+	struct store_mailbox_open_in in = { .name = slice_of(v->name, v->name_bytes), .from_uid = from, .write = true };
 	struct store_mailbox_open_out out = { 0 };
 	if (await_imap_ask(im, mailbox_open, &in, &im->arena, &out) != OK || out.mailbox.id != v->mailbox)
 		return 0;

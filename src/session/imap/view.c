@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* view.c - rows by sequence number, and what the client has not been told about them. Called by sync.c and the commands.
- * Owns rows and keyword names. Pure; cannot fail but for memory. */
+/* view.c - rows by sequence number, and what the client has not been told about them. Called by sync.c and the
+ * commands. Owns rows and keyword names. Pure; cannot fail but for memory. */
 #include "session/imap/view.h"
 
 void

@@ -30,9 +30,9 @@ struct view {
 	uint64_t modseq;        /* changes up to here are in the rows */
 	struct index_row *rows; /* by uid; sequence number n is rows[n - 1] */
 	size_t count, cap;
-	size_t gone, dirty;                     /* rows with these marks */
-	uint32_t recent;                        /* rows with VIEW_RECENT */
-	size_t told;                            /* EXISTS as the client knows it */
+	size_t gone, dirty; /* rows with these marks */
+	uint32_t recent;    /* rows with VIEW_RECENT */
+	size_t told;        /* EXISTS as the client knows it */
 	uint32_t told_recent;
 	struct view_keywords *keywords; /* by id */
 	size_t nkeywords;

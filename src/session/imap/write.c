@@ -9,6 +9,8 @@ void
 await_imap_text(struct imap *im)
 {
 	ASSERT(!im->text.over);
+	if (im->state != IMAP_NOT_AUTHENTICATED) /* a slow reader has this long for each piece, not for all of them */
+		im->c->io.deadline_ms = deadline_in_ms(im->c->idle_ms);
 	if (im->text.len)
 		(void)await_put(&im->c->io, buf_slice(&im->text));
 	buf_clear(&im->text);
@@ -89,17 +91,20 @@ imap_put_flags(struct imap *im, struct buf *to, const struct index_row *row)
 	buf_put_char(to, ')');
 }
 
+#define KEYWORDS_BYTES_MAX (64u << 10) /* of one response: clients only use it as a hint */
+
 /* All keywords that messages of the mailbox have, each once. */
 static void
 put_all_keywords(struct imap *im)
 {
 	struct map seen = { 0 };
+	size_t end = im->text.len + KEYWORDS_BYTES_MAX;
 	for (size_t i = 0; i < im->view.nkeywords; i++) {
 		struct slice name, rest = im->view.keywords[i].names;
 		bool more = rest.len > 0;
 		while (more) {
 			more = slice_cut(rest, ' ', &name, &rest);
-			if (!name.len || map_set(&seen, slice_hash_nocase(name), im))
+			if (!name.len || im->text.len + name.len > end || map_set(&seen, slice_hash_nocase(name), im))
 				continue;
 			buf_put_char(&im->text, ' ');
 			buf_put(&im->text, name);

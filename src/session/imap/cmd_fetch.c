@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_fetch.c - FETCH and UID FETCH (RFC 3501 6.4.5). Flags, dates and sizes come from the view, structures from facts,
+ * bodies from the store, all of them read ahead in batches; responses go out while the next ones are made. A message
+ * that another session expunged meanwhile is left out (RFC 2180 4.1.2), and the reply says so. */
+#include "session/imap/fetch.h"
+
+enum {
+	TEXT_BYTES = 32 << 10, /* responses that are gathered before they are handed to the stream */
+	SEEN_BATCH = 4096,     /* messages that become \Seen with one commit */
+};
+
+struct fetching {
+	struct imap *im;
+	const struct imap_fetch *what;
+	struct fetch_reader facts, bodies;
+	struct fetch_body body;
+	struct buf fields;
+	struct arena arena; /* of one message */
+	bool needs_facts, missing;
+	unsigned items; /* of this message so far */
+	struct facts now;
+};
+
+/* ---- items that are text */
+
+static void
+put_internal_date(struct buf *to, const struct index_row *row)
+{
+	char text[IMAP_DATE_TIME_BYTES];
+	imap_put_date_time(text, row->received);
+	buf_put(to, slice_of(text, sizeof text));
+	buf_put_char(to, '"');
+}
+
+/* Items are divided by spaces. */
+static void
+put_word(struct fetching *f, struct slice word)
+{
+	if (f->items++)
+		buf_put_char(&f->im->text, ' ');
+	buf_put(&f->im->text, word);
+}
+
+static void
+put_row_items(struct fetching *f, struct index_row *row, uint32_t items)
+{
+	struct buf *to = &f->im->text;
+	if (items & FETCH_UID) {
+		put_word(f, S("UID "));
+		buf_put_u64(to, row->uid);
+	}
+	if (items & FETCH_FLAGS) {
+		put_word(f, S("FLAGS "));
+		imap_put_flags(f->im, to, row);
+		view_clean(&f->im->view, row);
+	}
+	if (items & FETCH_INTERNALDATE) {
+		put_word(f, S("INTERNALDATE \""));
+		put_internal_date(to, row);
+	}
+	if (items & FETCH_SIZE) {
+		put_word(f, S("RFC822.SIZE "));
+		buf_put_u64(to, row->bytes);
+	}
+}
+
+static const struct {
+	uint32_t item;
+	struct slice word;
+	enum facts_id id;
+	struct slice missing; /* for a message of which nothing could be made out */
+} facts_items[] = {
+	{ FETCH_ENVELOPE, S_ROW("ENVELOPE "), FACTS_ENVELOPE, S_ROW("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)") },
+	{ FETCH_BODY, S_ROW("BODY "), FACTS_BODY, S_ROW("(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0)") },
+	{ FETCH_BODYSTRUCTURE, S_ROW("BODYSTRUCTURE "), FACTS_BODYSTRUCTURE,
+	  S_ROW("(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0 NIL NIL NIL NIL)") },
+};
+
+static void
+await_facts_items(struct fetching *f)
+{
+	for (size_t i = 0; i < COUNT_OF(facts_items); i++) {
+		if (!(f->what->items & facts_items[i].item))
+			continue;
+		struct slice value = facts_get(&f->now, facts_items[i].id);
+		put_word(f, facts_items[i].word);
+		if (value.len > TEXT_BYTES)
+			await_imap_text(f->im);
+		buf_put(&f->im->text, value.len ? value : facts_items[i].missing);
+	}
+}
+
+/* ---- sections */
+
+static void
+cut_partial(const struct imap_section *s, uint64_t *from, uint64_t *to)
+{
+	if (!s->partial)
+		return;
+	*from += MIN((uint64_t)s->from, *to - *from); /* RFC 3501 6.4.5: past the end it is empty */
+	*to = MIN(*to, *from + s->count);
+}
+
+static void
+put_literal_head(struct fetching *f, const struct imap_section *s, uint64_t bytes)
+{
+	struct buf *to = &f->im->text;
+	put_word(f, s->label);
+	buf_put(to, S(" {"));
+	buf_put_u64(to, bytes);
+	buf_put(to, S("}\r\n"));
+}
+
+static enum err
+await_fields(struct fetching *f, const struct imap_section *s, uint64_t from, uint64_t to)
+{
+	struct slice header;
+	enum err e = await_fetch_stretch(&f->body, from, (size_t)(to - from), &header);
+	if (e != OK)
+		return e;
+	buf_clear(&f->fields);
+	fetch_section_fields(s, header, &f->fields);
+	from = 0;
+	to = f->fields.len;
+	cut_partial(s, &from, &to);
+	put_literal_head(f, s, to - from);
+	buf_put(&f->im->text, slice_part(buf_slice(&f->fields), (size_t)from, (size_t)(to - from)));
+	return OK;
+}
+
+/* Once its length was said all of it must come, or the connection is of no more use. */
+static enum err
+await_bytes(struct fetching *f, uint64_t from, uint64_t to)
+{
+	struct imap *im = f->im;
+	await_imap_text(im);
+	while (from < to && im->c->io.error == OK) {
+		struct slice piece;
+		enum err e = await_fetch_piece(&f->body, from, (size_t)MIN(to - from, (uint64_t)FETCH_WHOLE_BYTES_MAX), &piece);
+		if (e != OK)
+			return stream_fail(&im->c->io, ERR_IO);
+		im->c->io.deadline_ms = deadline_in_ms(im->c->idle_ms);
+		(void)await_put(&im->c->io, piece);
+		from += piece.len;
+	}
+	return im->c->io.error;
+}
+
+static enum err
+await_section(struct fetching *f, const struct imap_section *s)
+{
+	uint64_t from, to;
+	enum err e = OK;
+	if (!fetch_section_find(&f->now, s, f->body.bytes, &from, &to)) {
+		put_word(f, s->label);
+		buf_put(&f->im->text, S(" NIL"));
+	} else if (s->text == SECTION_FIELDS || s->text == SECTION_FIELDS_NOT) {
+		e = await_fields(f, s, from, to);
+	} else {
+		cut_partial(s, &from, &to);
+		put_literal_head(f, s, to - from);
+		if (to - from <= TEXT_BYTES && f->body.whole.at)
+			buf_put(&f->im->text, slice_part(f->body.whole, (size_t)from, (size_t)(to - from)));
+		else
+			e = await_bytes(f, from, to);
+	}
+	if (f->im->text.len > TEXT_BYTES)
+		await_imap_text(f->im);
+	return e;
+}
+
+/* ---- one message */
+
+static enum err
+await_prepare(struct fetching *f, size_t index, const struct view_walk *ahead)
+{
+	struct slice record;
+	enum err e = OK;
+	if (f->what->nsections || f->needs_facts)
+		arena_clear(&f->arena);
+	if (f->needs_facts)
+		e = await_fetch_get(&f->facts, index, ahead, &record);
+	if (e == OK && f->what->nsections)
+		e = await_fetch_body(&f->body, &f->bodies, index, ahead);
+	if (e != OK || !f->needs_facts || facts_open(&f->now, record))
+		return e;
+	if (!f->what->nsections)
+		e = await_fetch_body(&f->body, &f->bodies, index, ahead);
+	return e ? e : await_fetch_facts(&f->body, &f->arena, record, &f->now);
+}
+
+static enum err
+await_message(struct fetching *f, size_t index, const struct view_walk *ahead)
+{
+	struct imap *im = f->im;
+	struct index_row *row = &im->view.rows[index];
+	enum err e = await_prepare(f, index, ahead);
+	if (e != OK)
+		return e;
+	/* \Seen that the command itself set is told with the message (RFC 3501 7.4.2) */
+	uint32_t items = f->what->items | (row->flags & VIEW_DIRTY ? (uint32_t)FETCH_FLAGS : 0);
+	buf_put(&im->text, S("* "));
+	buf_put_u64(&im->text, index + 1);
+	buf_put(&im->text, S(" FETCH ("));
+	f->items = 0;
+	put_row_items(f, row, items);
+	await_facts_items(f);
+	for (size_t i = 0; i < f->what->nsections && e == OK; i++)
+		e = await_section(f, &f->what->sections[i]);
+	buf_put(&im->text, S(")\r\n"));
+	if (im->text.len > TEXT_BYTES)
+		await_imap_text(im);
+	return e ? stream_fail(&im->c->io, ERR_IO) : im->c->io.error; /* half a response is none */
+}
+
+/* ---- \Seen */
+
+/* What is read becomes \Seen, a batch with one commit. That it cannot be (disk full) does not keep anybody from
+ * reading. */
+static void
+await_seen(struct imap *im, struct view_walk w, size_t messages)
+{
+	size_t n = 0, i, got;
+	char *uids = arena_alloc(&im->arena, messages * 4);
+	for (size_t k = 0; k < messages && view_walk_next(&w, &i); k++)
+		if (!(im->view.rows[i].flags & (MESSAGE_SEEN | VIEW_GONE)))
+			bytes_set_le(uids + 4 * n++, im->view.rows[i].uid, 4);
+	char *block = n ? await_imap_block(im, n * INDEX_ROW_BYTES, n * INDEX_ROW_BYTES, &got) : NULL;
+	if (!block)
+		return;
+	struct store_message_store_in in = { .mailbox = im->view.mailbox,
+		                                 .uids = slice_of(uids, n * 4),
+		                                 .op = FLAGS_ADD,
+		                                 .flags = MESSAGE_SEEN,
+		                                 .unchanged_since = STORE_MODSEQ_ANY,
+		                                 .into = imap_region(im, block, got) };
+	struct store_message_store_out out = { 0 };
+	if (await_imap_ask(im, message_store, &in, &im->arena, &out) == OK)
+		view_apply_rows(&im->view, (const void *)block, MIN(out.filled, got) / INDEX_ROW_BYTES, 0);
+	shm_free(im->c->session->shm, block);
+	await_imap_keywords(im, true);
+}
+
+/* ---- the command */
+
+static enum err
+await_messages(struct fetching *f, const struct view_spans *spans)
+{
+	struct imap *im = f->im;
+	struct view_walk w = view_walk_of(spans), ahead = w;
+	bool seen = f->what->sets_seen && !im->view.read_only;
+	size_t i, n = 0;
+	while (view_walk_next(&ahead, &i)) {
+		if (seen && n++ % SEEN_BATCH == 0)
+			await_seen(im, w, MIN(spans->messages, (size_t)SEEN_BATCH));
+		w = ahead;
+		enum err e = im->view.rows[i].flags & VIEW_GONE ? ERR_NOT_FOUND : await_message(f, i, &ahead);
+		if (e == ERR_NOT_FOUND && im->c->io.error == OK)
+			f->missing = im->changed = true;
+		else if (e != OK)
+			return e;
+	}
+	return OK;
+}
+
+static struct imap_reply
+await_fetch(struct imap *im, const struct imap_fetch *what, const struct view_spans *spans)
+{
+	struct fetching f = { .im = im, .what = what, .needs_facts = (what->items & FETCH_NEEDS_FACTS) != 0 };
+	for (size_t i = 0; i < what->nsections; i++)
+		f.needs_facts = f.needs_facts || fetch_section_needs_facts(&what->sections[i]);
+	fetch_reader_init(&f.facts, im, READ_FACTS);
+	fetch_reader_init(&f.bodies, im, READ_BODIES);
+	fetch_body_init(&f.body, im);
+	buf_init(&f.fields, FETCH_HEADER_BYTES_MAX + 2);
+	arena_init(&f.arena, 0);
+	enum err e = await_messages(&f, spans);
+	fetch_reader_release(&f.facts);
+	fetch_reader_release(&f.bodies);
+	fetch_body_release(&f.body);
+	buf_release(&f.fields);
+	arena_release(&f.arena);
+	if (e != OK)
+		return imap_err(e);
+	if (f.missing) /* RFC 5530 3 */
+		return imap_no("EXPUNGEISSUED", "some of these messages are gone");
+	return imap_ok("fetched");
+}
+
+struct imap_reply
+imap_cmd_fetch(struct imap *im, struct cursor *args)
+{
+	struct imap_set set;
+	struct view_spans spans;
+	struct imap_fetch what;
+	if (!imap_take_space(args) || !imap_take_set(args, &im->arena, &set) || !imap_take_space(args) ||
+	    !imap_take_fetch(args, &im->arena, &what) || !take_end(args))
+		return imap_bad("FETCH takes a set and what to fetch");
+	if (!view_resolve(&im->view, &set, im->by_uid, &im->arena, &spans))
+		return imap_bad("there is no message of that number");
+	if (im->by_uid) /* RFC 3501 6.4.8 */
+		what.items |= FETCH_UID;
+	return await_fetch(im, &what, &spans);
+}

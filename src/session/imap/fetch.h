@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fetch.h - reading many messages of the selected mailbox: facts and bodies ahead in batches, large bodies in pieces.
+ * Used by FETCH and SEARCH. */
+#ifndef IMAP_FETCH_H
+#define IMAP_FETCH_H
+
+#include "mail/facts.h"
+#include "session/imap/imap.h"
+
+/* Bodies up to here come whole and several at a time; larger ones in pieces, so that a slow client never holds more
+ * than a batch or a piece of shared memory. */
+#define FETCH_WHOLE_BYTES_MAX (512u << 10)
+#define FETCH_BATCH_BYTES (1u << 20)
+#define FETCH_PIECE_BYTES (256u << 10)
+/* Of a header in which fields are looked for. */
+#define FETCH_HEADER_BYTES_MAX SHM_BLOCK_BYTES_MAX
+
+enum read_what { READ_FACTS, READ_BODIES };
+
+/* Reads ahead along a walk: ask for rising rows. */
+struct fetch_reader {
+	struct imap *im;
+	enum read_what what;
+	char *block; /* shared memory */
+	size_t got, filled, at;
+	uint32_t last; /* uids up to here were looked at; 0: nothing yet */
+	struct arena arena;
+};
+void fetch_reader_init(struct fetch_reader *r, struct imap *im, enum read_what what);
+void fetch_reader_release(struct fetch_reader *r);
+/* The facts or the body of row `index`; *ahead: the walk behind it, what may be read along. Valid until the next call.
+ * ERR_NOT_FOUND: the message is gone. */
+enum err await_fetch_get(struct fetch_reader *r, size_t index, const struct view_walk *ahead, struct slice *out);
+
+/* The body of one message, in memory or to be read in pieces. */
+struct fetch_body {
+	struct imap *im;
+	uint32_t uid;
+	uint64_t bytes;
+	struct slice whole; /* at NULL: in pieces */
+	char *block;        /* shared memory of the last piece */
+	size_t got;
+	struct arena arena;
+};
+void fetch_body_init(struct fetch_body *b, struct imap *im);
+void fetch_body_release(struct fetch_body *b);
+/* Makes ready for row `index`. */
+enum err await_fetch_body(struct fetch_body *b, struct fetch_reader *bodies, size_t index,
+                          const struct view_walk *ahead);
+/* Some bytes from `from` on, at most len and at least one; valid until the next call. */
+enum err await_fetch_piece(struct fetch_body *b, uint64_t from, size_t len, struct slice *out);
+/* [from, from + len) in one piece, cut at FETCH_HEADER_BYTES_MAX. */
+enum err await_fetch_stretch(struct fetch_body *b, uint64_t from, size_t len, struct slice *out);
+/* All of it as a body that scan reads. */
+enum err await_fetch_copy(struct fetch_body *b, struct body *to);
+/* Facts of a record that cannot be read (made by another version): made again from the body. */
+enum err await_fetch_facts(struct fetch_body *b, struct arena *a, struct slice record, struct facts *facts);
+
+/* ---- fetch_section.c: pure */
+/* The bytes of the message that a section means, before fields are chosen and <partial> is applied. False: NIL. */
+bool fetch_section_find(const struct facts *facts, const struct imap_section *s, uint64_t bytes, uint64_t *from,
+                        uint64_t *to);
+/* RFC 3501 6.4.5: the fields named (or all others), and the empty line. */
+void fetch_section_fields(const struct imap_section *s, struct slice header, struct buf *out);
+/* Does it need facts to be found? */
+bool fetch_section_needs_facts(const struct imap_section *s);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fetch_read.c - facts and bodies from the store, ahead of the message that is wanted. Called by cmd_fetch.c and
+ * cmd_search*.c. Holds a block of shared memory at a time. Fails: ERR_AGAIN (store or shared memory), ERR_NOT_FOUND
+ * (the message was expunged by another session). */
+#include "session/imap/fetch.h"
+
+enum {
+	BATCH_UIDS_MAX = 4096,       /* of store.msg */
+	FACTS_EXPECTED_BYTES = 4096, /* a guess, for the first block */
+	ENTRY_HEAD_BYTES = 8,
+};
+
+void
+fetch_reader_init(struct fetch_reader *r, struct imap *im, enum read_what what)
+{
+	*r = (struct fetch_reader){ .im = im, .what = what };
+	arena_init(&r->arena, 0);
+}
+
+static void
+free_block(struct imap *im, char **block)
+{
+	if (*block)
+		shm_free(im->c->session->shm, *block);
+	*block = NULL;
+}
+
+void
+fetch_reader_release(struct fetch_reader *r)
+{
+	free_block(r->im, &r->block);
+	arena_release(&r->arena);
+}
+
+/* ---- batches */
+
+static bool
+comes_in_batches(const struct fetch_reader *r, const struct index_row *row)
+{
+	return r->what == READ_FACTS || row->bytes <= FETCH_WHOLE_BYTES_MAX;
+}
+
+static size_t
+entry_bytes(const struct fetch_reader *r, const struct index_row *row)
+{
+	size_t bytes = r->what == READ_FACTS ? (size_t)FACTS_EXPECTED_BYTES : row->bytes;
+	return ENTRY_HEAD_BYTES + ((bytes + 7) & ~(size_t)7);
+}
+
+/* The uid of row index and of those that follow, and how much memory they will want. */
+static struct slice
+list_uids(struct fetch_reader *r, size_t index, const struct view_walk *ahead, size_t *bytes)
+{
+	const struct index_row *rows = r->im->view.rows;
+	struct view_walk w = *ahead;
+	char *to = arena_alloc(&r->arena, BATCH_UIDS_MAX * 4);
+	size_t n = 0;
+	*bytes = 0;
+	do {
+		const struct index_row *row = &rows[index];
+		if (!comes_in_batches(r, row) || ((row->flags & VIEW_GONE) && n))
+			continue;
+		*bytes += entry_bytes(r, row);
+		if (n && *bytes > FETCH_BATCH_BYTES)
+			break;
+		bytes_set_le(to + 4 * n++, row->uid, 4);
+	} while (n < BATCH_UIDS_MAX && view_walk_next(&w, &index));
+	return slice_of(to, n * 4);
+}
+
+struct answer {
+	uint32_t filled, last;
+	uint64_t need;
+};
+
+static enum err
+await_batch(struct fetch_reader *r, struct slice uids, struct answer *answer)
+{
+	struct imap *im = r->im;
+	struct store_region into = imap_region(im, r->block, r->got);
+	if (r->what == READ_FACTS) {
+		struct store_message_facts_in in = { .mailbox = im->view.mailbox, .uids = uids, .into = into };
+		struct store_message_facts_out out = { 0 };
+		enum err e = await_imap_ask(im, message_facts, &in, &r->arena, &out);
+		*answer = (struct answer){ out.filled, out.last, out.need };
+		return e;
+	}
+	struct store_message_bodies_in in = { .mailbox = im->view.mailbox, .uids = uids, .into = into };
+	struct store_message_bodies_out out = { 0 };
+	enum err e = await_imap_ask(im, message_bodies, &in, &r->arena, &out);
+	*answer = (struct answer){ out.filled, out.last, out.need };
+	return e;
+}
+
+static enum err
+await_room(struct fetch_reader *r, size_t want, size_t least)
+{
+	if (r->block && r->got >= want)
+		return OK;
+	free_block(r->im, &r->block);
+	r->block = await_imap_block(r->im, want, least, &r->got);
+	return r->block ? OK : ERR_AGAIN;
+}
+
+static enum err
+await_refill(struct fetch_reader *r, size_t index, const struct view_walk *ahead)
+{
+	size_t want;
+	arena_clear(&r->arena);
+	struct slice uids = list_uids(r, index, ahead, &want);
+	struct answer answer = { 0, 0, 0 };
+	enum err e = await_room(r, MIN(want, (size_t)FETCH_BATCH_BYTES),
+	                        MIN(entry_bytes(r, &r->im->view.rows[index]), (size_t)SHM_BLOCK_BYTES_MAX));
+	if (e == OK)
+		e = await_batch(r, uids, &answer);
+	if (e == OK && !answer.filled && answer.need > r->got) { /* not even the first fits: now its size is known */
+		if (answer.need > SHM_BLOCK_BYTES_MAX)
+			return ERR_DAMAGED;
+		e = await_room(r, (size_t)answer.need, (size_t)answer.need);
+		if (e == OK)
+			e = await_batch(r, uids, &answer);
+	}
+	if (e != OK)
+		return e;
+	r->at = 0;
+	r->filled = MIN(answer.filled, r->got);
+	r->last = answer.last;
+	return r->last >= r->im->view.rows[index].uid ? OK : ERR_NOT_FOUND;
+}
+
+/* The entry of a uid in the block, if it is there; entries before it are passed over. */
+static bool
+find_entry(struct fetch_reader *r, uint32_t uid, struct slice *out)
+{
+	while (r->filled - r->at >= ENTRY_HEAD_BYTES) {
+		const char *entry = r->block + r->at;
+		uint32_t its = (uint32_t)bytes_get_le(entry, 4);
+		size_t bytes = (size_t)bytes_get_le(entry + 4, 4);
+		if (its > uid || bytes > r->filled - r->at - ENTRY_HEAD_BYTES)
+			return false;
+		if (its == uid) {
+			*out = slice_of(entry + ENTRY_HEAD_BYTES, bytes);
+			return true;
+		}
+		r->at += MIN(ENTRY_HEAD_BYTES + ((bytes + 7) & ~(size_t)7), r->filled - r->at);
+	}
+	return false;
+}
+
+enum err
+await_fetch_get(struct fetch_reader *r, size_t index, const struct view_walk *ahead, struct slice *out)
+{
+	uint32_t uid = r->im->view.rows[index].uid;
+	if (r->last < uid) {
+		enum err e = await_refill(r, index, ahead);
+		if (e != OK)
+			return e;
+	}
+	return find_entry(r, uid, out) ? OK : ERR_NOT_FOUND;
+}
+
+/* ---- one body */
+
+void
+fetch_body_init(struct fetch_body *b, struct imap *im)
+{
+	*b = (struct fetch_body){ .im = im };
+	arena_init(&b->arena, 0);
+}
+
+void
+fetch_body_release(struct fetch_body *b)
+{
+	free_block(b->im, &b->block);
+	arena_release(&b->arena);
+}
+
+enum err
+await_fetch_body(struct fetch_body *b, struct fetch_reader *bodies, size_t index, const struct view_walk *ahead)
+{
+	const struct index_row *row = &b->im->view.rows[index];
+	b->uid = row->uid;
+	b->bytes = row->bytes;
+	b->whole = SLICE_NONE;
+	if (!comes_in_batches(bodies, row))
+		return OK;
+	enum err e = await_fetch_get(bodies, index, ahead, &b->whole);
+	b->bytes = b->whole.len;
+	return e;
+}
+
+/* At most len bytes from `from` on into the block. */
+static enum err
+await_read_piece(struct fetch_body *b, uint64_t from, size_t len, struct slice *out)
+{
+	struct store_message_body_in in = { .mailbox = b->im->view.mailbox,
+		                                .uid = b->uid,
+		                                .from = from,
+		                                .into = imap_region(b->im, b->block, MIN(len, b->got)) };
+	struct store_message_body_out answer = { 0 };
+	arena_clear(&b->arena);
+	enum err e = await_imap_ask(b->im, message_body, &in, &b->arena, &answer);
+	if (e == OK && (answer.filled == 0 || answer.filled > in.into.len))
+		e = ERR_DAMAGED;
+	*out = slice_of(b->block, e == OK ? answer.filled : 0);
+	return e;
+}
+
+static enum err
+await_body_room(struct fetch_body *b, size_t want, size_t least)
+{
+	if (b->block && b->got >= want)
+		return OK;
+	free_block(b->im, &b->block);
+	b->block = await_imap_block(b->im, want, least, &b->got);
+	return b->block ? OK : ERR_AGAIN;
+}
+
+enum err
+await_fetch_piece(struct fetch_body *b, uint64_t from, size_t len, struct slice *out)
+{
+	if (b->whole.at) {
+		*out = slice_part(b->whole, (size_t)from, len);
+		return out->len ? OK : ERR_DAMAGED;
+	}
+	enum err e = await_body_room(b, FETCH_PIECE_BYTES, SHM_BLOCK_BYTES_MIN);
+	return e ? e : await_read_piece(b, from, len, out);
+}
+
+enum err
+await_fetch_stretch(struct fetch_body *b, uint64_t from, size_t len, struct slice *out)
+{
+	len = MIN(len, (size_t)FETCH_HEADER_BYTES_MAX);
+	*out = slice_of("", 0);
+	if (b->whole.at || !len) {
+		*out = slice_part(b->whole, (size_t)from, len);
+		return OK;
+	}
+	enum err e = await_body_room(b, len, len);
+	return e ? e : await_read_piece(b, from, len, out);
+}
+
+enum err
+await_fetch_copy(struct fetch_body *b, struct body *to)
+{
+	for (uint64_t at = 0; at < b->bytes;) {
+		struct slice piece;
+		enum err e = await_fetch_piece(b, at, FETCH_PIECE_BYTES, &piece);
+		if (e != OK)
+			return e;
+		await_body_put(to, piece);
+		at += piece.len;
+	}
+	return await_body_end(to);
+}
+
+enum err
+await_fetch_facts(struct fetch_body *b, struct arena *a, struct slice record, struct facts *facts)
+{
+	if (facts_open(facts, record))
+		return OK;
+	struct body copy;
+	body_init(&copy, b->im->c->session, UINT32_MAX);
+	enum err e = await_fetch_copy(b, &copy);
+	if (e == OK)
+		e = await_body_facts(&copy, a, &record);
+	body_release(&copy);
+	if (e == OK && !facts_open(facts, record))
+		e = ERR_DAMAGED;
+	return e;
+}

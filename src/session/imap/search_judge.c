@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* search_judge.c - one message against a SEARCH program (RFC 3501 6.4.4), as far as what is known of it reaches:
+ * three-valued, so that an OR of a flag and a text needs no text where the flag is set. Pure. */
+#include "session/imap/search.h"
+
+#include <unicode/ucasemap.h>
+
+/* ---- text */
+
+static struct slice
+fold(struct buf *to, const UCaseMap *map, struct slice s)
+{
+	UErrorCode error = U_ZERO_ERROR;
+	if (!buf_room(to, 3 * s.len + 16))
+		return s;
+	int32_t n = ucasemap_utf8FoldCase(map, to->at, (int32_t)to->cap, s.at, (int32_t)s.len, &error);
+	return U_FAILURE(error) || n < 0 ? s : slice_of(to->at, (size_t)n);
+}
+
+bool
+search_text_holds(struct slice text, struct slice needle)
+{
+	if (slice_is_ascii(needle) && slice_is_ascii(text))
+		return slice_find_nocase(text, needle) >= 0;
+	UErrorCode error = U_ZERO_ERROR;
+	UCaseMap *map = ucasemap_open("", U_FOLD_CASE_DEFAULT, &error);
+	if (U_FAILURE(error))
+		return slice_find(text, needle) >= 0;
+	struct buf a, b;
+	buf_init(&a, 4u << 20);
+	buf_init(&b, 4u << 20);
+	bool holds = slice_find(fold(&a, map, text), fold(&b, map, needle)) >= 0;
+	buf_release(&a);
+	buf_release(&b);
+	ucasemap_close(map);
+	return holds;
+}
+
+/* ---- header fields that facts hold */
+
+static const struct {
+	struct slice field;
+	enum facts_id id;
+} fields_in_facts[] = {
+	{ S_ROW("From"), FACTS_FROM }, { S_ROW("To"), FACTS_TO },           { S_ROW("Cc"), FACTS_CC },
+	{ S_ROW("Bcc"), FACTS_BCC },   { S_ROW("Subject"), FACTS_SUBJECT },
+};
+
+static uint8_t
+judge_header(const struct imap_search_key *k, const struct facts *facts)
+{
+	if (!facts || !k->text.len || (facts->flags & FACTS_CUT))
+		return SEARCH_UNKNOWN; /* an empty text asks whether there is such a field */
+	for (size_t i = 0; i < COUNT_OF(fields_in_facts); i++)
+		if (slice_equal_nocase(k->field, fields_in_facts[i].field))
+			return search_text_holds(facts_get(facts, fields_in_facts[i].id), k->text);
+	return SEARCH_UNKNOWN;
+}
+
+/* ---- dates */
+
+static int64_t
+day_of(int64_t seconds)
+{
+	return seconds >= 0 ? seconds / 86400 : -((86399 - seconds) / 86400);
+}
+
+static uint8_t
+judge_day(enum imap_search_op op, int64_t day, int64_t asked)
+{
+	switch (op) {
+	case SEARCH_BEFORE:
+	case SEARCH_SENTBEFORE: return day < asked;
+	case SEARCH_ON:
+	case SEARCH_SENTON: return day == asked;
+	default: return day >= asked;
+	}
+}
+
+/* RFC 3501 6.4.4: the date of the Date field, disregarding time and timezone: as it is written there */
+static uint8_t
+judge_sent(const struct imap_search_key *k, const struct facts *facts)
+{
+	struct facts_numbers n;
+	if (!facts)
+		return SEARCH_UNKNOWN;
+	if (!facts_numbers(facts, &n) || n.date == INT64_MIN)
+		return SEARCH_NO;
+	return judge_day(k->op, day_of(n.date + (int64_t)n.zone * 60), k->day);
+}
+
+/* ---- one key */
+
+static bool
+has_keyword(const struct view *v, const struct index_row *row, struct slice keyword)
+{
+	const struct slice *names = row->keyword_set ? view_keywords_get(v, row->keyword_set) : NULL;
+	struct slice name, rest = names ? *names : SLICE_NONE;
+	bool more = rest.len > 0;
+	while (more) {
+		more = slice_cut(rest, ' ', &name, &rest);
+		if (slice_equal_nocase(name, keyword))
+			return true;
+	}
+	return false;
+}
+
+static uint8_t
+judge_key(const struct search_run *r, size_t key, size_t index, const struct facts *facts, const bool *hits)
+{
+	const struct imap_search_key *k = &r->program->keys[key];
+	const struct index_row *row = &r->im->view.rows[index];
+	switch (k->op) {
+	case SEARCH_ALL: return SEARCH_YES;
+	case SEARCH_SEQUENCE:
+	case SEARCH_UID: return view_spans_hold(&r->sets[key], index);
+	case SEARCH_FLAG: return (row->flags & k->number) != 0;
+	case SEARCH_KEYWORD: return has_keyword(&r->im->view, row, k->text);
+	case SEARCH_RECENT: return (row->flags & VIEW_RECENT) != 0;
+	case SEARCH_BEFORE:
+	case SEARCH_ON:
+	case SEARCH_SINCE: return judge_day(k->op, day_of(row->received), k->day);
+	case SEARCH_LARGER: return row->bytes > k->number;
+	case SEARCH_SMALLER: return row->bytes < k->number;
+	case SEARCH_SENTBEFORE:
+	case SEARCH_SENTON:
+	case SEARCH_SENTSINCE: return judge_sent(k, facts);
+	case SEARCH_HEADER: return hits ? hits[key] : judge_header(k, facts);
+	default: return hits ? hits[key] : SEARCH_UNKNOWN;
+	}
+}
+
+static uint8_t
+judge_and(uint8_t a, uint8_t b)
+{
+	if (a == SEARCH_NO || b == SEARCH_NO)
+		return SEARCH_NO;
+	return a == SEARCH_YES && b == SEARCH_YES ? SEARCH_YES : SEARCH_UNKNOWN;
+}
+
+static uint8_t
+judge_not(uint8_t a)
+{
+	return a == SEARCH_UNKNOWN ? SEARCH_UNKNOWN : !a;
+}
+
+uint8_t
+search_judge(const struct search_run *r, size_t index, const struct facts *facts, const bool *hits)
+{
+	size_t top = 0;
+	for (size_t i = 0; i < r->program->count; i++) {
+		uint8_t *last = top ? &r->stack[top - 1] : r->stack;
+		switch (r->program->keys[i].op) {
+		case SEARCH_AND:
+			top--;
+			last[-1] = judge_and(last[-1], last[0]);
+			break;
+		case SEARCH_OR:
+			top--;
+			last[-1] = judge_not(judge_and(judge_not(last[-1]), judge_not(last[0])));
+			break;
+		case SEARCH_NOT: *last = judge_not(*last); break;
+		default: r->stack[top++] = judge_key(r, i, index, facts, hits);
+		}
+	}
+	ASSERT(top == 1);
+	return r->stack[0];
+}
