@@ -30,7 +30,7 @@ static const struct row {
 	{ "Shift_JIS", "=?shift_jis?B?k/qWew==?=", "\xe6\x97\xa5\xe6\x9c\xac" },
 	{ "GB2312", "=?gb2312?B?1tDOxA==?=", "\xe4\xb8\xad\xe6\x96\x87" },
 	{ "Big5", "=?big5?B?pKSk5Q==?=", "\xe4\xb8\xad\xe6\x96\x87" },
-	{ "EUC-KR", "=?euc-kr?B?x9Gxuw==?=", "\xed\x95\x9c\xea\xb5\xad" },
+	{ "EUC-KR", "=?euc-kr?B?x9GxuQ==?=", "\xed\x95\x9c\xea\xb5\xad" },
 	{ "KOI8-R", "=?koi8-r?B?zcnS?=", "\xd0\xbc\xd0\xb8\xd1\x80" },
 	{ "windows-1252 that calls itself ISO-8859-1", "=?iso-8859-1?q?=93x=94?=", "\xe2\x80\x9cx\xe2\x80\x9d" },
 	{ "an unknown charset is guessed", "=?x-nobody?q?=C3=BC?=", "\xc3\xbc" },

@@ -107,7 +107,12 @@ struct facts_writer {
 void facts_writer_init(struct facts_writer *w);
 void facts_writer_release(struct facts_writer *w);
 void facts_add(struct facts_writer *w, enum facts_id id, struct slice value); /* ids in rising order, each once */
-bool facts_finish(struct facts_writer *w, struct buf *out);                   /* false: larger than FACTS_BYTES_MAX */
+/* The same without a copy: what is put between them is the value; an empty one is not kept. */
+struct buf *facts_begin(struct facts_writer *w, enum facts_id id);
+void facts_end(struct facts_writer *w);
+bool facts_finish(struct facts_writer *w, struct buf *out); /* false: larger than FACTS_BYTES_MAX, or than out may be */
+void facts_put_part(struct buf *to, const struct facts_part *part);
+void facts_put_numbers(struct buf *to, const struct facts_numbers *n);
 
 /* The one way from a message to its facts: parses headers, MIME structure, texts. Limits: see mail/mime.h. */
 bool facts_of_message(struct slice message, struct buf *out);

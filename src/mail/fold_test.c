@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fold_test.c - which texts search finds in which. */
+#include "mail/fold.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static const struct row {
+	const char *says, *text, *needle;
+	bool found;
+} rows[] = {
+	{ "ASCII case", "Hello World", "wORLD", true },
+	{ "Latin case", "\xc3\x84rger", "\xc3\xa4RGER", true },
+	{ "sharp s", "STRASSE",
+	  "stra\xc3\x9f"
+	  "e",
+	  true },
+	{ "Greek final sigma", "\xce\x9f\xce\x94\xce\x9f\xce\xa3", "\xce\xbf\xce\xb4\xce\xbf\xcf\x82", true },
+	{ "Cyrillic", "\xd0\x9c\xd0\x98\xd0\xa0", "\xd0\xbc\xd0\xb8\xd1\x80", true },
+	{ "composed finds decomposed", "cafe\xcc\x81", "caf\xc3\xa9", true },
+	{ "decomposed finds composed", "caf\xc3\xa9", "cafe\xcc\x81", true },
+	{ "the letter finds the accented one", "caf\xc3\xa9", "cafe", true },
+	{ "the accented one does not find the letter", "cafe", "caf\xc3\xa9", false },
+	{ "full width", "\xef\xbc\xa1\xef\xbc\xa2", "ab", true },
+	{ "a ligature", "\xef\xac\x81n", "fin", true },
+	{ "a line end is a space", "hello\r\n  world", "hello world", true },
+	{ "Han", "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", "\xe6\x9c\xac", true },
+	{ "something else", "hello", "help", false },
+};
+
+static void
+test_rows(void **state)
+{
+	struct buf text, needle;
+	buf_init(&text, 10000);
+	buf_init(&needle, 10000);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		buf_clear(&text);
+		buf_clear(&needle);
+		fold_put(&text, slice_text(rows[i].text));
+		fold_put(&needle, slice_text(rows[i].needle));
+		if ((slice_find(buf_slice(&text), buf_slice(&needle)) >= 0) != rows[i].found)
+			fail_msg("%s", rows[i].says);
+	}
+	buf_release(&text);
+	buf_release(&needle);
+}
+
+/* However long a text without ASCII is, no character is lost where it is cut. */
+static void
+test_long_text(void **state)
+{
+	struct buf text, folded;
+	buf_init(&text, 1u << 20);
+	buf_init(&folded, 1u << 20);
+	for (size_t i = 0; i < 1000; i++)
+		buf_put(&text, S("\xe6\x97\xa5"));
+	fold_put(&folded, buf_slice(&text));
+	assert_true(slice_equal(buf_slice(&folded), buf_slice(&text)));
+	buf_release(&text);
+	buf_release(&folded);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_long_text) };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

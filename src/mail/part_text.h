@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* part_text.h - the text of a text part, as UTF-8: transfer encoding undone, charset converted, HTML reduced to its
+ * text. */
+#ifndef MAIL_PART_TEXT_H
+#define MAIL_PART_TEXT_H
+
+#include "mail/mime.h"
+
+/* Decodes at most bytes of the part's body. scratch is used and left empty. */
+void part_text_put(struct buf *to, const struct mime_part *part, struct slice message, size_t bytes,
+                   struct buf *scratch);
+bool part_is_html(const struct mime_part *part);
+/* Content-Disposition: attachment, or a file name. */
+bool part_is_attachment(const struct mime_part *part);
+
+#endif
