@@ -40,7 +40,7 @@ notice_arrived(struct ipc_client *c, struct ipc_frame *f)
 	struct arena a;
 	arena_init(&a, 2 * IPC_FRAME_BYTES_MAX);
 	void *in = arena_alloc(&a, m->in_bytes);
-	bool good = conn_decode(f, m->take_in, &a, in);
+	bool good = ipc_conn_decode(f, m->take_in, &a, in);
 	if (good)
 		m->dispatch(c->listener, c, in);
 	arena_release(&a);
@@ -67,7 +67,7 @@ frame_arrived(struct ipc_conn *conn, struct ipc_frame *f)
 		pending_forget(conn, p);
 		return true;
 	}
-	bool good = f->error || conn_decode(f, p->message->take_out, p->arena, p->out);
+	bool good = f->error || ipc_conn_decode(f, p->message->take_out, p->arena, p->out);
 	p->result = good ? (enum err)f->error : ERR_AGAIN;
 	p->done = true;
 	task_wake(p->task, OK);
@@ -106,7 +106,7 @@ static void
 drain_end(struct ipc_conn *conn, const char *why)
 {
 	shm_unhold(conn->shm, conn->hold);
-	conn_close(conn);
+	ipc_conn_close(conn);
 }
 
 /* The server may be alive and at work on our calls: our memory is not used for other things until it closed too. */
@@ -117,7 +117,7 @@ connection_drain(struct ipc_conn *conn)
 	calls_lose(conn);
 	conn->frame = drain_frame;
 	conn->broke = drain_end;
-	conn_mute(conn);
+	ipc_conn_mute(conn);
 }
 
 static void
@@ -130,7 +130,7 @@ connection_drop(struct ipc_client *c)
 		return;
 	}
 	calls_lose(conn);
-	conn_close(conn);
+	ipc_conn_close(conn);
 }
 
 static void
@@ -161,10 +161,10 @@ ipc_client_connect(struct ipc_client *c, int fd)
 {
 	if (c->conn)
 		connection_drop(c);
-	c->conn = conn_open(fd, c, frame_arrived, connection_broke);
+	c->conn = ipc_conn_open(fd, c, frame_arrived, connection_broke);
 	c->conn->shm = c->shm;
 	c->generation++;
-	ASSERT(conn_put(c->conn, &(struct ipc_frame){ .number = IPC_NUMBER_HELLO }, put_hello, c));
+	ASSERT(ipc_conn_put(c->conn, &(struct ipc_frame){ .number = IPC_NUMBER_HELLO }, put_hello, c));
 	gate_open(&c->connected, OK);
 	c->protocol->connected(c->listener, c);
 }
@@ -178,7 +178,7 @@ ipc_client_release(struct ipc_client *c)
 	struct ipc_conn *conn = c->conn;
 	c->conn = NULL;
 	calls_lose(conn);
-	conn_close(conn);
+	ipc_conn_close(conn);
 }
 
 /* ---- asking */
@@ -247,7 +247,7 @@ await_asked(struct ipc_client *c, uint16_t number, const void *in, struct pendin
 	struct ipc_conn *conn = c->conn;
 	uint64_t id = conn->next_id++;
 	map_set(&conn->calls, id, p);
-	if (!conn_put(conn, &(struct ipc_frame){ .number = number, .id = id }, p->message->put_in, in)) {
+	if (!ipc_conn_put(conn, &(struct ipc_frame){ .number = number, .id = id }, p->message->put_in, in)) {
 		map_remove(&conn->calls, id);
 		return ERR_LIMIT;
 	}
@@ -278,5 +278,5 @@ ipc_notify_server(struct ipc_client *c, uint16_t number, const void *in)
 	const struct ipc_message *m = &c->protocol->messages[number];
 	ASSERT(m->kind == IPC_NOTICE_TO_SERVER);
 	if (c->conn)
-		(void)conn_put(c->conn, &(struct ipc_frame){ .number = number }, m->put_in, in);
+		(void)ipc_conn_put(c->conn, &(struct ipc_frame){ .number = number }, m->put_in, in);
 }

@@ -79,7 +79,7 @@ ipc_take_fd(struct ipc_reader *r, int *fd)
 }
 
 bool
-conn_decode(struct ipc_frame *f, bool (*take)(struct ipc_reader *, void *), struct arena *a, void *m)
+ipc_conn_decode(struct ipc_frame *f, bool (*take)(struct ipc_reader *, void *), struct arena *a, void *m)
 {
 	struct ipc_reader r = { cursor_of(f->payload), a, f->fd, -1 };
 	f->fd = -1;

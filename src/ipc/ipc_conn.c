@@ -16,7 +16,7 @@
 static char read_buffer[IPC_READ_BYTES];
 
 static void
-conn_free(struct later *l)
+ipc_conn_free(struct later *l)
 {
 	struct ipc_conn *c = CONTAINER_OF(l, struct ipc_conn, flush);
 	for (size_t i = 0; i < c->nin_fds; i++)
@@ -32,19 +32,19 @@ conn_free(struct later *l)
 }
 
 void
-conn_close(struct ipc_conn *c)
+ipc_conn_close(struct ipc_conn *c)
 {
 	ASSERT(!c->closed);
 	c->closed = c->broken = true;
 	watch_remove(&c->watch);
 	later_cancel(&c->flush);
 	close(c->fd);
-	c->flush.fn = conn_free; /* not at once: a function of this file may be at work on it */
+	c->flush.fn = ipc_conn_free; /* not at once: a function of this file may be at work on it */
 	loop_later(&c->flush);
 }
 
 void
-conn_break(struct ipc_conn *c, const char *why)
+ipc_conn_break(struct ipc_conn *c, const char *why)
 {
 	if (c->broken)
 		return;
@@ -116,12 +116,12 @@ send_some(struct ipc_conn *c)
 		return true;
 	}
 	if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
-		conn_break(c, strerror(errno));
+		ipc_conn_break(c, strerror(errno));
 	return false;
 }
 
 static void
-conn_flush(struct ipc_conn *c)
+ipc_conn_flush(struct ipc_conn *c)
 {
 	while (!c->broken && c->out.len > c->out_at && send_some(c))
 		;
@@ -135,11 +135,11 @@ conn_flush(struct ipc_conn *c)
 static void
 flush_later(struct later *l)
 {
-	conn_flush(CONTAINER_OF(l, struct ipc_conn, flush));
+	ipc_conn_flush(CONTAINER_OF(l, struct ipc_conn, flush));
 }
 
 void
-conn_mute(struct ipc_conn *c)
+ipc_conn_mute(struct ipc_conn *c)
 {
 	later_cancel(&c->flush);
 	c->out_at = 0;
@@ -166,8 +166,8 @@ keep_fd(struct ipc_conn *c, int fd, uint64_t frame_at)
 }
 
 bool
-conn_put(struct ipc_conn *c, const struct ipc_frame *head, void (*put)(struct ipc_writer *, const void *),
-         const void *m)
+ipc_conn_put(struct ipc_conn *c, const struct ipc_frame *head, void (*put)(struct ipc_writer *, const void *),
+             const void *m)
 {
 	if (c->broken)
 		return true; /* who waits for an answer hears that it broke */
@@ -192,9 +192,9 @@ conn_put(struct ipc_conn *c, const struct ipc_frame *head, void (*put)(struct ip
 	bytes_set_le(h + 7, head->error, 1);
 	bytes_set_le(h + 8, head->id, 8);
 	if (w.fd >= 0 && !keep_fd(c, w.fd, c->out_base + start))
-		conn_break(c, "no descriptor left");
+		ipc_conn_break(c, "no descriptor left");
 	else if (c->out.len - c->out_at > IPC_OUT_BYTES_MAX)
-		conn_break(c, "the other side does not read");
+		ipc_conn_break(c, "the other side does not read");
 	else
 		loop_later(&c->flush);
 	return true;
@@ -242,7 +242,7 @@ frames_read(struct ipc_conn *c, struct slice bytes)
 		const char *h = bytes.at + at;
 		size_t n = bytes_get_le(h, 4);
 		if (n > IPC_FRAME_BYTES_MAX) {
-			conn_break(c, "a frame is too long");
+			ipc_conn_break(c, "a frame is too long");
 			break;
 		}
 		if (bytes.len - at - IPC_HEADER_BYTES < n)
@@ -257,7 +257,7 @@ frames_read(struct ipc_conn *c, struct slice bytes)
 		if (f.fd >= 0)
 			close(f.fd);
 		if (!good)
-			conn_break(c, "a malformed message");
+			ipc_conn_break(c, "a malformed message");
 	}
 	return at;
 }
@@ -290,14 +290,14 @@ receive(struct ipc_conn *c, struct iovec io)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return -1;
 	if (n <= 0)
-		conn_break(c, n == 0 ? "closed by the other side" : strerror(errno));
+		ipc_conn_break(c, n == 0 ? "closed by the other side" : strerror(errno));
 	else if (!fds_take(c, &m))
-		conn_break(c, "too many descriptors");
+		ipc_conn_break(c, "too many descriptors");
 	return n;
 }
 
 static void
-conn_read(struct ipc_conn *c)
+ipc_conn_read(struct ipc_conn *c)
 {
 	bool own = c->in.len > 0;
 	struct iovec io = { read_buffer, sizeof read_buffer };
@@ -318,18 +318,18 @@ conn_read(struct ipc_conn *c)
 }
 
 static void
-conn_ready(struct watch *w, uint32_t events)
+ipc_conn_ready(struct watch *w, uint32_t events)
 {
 	struct ipc_conn *c = CONTAINER_OF(w, struct ipc_conn, watch);
 	if (events & (LOOP_READ | LOOP_HANGUP))
-		conn_read(c);
+		ipc_conn_read(c);
 	if (!c->broken && events & LOOP_WRITE)
-		conn_flush(c);
+		ipc_conn_flush(c);
 }
 
 struct ipc_conn *
-conn_open(int fd, void *owner, bool (*frame)(struct ipc_conn *, struct ipc_frame *),
-          void (*broke)(struct ipc_conn *, const char *))
+ipc_conn_open(int fd, void *owner, bool (*frame)(struct ipc_conn *, struct ipc_frame *),
+              void (*broke)(struct ipc_conn *, const char *))
 {
 	struct ipc_conn *c = must_calloc(1, sizeof *c);
 	c->fd = fd;
@@ -341,7 +341,7 @@ conn_open(int fd, void *owner, bool (*frame)(struct ipc_conn *, struct ipc_frame
 	buf_init(&c->in, IPC_FRAME_BYTES_MAX + IPC_HEADER_BYTES + IPC_READ_BYTES);
 	buf_init(&c->out, (size_t)IPC_OUT_BYTES_MAX + 2 * (IPC_FRAME_BYTES_MAX + IPC_HEADER_BYTES));
 	c->watch.fd = fd;
-	c->watch.ready = conn_ready;
+	c->watch.ready = ipc_conn_ready;
 	ASSERT(watch_add(&c->watch, LOOP_READ) == OK);
 	return c;
 }

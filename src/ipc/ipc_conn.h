@@ -34,7 +34,7 @@ struct ipc_conn {
 	void *owner;
 	/* False: the frame is malformed, the connection breaks. May close the connection. */
 	bool (*frame)(struct ipc_conn *c, struct ipc_frame *f);
-	/* It broke, once; the owner calls conn_close in it or later. */
+	/* It broke, once; the owner calls ipc_conn_close in it or later. */
 	void (*broke)(struct ipc_conn *c, const char *why);
 	struct watch watch;
 	struct later flush;
@@ -54,17 +54,17 @@ struct ipc_conn {
 	struct shm_pool *shm;
 };
 
-struct ipc_conn *conn_open(int fd, void *owner, bool (*frame)(struct ipc_conn *, struct ipc_frame *),
-                           void (*broke)(struct ipc_conn *, const char *));
-void conn_close(struct ipc_conn *c); /* closes now, frees at the end of this turn of the loop */
+struct ipc_conn *ipc_conn_open(int fd, void *owner, bool (*frame)(struct ipc_conn *, struct ipc_frame *),
+                               void (*broke)(struct ipc_conn *, const char *));
+void ipc_conn_close(struct ipc_conn *c); /* closes now, frees at the end of this turn of the loop */
 /* Breaks it from our side: calls broke unless it broke before. */
-void conn_break(struct ipc_conn *c, const char *why);
+void ipc_conn_break(struct ipc_conn *c, const char *why);
 /* Sends nothing more, not even what waits; reads on until the other side closes. */
-void conn_mute(struct ipc_conn *c);
+void ipc_conn_mute(struct ipc_conn *c);
 /* Appends a frame; put may be NULL (no payload). False: a field or the frame is too large, nothing was appended. */
-bool conn_put(struct ipc_conn *c, const struct ipc_frame *head, void (*put)(struct ipc_writer *, const void *),
-              const void *m);
+bool ipc_conn_put(struct ipc_conn *c, const struct ipc_frame *head, void (*put)(struct ipc_writer *, const void *),
+                  const void *m);
 /* Decodes a payload: all of it, or false. The descriptor of the frame goes into m, or is closed. */
-bool conn_decode(struct ipc_frame *f, bool (*take)(struct ipc_reader *, void *), struct arena *a, void *m);
+bool ipc_conn_decode(struct ipc_frame *f, bool (*take)(struct ipc_reader *, void *), struct arena *a, void *m);
 
 #endif

@@ -53,7 +53,7 @@ as_payload(struct slice bytes, size_t room, bool (*take)(struct ipc_reader *, vo
 	arena_init(&a, 128u << 20);
 	struct ipc_frame f = { .payload = bytes, .fd = -1 };
 	void *m = arena_alloc(&a, room);
-	if (conn_decode(&f, take, &a, m)) {
+	if (ipc_conn_decode(&f, take, &a, m)) {
 		struct buf text, again;
 		buf_init(&text, 1u << 20);
 		print(&text, m);

@@ -58,7 +58,7 @@ peer_unhold(struct served *s)
 	if (s->peer.conn || s->peer.calls)
 		return;
 	shm_map_close(&s->peer.shm);
-	conn_close(s->held);
+	ipc_conn_close(s->held);
 	free(s);
 }
 
@@ -84,7 +84,7 @@ ipc_fail(struct ipc_call *call, enum err e)
 	struct ipc_peer *p = call->peer;
 	if (p->conn) {
 		struct ipc_frame f = { .number = 0, .flags = IPC_REPLY, .error = (uint8_t)e, .id = call->id };
-		(void)conn_put(p->conn, &f, NULL, NULL);
+		(void)ipc_conn_put(p->conn, &f, NULL, NULL);
 	}
 	call_free(call);
 }
@@ -95,7 +95,7 @@ ipc_reply(struct ipc_call *call, const void *out)
 	ASSERT(call->message->kind == IPC_CALL);
 	struct ipc_peer *p = call->peer;
 	struct ipc_frame f = { .flags = IPC_REPLY, .id = call->id };
-	if (p->conn && !conn_put(p->conn, &f, call->message->put_out, out)) {
+	if (p->conn && !ipc_conn_put(p->conn, &f, call->message->put_out, out)) {
 		log_peer(LOG_ERROR, "ipc.answer_too_large", p, "call", call->message->name);
 		ipc_fail(call, ERR_LIMIT);
 		return;
@@ -153,7 +153,7 @@ frame_arrived(struct ipc_conn *conn, struct ipc_frame *f)
 		return true;
 	}
 	void *in = arena_alloc(&call->arena, m->in_bytes);
-	if (!conn_decode(f, m->take_in, &call->arena, in)) {
+	if (!ipc_conn_decode(f, m->take_in, &call->arena, in)) {
 		call_free(call);
 		return false;
 	}
@@ -182,7 +182,7 @@ ipc_peer_open(int fd, const struct ipc_protocol *protocol, const void *handlers,
 	s->peer = (struct ipc_peer){
 		.protocol = protocol, .handlers = handlers, .owner = owner, .class_bit = class_bit, .index = index
 	};
-	s->peer.conn = s->held = conn_open(fd, s, frame_arrived, peer_broke);
+	s->peer.conn = s->held = ipc_conn_open(fd, s, frame_arrived, peer_broke);
 	return &s->peer;
 }
 
@@ -190,7 +190,7 @@ void
 ipc_peer_close(struct ipc_peer *p)
 {
 	if (p->conn)
-		conn_break(p->conn, "closed by us");
+		ipc_conn_break(p->conn, "closed by us");
 }
 
 void
@@ -199,5 +199,5 @@ ipc_notify_client(struct ipc_peer *p, uint16_t number, const void *in)
 	const struct ipc_message *m = &p->protocol->messages[number];
 	ASSERT(m->kind == IPC_NOTICE_TO_CLIENT);
 	if (p->conn)
-		(void)conn_put(p->conn, &(struct ipc_frame){ .number = number }, m->put_in, in);
+		(void)ipc_conn_put(p->conn, &(struct ipc_frame){ .number = number }, m->put_in, in);
 }
