@@ -125,7 +125,7 @@ await_stop(void *self, int64_t grace_ms)
 	auth_forget(auth, 0);
 	secret_wipe(auth->grant_key, sizeof auth->grant_key);
 	auth->grant_key_known = false;
-	tls_release(auth);
+	auth_tls_release(auth);
 }
 
 const struct role role_auth = {

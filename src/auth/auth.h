@@ -53,7 +53,7 @@ void tls_take_file(struct auth *auth, const char *name, int fd);
 void tls_read_again(struct auth *auth);
 void certificates_call(struct ipc_call *call, const struct auth_certificates_in *in);
 void tls_sign_call(struct ipc_call *call, const struct auth_tls_sign_in *in);
-void tls_release(struct auth *auth);
+void auth_tls_release(struct auth *auth);
 
 /* Credentials of the account (0: all) are warm no more. */
 void auth_forget(struct auth *auth, uint64_t account);

@@ -110,7 +110,7 @@ tls_read_again(struct auth *auth)
 }
 
 void
-tls_release(struct auth *auth)
+auth_tls_release(struct auth *auth)
 {
 	later_cancel(&auth->tls_later);
 	forget_text(&auth->chain_pem);

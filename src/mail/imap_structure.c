@@ -42,7 +42,7 @@ put_literal(struct buf *to, struct slice s)
 }
 
 void
-imap_put_string(struct buf *to, struct slice s)
+structure_put_string(struct buf *to, struct slice s)
 {
 	int needs = string_needs(s);
 	if (needs == NEEDS_LITERAL) {
@@ -64,7 +64,7 @@ void
 imap_put_nstring(struct buf *to, struct slice s)
 {
 	if (s.at)
-		imap_put_string(to, s);
+		structure_put_string(to, s);
 	else
 		buf_put(to, S("NIL"));
 }
@@ -74,7 +74,7 @@ static void
 put_string_or_nil(struct buf *to, struct slice s)
 {
 	if (s.len)
-		imap_put_string(to, s);
+		structure_put_string(to, s);
 	else
 		buf_put(to, S("NIL"));
 }
@@ -126,7 +126,7 @@ put_address(struct buf *to, const struct address *a, size_t text_max)
 	}
 	if (a->kind == ADDRESS_GROUP) { /* RFC 9051 7.5.2: the name stands as mailbox, host is NIL */
 		buf_put(to, S("(NIL NIL "));
-		imap_put_string(to, cut(a->name, text_max));
+		structure_put_string(to, cut(a->name, text_max));
 		buf_put(to, S(" NIL)"));
 		return;
 	}
@@ -135,9 +135,9 @@ put_address(struct buf *to, const struct address *a, size_t text_max)
 	buf_put_char(to, ' ');
 	put_string_or_nil(to, cut(a->route, text_max));
 	buf_put_char(to, ' ');
-	imap_put_string(to, a->local.len ? cut(a->local, text_max) : S("MISSING_MAILBOX"));
+	structure_put_string(to, a->local.len ? cut(a->local, text_max) : S("MISSING_MAILBOX"));
 	buf_put_char(to, ' ');
-	imap_put_string(to, a->domain.len ? cut(a->domain, text_max) : S("MISSING_DOMAIN"));
+	structure_put_string(to, a->domain.len ? cut(a->domain, text_max) : S("MISSING_DOMAIN"));
 	buf_put_char(to, ')');
 }
 
@@ -172,7 +172,7 @@ put_text(struct buf *to, struct slice value, const struct imap_limits *limits)
 	arena_init(&a, 0);
 	if (value.at) {
 		struct slice text = cut(header_unfold(&a, value), limits->text_bytes);
-		imap_put_string(to, text);
+		structure_put_string(to, text);
 	} else {
 		buf_put(to, S("NIL"));
 	}
@@ -228,9 +228,9 @@ put_params(struct printer *p, struct slice text, bool want_charset)
 		struct slice name = cut(row->name, p->limits->text_bytes);
 		buf_put_char(p->to, separator);
 		separator = ' ';
-		imap_put_string(p->to, row->extended ? arena_join(&p->arena, name, S("*")) : name);
+		structure_put_string(p->to, row->extended ? arena_join(&p->arena, name, S("*")) : name);
 		buf_put_char(p->to, ' ');
-		imap_put_string(p->to, cut(row->value, p->limits->text_bytes));
+		structure_put_string(p->to, cut(row->value, p->limits->text_bytes));
 		want_charset = want_charset && !slice_equal_nocase(row->name, S("charset"));
 	}
 	if (want_charset) { /* RFC 2045 5.2 */
@@ -262,7 +262,7 @@ put_disposition(struct printer *p, struct slice value)
 		return;
 	}
 	buf_put_char(p->to, '(');
-	imap_put_string(p->to, cut(word, p->limits->text_bytes));
+	structure_put_string(p->to, cut(word, p->limits->text_bytes));
 	buf_put_char(p->to, ' ');
 	put_params(p, cursor_rest(&c), false);
 	buf_put_char(p->to, ')');
@@ -279,7 +279,7 @@ put_language(struct printer *p, struct slice value)
 		mime_skip_cfws(&c);
 		if (mime_take_token(&c, &tag)) {
 			buf_put_char(p->to, separator);
-			imap_put_string(p->to, tag);
+			structure_put_string(p->to, tag);
 			separator = ' ';
 		} else if (!cursor_done(&c)) {
 			c.at++;
@@ -304,9 +304,9 @@ put_extension(struct printer *p, const struct mime_part *part)
 static void
 put_fields(struct printer *p, const struct mime_part *part, bool text)
 {
-	imap_put_string(p->to, cut(part->type, p->limits->text_bytes));
+	structure_put_string(p->to, cut(part->type, p->limits->text_bytes));
 	buf_put_char(p->to, ' ');
-	imap_put_string(p->to, cut(part->subtype, p->limits->text_bytes));
+	structure_put_string(p->to, cut(part->subtype, p->limits->text_bytes));
 	buf_put_char(p->to, ' ');
 	put_params(p, part->params, text);
 	buf_put_char(p->to, ' ');
@@ -314,7 +314,7 @@ put_fields(struct printer *p, const struct mime_part *part, bool text)
 	buf_put_char(p->to, ' ');
 	put_field(p, part->description);
 	buf_put_char(p->to, ' ');
-	imap_put_string(p->to, part->encoding.len ? cut(part->encoding, p->limits->text_bytes) : S("7bit"));
+	structure_put_string(p->to, part->encoding.len ? cut(part->encoding, p->limits->text_bytes) : S("7bit"));
 	buf_put_char(p->to, ' ');
 	buf_put_u64(p->to, part->at.end - part->at.body);
 }
@@ -376,7 +376,7 @@ static void
 put_multipart_tail(struct printer *p, const struct mime_part *part)
 {
 	buf_put_char(p->to, ' ');
-	imap_put_string(p->to, cut(part->subtype, p->limits->text_bytes));
+	structure_put_string(p->to, cut(part->subtype, p->limits->text_bytes));
 	if (p->extended) {
 		buf_put_char(p->to, ' ');
 		put_params(p, part->params, false);

@@ -29,7 +29,7 @@ void imap_put_body(struct buf *to, const struct mime *m, struct slice message, b
                    const struct imap_limits *limits);
 
 /* A string as quoted string, or as literal where it must be one. */
-void imap_put_string(struct buf *to, struct slice s);
+void structure_put_string(struct buf *to, struct slice s);
 /* NIL when s.at is NULL. */
 void imap_put_nstring(struct buf *to, struct slice s);
 
