@@ -566,6 +566,8 @@ directory_open(struct store *s)
 {
 	s->rows = must_calloc(1, sizeof *s->rows);
 	s->rows->s = s;
+	/* Sessions still hold numbers that an earlier run gave them: those must not mean another account now. */
+	s->rows->last_handle = (uint32_t)random_u64();
 	list_init(&s->rows->pending);
 	s->rows->indexes = indexes_new(64u << 20);
 	s->rows->removal = removal_new(s);
