@@ -7,7 +7,8 @@
 
 enum {
 	CHANGES_BYTES = 256 << 10,
-	TEXT_BYTES = 32 << 10, /* responses that are gathered before they are handed to the stream */
+	CHANGES_BYTES_MIN = 64 << 10, /* what one commit changed comes in one answer: up to 1,024 rows */
+	TEXT_BYTES = 32 << 10,        /* responses that are gathered before they are handed to the stream */
 };
 
 void
@@ -123,7 +124,7 @@ static void
 await_look(struct imap *im)
 {
 	size_t got;
-	char *block = await_imap_block(im, CHANGES_BYTES, SHM_BLOCK_BYTES_MIN, &got);
+	char *block = await_imap_block(im, CHANGES_BYTES, CHANGES_BYTES_MIN, &got);
 	if (!block)
 		return;
 	im->changed = false;
