@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* dot_test.c - dots and line ends of a message as it comes in, in one piece and in all others. */
 #include "session/smtp/dot.h"
 
 #include "base/buf.h"
