@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* queue_test.c - rows for remote mail: claims under a lease, settling, holding, and the counts. */
+#include "base/clock.h"
+#include "base/counter.h"
+#include "store/store_testing.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static struct store_commit_out
+await_commit(struct store_commit_in *in)
+{
+	static char id[16];
+	struct store_commit_out out;
+	random_bytes(id, sizeof id);
+	in->id = slice_of(id, 16);
+	ASSERT(await_store_commit(&house.relay, in, &house.a, &out) == OK);
+	return out;
+}
+
+static void
+await_queue(uint32_t ngroups, int64_t due)
+{
+	static struct store_recipient to = { .address = S_ROW("a@remote.test"), .notify = NOTIFY_FAILURE };
+	struct store_group *groups = ARENA_ARRAY(&house.a, struct store_group, ngroups);
+	for (uint32_t i = 0; i < ngroups; i++)
+		groups[i] = (struct store_group){ arena_printf(&house.a, "remote%u.test", i), &to, 1, due };
+	struct store_mail mail = { .body = body_of(S("Return-Path: <x>\r\n\r\nbody")),
+		                       .groups = groups,
+		                       .ngroups = ngroups };
+	mail.envelope.reverse_path = S("me@x.test");
+	mail.envelope.skip = 18;
+	struct store_commit_in in = { .mails = &mail, .nmails = 1 };
+	struct store_commit_out out = await_commit(&in);
+	ASSERT(out.verdict == OK && out.rows == ngroups && out.ndelivered == 0);
+}
+
+static struct store_queue_claim_out
+await_claim(int64_t now, uint32_t max)
+{
+	struct store_queue_claim_in in = { now, max, 60 };
+	struct store_queue_claim_out out;
+	ASSERT(await_store_queue_claim(&house.relay, &in, &house.a, &out) == OK);
+	return out;
+}
+
+static uint32_t
+await_settle(struct store_settle settle)
+{
+	struct store_commit_in in = { .settles = &settle, .nsettles = 1 };
+	return await_commit(&in).verdict;
+}
+
+static struct store_queue_list_out
+await_list(uint64_t after, uint64_t id)
+{
+	struct store_queue_list_in in = { after, id };
+	struct store_queue_list_out out;
+	ASSERT(await_store_queue_list(&house.admin, &in, &house.a, &out) == OK);
+	return out;
+}
+
+static uint64_t
+await_change(uint64_t id, uint32_t op)
+{
+	struct store_queue_change_in in = { id, op };
+	struct store_queue_change_out out;
+	ASSERT(await_store_queue_change(&house.admin, &in, &house.a, &out) == OK);
+	return out.changed;
+}
+
+static size_t
+rows_of_kind(char kind)
+{
+	struct txn *t = txn_begin(house.s.engine, false);
+	char from[1] = { kind }, to[1] = { (char)(kind + 1) };
+	struct range *r = range_begin(t, slice_of(from, 1), slice_of(to, 1), false);
+	struct slice k, value;
+	size_t n = 0;
+	while (range_next(r, &k, &value))
+		n++;
+	ASSERT(range_end(&r) == OK);
+	txn_end(&t);
+	return n;
+}
+
+static void
+claiming_body(void)
+{
+	await_queue(3, 100);
+	await_sleep(2);
+	ASSERT(house.queue_ready >= 1);
+	struct store_queue_claim_out out = await_claim(99, 10);
+	ASSERT(out.nrows == 0 && out.next == 100);
+	out = await_claim(100, 2);
+	ASSERT(out.nrows == 2 && out.next == 100 && out.rows[0].lease && out.rows[0].bytes == 24);
+	ASSERT(slice_equal(out.rows[0].domain, S("remote0.test")) && out.rows[0].envelope.skip == 18);
+	ASSERT(slice_equal(out.rows[0].recipients[0].address, S("a@remote.test")));
+	struct store_queue_claim_out rest = await_claim(100, 10);
+	ASSERT(rest.nrows == 1 && rest.next == 160); /* what is leased is nobody else's, until then */
+	ASSERT(await_claim(159, 10).nrows == 0);
+
+	/* settled: gone, and due again */
+	ASSERT(await_settle((struct store_settle){ .id = out.rows[0].id, .lease = out.rows[0].lease, .gone = true }) == OK);
+	struct store_recipient left = { .address = S("a@remote.test"), .reply = S("450 no"), .status = S("4.2.0") };
+	struct store_settle later = { .id = out.rows[1].id, .lease = out.rows[1].lease, .due = 500, .tries = 1 };
+	later.recipients = &left;
+	later.nrecipients = 1;
+	ASSERT(await_settle(later) == OK);
+	ASSERT(await_settle(later) == ERR_CONFLICT);
+	later.id = 999;
+	ASSERT(await_settle(later) == ERR_NOT_FOUND);
+	await_reopen();
+
+	/* the third one's lease ends by itself */
+	struct store_queue_claim_out again = await_claim(161, 10);
+	ASSERT(again.nrows == 1 && again.rows[0].id == rest.rows[0].id && again.rows[0].lease != rest.rows[0].lease);
+	ASSERT(await_settle((struct store_settle){ .id = rest.rows[0].id, .lease = rest.rows[0].lease, .gone = true }) ==
+	       ERR_CONFLICT);
+	again = await_claim(500, 10);
+	ASSERT(again.nrows == 2);
+	for (uint32_t i = 0; i < 2; i++)
+		if (again.rows[i].id == out.rows[1].id)
+			ASSERT(again.rows[i].tries == 1 && slice_equal(again.rows[i].recipients[0].reply, S("450 no")));
+	for (uint32_t i = 0; i < 2; i++)
+		ASSERT(await_settle(
+		           (struct store_settle){ .id = again.rows[i].id, .lease = again.rows[i].lease, .gone = true }) == OK);
+	ASSERT(rows_of_kind('q') == 0 && rows_of_kind('Q') == 0 && rows_of_kind('o') == 0);
+	ASSERT(await_claim(1000, 10).next == 0);
+}
+
+static void
+bodies_body(void)
+{
+	await_queue(1, 1);
+	struct store_queue_claim_out out = await_claim(1, 1);
+	struct store_queue_body_in in = { out.rows[0].id, 18, in_region() };
+	struct store_queue_body_out got;
+	ASSERT(await_store_queue_body(&house.relay, &in, &house.a, &got) == OK);
+	ASSERT(got.total == 24 && got.filled == 6 && memcmp(house.region, "\r\nbody", 6) == 0);
+	in.from = 24;
+	ASSERT(await_store_queue_body(&house.relay, &in, &house.a, &got) == OK && got.filled == 0);
+	in.id = 77;
+	ASSERT(await_store_queue_body(&house.relay, &in, &house.a, &got) == ERR_NOT_FOUND);
+}
+
+static void
+people_body(void)
+{
+	await_queue(250, 100);
+	struct store_queue_list_out out = await_list(0, 0);
+	ASSERT(out.nrows == 100 && out.more);
+	uint64_t id = out.rows[99].id;
+	ASSERT(await_list(id, 0).rows[0].id > id && await_list(0, id).nrows == 1);
+	ASSERT(await_change(id, QUEUE_HOLD) == 1 && await_change(id, QUEUE_HOLD) == 0);
+	ASSERT(await_list(0, id).rows[0].held);
+	size_t claimed = 0;
+	for (struct store_queue_claim_out c; (c = await_claim(100, 64)).nrows;)
+		claimed += c.nrows;
+	ASSERT(claimed == 249);
+	ASSERT(await_change(id, QUEUE_RELEASE) == 1);
+	ASSERT(await_claim(clock_wall_sec() + 1, 64).nrows == 64); /* the one, and leases that ended long ago */
+	ASSERT(await_change(0, QUEUE_HOLD) == 250 && rows_of_kind('Q') == 0);
+	ASSERT(await_change(0, QUEUE_RELEASE) == 250 && rows_of_kind('Q') == 250);
+	ASSERT(await_change(0, QUEUE_RETRY) == 250);
+	ASSERT(await_change(0, QUEUE_DELETE) == 250 && rows_of_kind('q') == 0 && rows_of_kind('o') == 0);
+	struct store_queue_change_in in = { id, QUEUE_HOLD };
+	struct store_queue_change_out changed;
+	ASSERT(await_store_queue_change(&house.admin, &in, &house.a, &changed) == ERR_NOT_FOUND);
+	in.op = 99;
+	ASSERT(await_store_queue_change(&house.admin, &in, &house.a, &changed) == ERR_SYNTAX);
+}
+
+static void
+many_rows_body(void)
+{
+	for (int i = 0; i < 5; i++)
+		await_queue(500, 100);
+	ASSERT(await_change(0, QUEUE_HOLD) == 2500); /* in several transactions */
+	ASSERT(await_change(0, QUEUE_DELETE) == 2500 && rows_of_kind('q') == 0);
+	ASSERT(counters[COUNTER_QUEUE_ROWS] == 0);
+}
+
+#define HOUSE_TEST(name)                                                                                               \
+	static void name(void **state)                                                                                     \
+	{                                                                                                                  \
+		on_new_house(name##_body);                                                                                     \
+	}
+HOUSE_TEST(claiming)
+HOUSE_TEST(bodies)
+HOUSE_TEST(people)
+HOUSE_TEST(many_rows)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(claiming),
+		cmocka_unit_test(bodies),
+		cmocka_unit_test(people),
+		cmocka_unit_test(many_rows),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
