@@ -3,6 +3,7 @@
 
 A fixed sample of the messages; REALMAIL_EVERY=1 takes all of them (tools/realmail.sh)."""
 import imaplib
+import itertools
 import os
 import poplib
 import re
@@ -106,9 +107,7 @@ def parse(data):
 def leaves(structure, prefix=""):
     """(section, size, lines) of every part that is not a multipart, messages inside included."""
     if isinstance(structure[0], list):
-        for i, part in enumerate((p for p in structure if isinstance(p, list) and p and (isinstance(p[0], list) or isinstance(p[0], bytes))), 1):
-            if not isinstance(structure[i - 1], list):
-                break
+        for i, part in enumerate(itertools.takewhile(lambda p: isinstance(p, list), structure), 1):
             yield from leaves(part, f"{prefix}{i}.")
         return
     section = prefix.rstrip(".") or "1"
