@@ -82,7 +82,8 @@ fds_sent(struct ipc_conn *c, size_t n)
 	for (size_t i = 0; i < n; i++)
 		close(c->out_fds[i].fd);
 	c->nout_fds -= n;
-	memmove(c->out_fds, c->out_fds + n, c->nout_fds * sizeof *c->out_fds);
+	if (c->nout_fds > 0 && n > 0)
+		memmove(c->out_fds, c->out_fds + n, c->nout_fds * sizeof *c->out_fds);
 }
 
 static void
