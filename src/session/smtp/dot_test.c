@@ -4,9 +4,10 @@
 
 #include "base/buf.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
+
+#include <cmocka.h>
 
 static const struct {
 	const char *what;
