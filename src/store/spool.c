@@ -111,7 +111,7 @@ void
 spool_open_call(struct ipc_call *call, const struct store_spool_open_in *in)
 {
 	struct store_peer *p = call->peer->state;
-	struct spool *spool;
+	struct spool *spool = NULL;
 	enum err e = p ? spool_new(p, &spool) : ERR_CLOSED;
 	if (e) {
 		ipc_fail(call, e);
