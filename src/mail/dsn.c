@@ -1,231 +1,354 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dsn.c - see dsn.h. What comes from strangers (replies, the original message) is cleaned: no bare line ends, no
- * control characters, and nothing in the original can end its part early, because the boundary holds 64 random bits. */
+/* dsn.c - writes delivery status notifications. Called by relay and by whoever accepts mail that it cannot deliver.
+ * Pure: time and ids are given. What other servers said is repeated without control characters, shortened. */
 #include "mail/dsn.h"
 
+#include "mail/charset.h"
 #include "mail/date.h"
+#include "mail/encoded_words.h"
+#include "mail/header.h"
+#include "mail/mime.h"
 
-enum { FOLD_AT = 76, TEXT_MAX = 600 };
+#define DIAGNOSTIC_BYTES_MAX 800 /* of what another server said; a header line holds 998 (RFC 5322 2.1.1) */
+#define SUBJECT_BYTES_MAX 200
+#define ADDRESS_BYTES_MAX 500
+#define HOST_BYTES_MAX 150 /* so that a sentence with a host and a diagnostic is a line, too */
 
-static const struct {
-	const char *action, *subject, *said, *status, *then;
-} words[] = {
-	[DSN_FAILED] = { "failed", "Your message could not be delivered",
-	                 "Your message could not be delivered to:", "5.0.0",
-	                 "It is not tried again. Please check the address, or reach the recipient in another way.\r\n"
-	                 "If the reason below means nothing to you, show it to your postmaster.\r\n" },
-	[DSN_DELAYED] = { "delayed", "Your message is delayed", "Your message has not been delivered yet to:", "4.0.0",
-	                  "You need do nothing: it is tried again and again" },
-	[DSN_RELAYED] = { "relayed", "Your message was passed on",
-	                  "Your message was passed on, as you asked to be told, for:", "2.0.0",
-	                  "The next server does not send confirmations: you will not hear of its delivery.\r\n" },
-	[DSN_DELIVERED] = { "delivered", "Your message was delivered",
-	                    "Your message was delivered, as you asked to be told, to:", "2.0.0", "" },
+struct report {
+	const struct dsn *d;
+	struct buf *out;
+	struct slice header; /* of the message */
+	bool utf8, eight_bit;
+	char boundary[100];
 };
 
-/* Printable text of one line, cut. */
+/* What strangers wrote, on one line. RFC 3464 2.1: fields are ASCII unless the report is an international one. */
 static void
-put_clean(struct buf *to, struct slice s)
+put_clean(struct buf *to, struct slice text, size_t bytes, bool utf8)
 {
-	bool utf8 = slice_is_utf8(s);
-	s = slice_part(s, 0, TEXT_MAX);
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.at[i];
-		buf_put_char(to, c < ' ' || c == 0x7f || (c >= 0x80 && !utf8) ? '?' : (char)c);
+	struct buf valid;
+	text = slice_part(text, 0, bytes);
+	buf_init(&valid, 3 * text.len);
+	charset_put_guess(&valid, text);
+	valid.len = utf8_prefix(buf_slice(&valid), bytes).len;
+	for (size_t i = 0; i < valid.len; i++) {
+		unsigned char c = (unsigned char)valid.at[i];
+		bool bad = c < 0x20 || c == 0x7f;
+		buf_put_char(to, bad ? ' ' : c >= 0x80 && !utf8 ? '?' : (char)c);
 	}
+	buf_release(&valid);
 }
 
-/* The same, folded at spaces for a header field. */
 static void
-put_folded(struct buf *to, struct slice s, size_t column)
+put_field(struct report *r, struct slice name, struct slice value)
 {
-	bool utf8 = slice_is_utf8(s);
-	s = slice_part(s, 0, TEXT_MAX);
-	for (size_t i = 0; i < s.len; i++, column++) {
-		unsigned char c = (unsigned char)s.at[i];
-		if (c == ' ' && column >= FOLD_AT - 10 && i + 1 < s.len && s.at[i + 1] != ' ') {
-			buf_put(to, S("\r\n "));
-			column = 0;
-		} else {
-			buf_put_char(to, c < ' ' || c == 0x7f || (c >= 0x80 && !utf8) ? '?' : (char)c);
-		}
-	}
-	buf_put(to, S("\r\n"));
+	if (value.len == 0)
+		return;
+	buf_put(r->out, name);
+	put_clean(r->out, value, DIAGNOSTIC_BYTES_MAX, r->utf8);
+	buf_put(r->out, S("\r\n"));
 }
 
-static int
-hex_digit(char c)
+static void
+put_date(struct report *r, struct slice name, int64_t sec)
 {
-	return ascii_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	if (sec == 0)
+		return;
+	buf_put(r->out, name);
+	date_put(r->out, sec, r->d->zone);
+	buf_put(r->out, S("\r\n"));
 }
 
-void
-dsn_put_xtext(struct buf *to, struct slice xtext)
+static void
+put_boundary(struct report *r, bool last)
 {
-	for (size_t i = 0; i < xtext.len; i++) {
-		int c = (unsigned char)xtext.at[i];
-		if (c == '+' && i + 2 < xtext.len && hex_digit(xtext.at[i + 1]) >= 0 && hex_digit(xtext.at[i + 2]) >= 0) {
-			c = hex_digit(xtext.at[i + 1]) * 16 + hex_digit(xtext.at[i + 2]);
-			i += 2;
-		}
-		buf_put_char(to, c >= ' ' && c < 0x7f ? (char)c : '?');
-	}
+	buf_printf(r->out, "\r\n--%s%s\r\n", r->boundary, last ? "--" : "");
 }
 
-/* The header of the original, its last line end included, without the empty line. */
+/* ---- what people read */
+
+/* The worst that happened is what the report is about. */
+static enum dsn_action
+worst_action(const struct dsn *d)
+{
+	enum dsn_action worst = d->recipients[0].action;
+	for (size_t i = 1; i < d->nrecipients; i++)
+		worst = MIN(worst, d->recipients[i].action);
+	return worst;
+}
+
 static struct slice
-header_of(struct slice message)
+subject_of(enum dsn_action action)
 {
-	ptrdiff_t end = slice_find(message, S("\r\n\r\n"));
-	ptrdiff_t lf = slice_find(message, S("\n\n"));
-	if (lf >= 0 && (end < 0 || lf < end))
-		return slice_part(message, 0, (size_t)lf + 1);
-	return end < 0 ? message : slice_part(message, 0, (size_t)end + 2);
-}
-
-/* Bytes of the original: bare CR and LF become CRLF, NUL a space (RFC 5321 2.3.8, 4.5.2). */
-static void
-put_original(struct buf *to, struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.at[i];
-		if (c == '\r' || c == '\n') {
-			buf_put(to, S("\r\n"));
-			if (c == '\r' && i + 1 < s.len && s.at[i + 1] == '\n')
-				i++;
-		} else {
-			buf_put_char(to, c ? c : ' ');
-		}
+	switch (action) {
+	case DSN_FAILED: return S("Your message was not delivered");
+	case DSN_DELAYED: return S("Your message is delayed");
+	case DSN_DELIVERED: return S("Your message was delivered");
+	case DSN_RELAYED: return S("Your message was passed on");
+	default: return S("Your message was delivered to a list");
 	}
-	if (s.len > 0 && s.at[s.len - 1] != '\n' && s.at[s.len - 1] != '\r')
-		buf_put(to, S("\r\n"));
 }
 
-static bool
-needs_utf8(const struct dsn *d)
+/* What a person can do about it, by enhanced status code (RFC 3463). Longest match first. */
+static struct slice
+advice_for(struct slice status)
 {
-	bool ascii = slice_is_ascii(d->sender);
+	static const struct {
+		struct slice code, text;
+	} rows[] = {
+		{ S_ROW("1.1"),
+		  S_ROW("There is no such address. Look for a spelling mistake, or ask the recipient in another way.") },
+		{ S_ROW("1.2"), S_ROW("The part of the address after the @ does not exist. Look for a spelling mistake.") },
+		{ S_ROW("1.3"), S_ROW("The address is not well-formed. Look for a spelling mistake.") },
+		{ S_ROW("1.6"), S_ROW("The mailbox has moved. Ask the recipient for the new address.") },
+		{ S_ROW("1.10"), S_ROW("The domain of this address takes no mail. Look for a spelling mistake.") },
+		{ S_ROW("2.1"), S_ROW("The mailbox is switched off. Only the recipient can change that.") },
+		{ S_ROW("2.2"), S_ROW("The mailbox is full. Send the message again when the recipient has made room.") },
+		{ S_ROW("2.3"), S_ROW("The message is too large for this mailbox. Send it in smaller parts, or as a link.") },
+		{ S_ROW("3.4"), S_ROW("The message is too large for that server. Send it in smaller parts, or as a link.") },
+		{ S_ROW("4.1"), S_ROW("The server of the recipient did not answer.") },
+		{ S_ROW("4.3"), S_ROW("The server of the recipient could not be found for now.") },
+		{ S_ROW("4.4"), S_ROW("No server takes mail for the domain of this address. Look for a spelling mistake.") },
+		{ S_ROW("4.6"),
+		  S_ROW("The message went in circles. The administrator of the recipient's server must correct that.") },
+		{ S_ROW("4.7"), S_ROW("It was tried for several days without success. Send the message again later, or ask the "
+		                      "recipient in another way.") },
+		{ S_ROW("5.3"), S_ROW("The message has too many recipients for that server. Send it to fewer at once.") },
+		{ S_ROW("6.7"), S_ROW("The server of the recipient cannot take addresses with such characters.") },
+		{ S_ROW("7.0"),
+		  S_ROW("The server of the recipient refused the message by a rule of its own. What it said tells more.") },
+		{ S_ROW("7.1"), S_ROW("The server of the recipient does not accept this message. What it said tells more.") },
+		{ S_ROW("7.5"), S_ROW("A secure connection to the server of the recipient was not possible.") },
+	};
+	struct slice code = slice_from(status, 2);
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (slice_equal(rows[i].code, code))
+			return rows[i].text;
+	return SLICE_NONE;
+}
+
+static void
+put_about(struct report *r)
+{
+	struct header_field f;
+	if (!header_find(r->header, S("Subject"), &f) || slice_trim(f.value).len == 0)
+		return;
+	struct buf subject;
+	buf_init(&subject, f.value.len * 3 + 16);
+	encoded_words_put(&subject, f.value);
+	buf_put(r->out, S("Subject of your message: "));
+	put_clean(r->out, utf8_prefix(buf_slice(&subject), SUBJECT_BYTES_MAX), SUBJECT_BYTES_MAX, true);
+	buf_put(r->out, S("\r\n"));
+	buf_release(&subject);
+}
+
+static struct slice
+outcome_of(enum dsn_action action)
+{
+	switch (action) {
+	case DSN_FAILED: return S("was not delivered, and will not be tried again");
+	case DSN_DELAYED: return S("has not been delivered yet; it will be tried again, you need not do anything");
+	case DSN_DELIVERED: return S("was delivered");
+	case DSN_RELAYED: return S("was passed on to a server that sends no reports");
+	default: return S("was delivered to a list, whose members are not reported on");
+	}
+}
+
+static void
+put_for_people(struct report *r, const struct dsn_recipient *p)
+{
+	struct buf *out = r->out;
+	buf_put(out, S("\r\n<"));
+	put_clean(out, p->address, ADDRESS_BYTES_MAX, true);
+	buf_put(out, S(">\r\n  "));
+	buf_put(out, outcome_of(p->action));
+	buf_put(out, S(".\r\n"));
+	if (p->diagnostic.len) {
+		buf_put(out, S("  "));
+		put_clean(out, p->remote.len ? p->remote : S("The other server"), HOST_BYTES_MAX, true);
+		buf_put(out, S(" said: "));
+		put_clean(out, p->diagnostic, DIAGNOSTIC_BYTES_MAX, true);
+		buf_put(out, S("\r\n"));
+	} else if (p->reason.len) {
+		buf_put(out, S("  Reason: "));
+		put_clean(out, p->reason, DIAGNOSTIC_BYTES_MAX, true);
+		buf_put(out, S("\r\n"));
+	}
+	struct slice advice = p->action == DSN_FAILED ? advice_for(p->status) : SLICE_NONE;
+	if (advice.len) {
+		buf_put(out, S("  "));
+		buf_put(out, advice);
+		buf_put(out, S("\r\n"));
+	}
+	if (p->action == DSN_DELAYED)
+		put_date(r, S("  It will be tried until "), p->until_sec);
+}
+
+static void
+put_people_part(struct report *r)
+{
+	const struct dsn *d = r->d;
+	buf_put(r->out, S("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+	                  "This is a message of the mail server "));
+	buf_put(r->out, d->hostname);
+	buf_put(r->out, S(".\r\n\r\n"));
+	buf_put(r->out, subject_of(worst_action(d)));
+	buf_put(r->out, d->nrecipients == 1 ? S(" to this recipient.\r\n") : S(" to these recipients.\r\n"));
+	put_date(r, S("It came in on "), d->arrived_sec);
+	put_about(r);
 	for (size_t i = 0; i < d->nrecipients; i++)
-		ascii = ascii && slice_is_ascii(d->recipients[i].address) && slice_is_ascii(d->recipients[i].reply);
-	return !ascii;
+		put_for_people(r, &d->recipients[i]);
+	buf_put(r->out, d->full ? S("\r\nYour message is attached, behind details for administrators.\r\n")
+	                        : S("\r\nThe header of your message is attached, behind details for administrators.\r\n"));
+}
+
+/* ---- what programs read (RFC 3464 2) */
+
+static struct slice
+action_word(enum dsn_action action)
+{
+	static const struct slice words[] = { S_ROW("failed"), S_ROW("delayed"), S_ROW("delivered"), S_ROW("relayed"),
+		                                  S_ROW("expanded") };
+	return words[action];
 }
 
 static void
-put_head(const struct dsn *d, const char *boundary, bool utf8, struct buf *to)
+put_for_programs(struct report *r, const struct dsn_recipient *p)
 {
-	buf_put(to, S("From: Mail delivery <"));
-	put_clean(to, d->postmaster);
-	buf_put(to, S(">\r\nTo: <"));
-	put_clean(to, d->sender);
-	buf_put(to, S(">\r\nSubject: "));
-	buf_put(to, slice_text(words[d->action].subject));
-	buf_put(to, S("\r\nDate: "));
-	date_put(to, d->now, 0);
-	buf_printf(to, "\r\nMessage-ID: <%016llx.notice@", (unsigned long long)d->random);
-	put_clean(to, d->reporting_mta);
-	buf_put(to, S(">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n")); /* RFC 3834 5 */
-	buf_printf(to, "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"%s\"\r\n\r\n",
-	           utf8 ? "global-delivery-status" : "delivery-status", boundary);
+	struct buf *out = r->out;
+	buf_put(out, S("\r\n"));
+	put_field(r, S("Original-Recipient: "), p->original);
+	/* RFC 6533 3: utf-8 is the address type of what is not ASCII */
+	put_field(r, slice_is_ascii(p->address) ? S("Final-Recipient: rfc822; ") : S("Final-Recipient: utf-8; "),
+	          p->address);
+	buf_put(out, S("Action: "));
+	buf_put(out, action_word(p->action));
+	buf_put(out, S("\r\n"));
+	put_field(r, S("Status: "), p->status);
+	put_field(r, S("Remote-MTA: dns; "), p->remote);
+	if (p->diagnostic.len)
+		put_field(r, S("Diagnostic-Code: smtp; "), p->diagnostic);
+	else
+		put_field(r, S("Diagnostic-Code: x-posthouse; "), p->reason);
+	put_date(r, S("Last-Attempt-Date: "), p->last_try_sec);
+	if (p->action == DSN_DELAYED)
+		put_date(r, S("Will-Retry-Until: "), p->until_sec);
 }
 
 static void
-put_for_people(const struct dsn *d, struct buf *to)
+put_program_part(struct report *r)
 {
-	buf_put(to, slice_text(words[d->action].said));
-	buf_put(to, S("\r\n\r\n"));
-	for (size_t i = 0; i < d->nrecipients; i++) {
-		const struct dsn_recipient *r = &d->recipients[i];
-		buf_put(to, S("    "));
-		put_clean(to, r->address);
-		buf_put(to, S("\r\n"));
-		if (r->reply.len == 0)
-			continue;
-		buf_put(to, r->mta.len ? S("        the mail server ") : S("        "));
-		put_clean(to, r->mta);
-		buf_put(to, r->mta.len ? S(" said: ") : S(""));
-		put_folded(to, r->reply, 24 + r->mta.len);
-	}
-	buf_put(to, S("\r\n"));
-	buf_put(to, slice_text(words[d->action].then));
-	if (d->action == DSN_DELAYED) {
-		buf_put(to, S(" until\r\n"));
-		date_put(to, d->give_up_at, 0);
-		buf_put(to, S(". If it is urgent, reach the recipient in another way.\r\n"));
-	}
-	buf_put(to, d->original_whole ? S("\r\nYour message is attached.\r\n")
-	                              : S("\r\nThe header of your message is attached.\r\n"));
+	const struct dsn *d = r->d;
+	/* RFC 6533 3: the international form needs 8 bits */
+	buf_put(r->out, r->utf8
+	                    ? S("Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n\r\n")
+	                    : S("Content-Type: message/delivery-status\r\n\r\n"));
+	put_field(r, S("Original-Envelope-Id: "), d->envelope);
+	put_field(r, S("Reporting-MTA: dns; "), d->hostname);
+	put_date(r, S("Arrival-Date: "), d->arrived_sec);
+	for (size_t i = 0; i < d->nrecipients; i++)
+		put_for_programs(r, &d->recipients[i]);
 }
 
-/* RFC 3464 2.2 and 2.3. */
+/* ---- the message (RFC 6522 3, RFC 3461 5.3) */
+
 static void
-put_status(const struct dsn *d, bool utf8, struct buf *to)
+put_message_part(struct report *r)
 {
-	if (d->envid.len) {
-		buf_put(to, S("Original-Envelope-Id: "));
-		dsn_put_xtext(to, d->envid);
-		buf_put(to, S("\r\n"));
+	struct slice body = r->d->full ? r->d->message : r->header;
+	bool eight_bit = mime_flags_of_bytes(body) & FACTS_8BIT, global = r->utf8 && eight_bit;
+	if (r->d->full)
+		buf_put(r->out, global ? S("Content-Type: message/global\r\n") : S("Content-Type: message/rfc822\r\n"));
+	else
+		buf_put(r->out,
+		        global ? S("Content-Type: message/global-headers\r\n") : S("Content-Type: text/rfc822-headers\r\n"));
+	if (eight_bit)
+		buf_put(r->out, S("Content-Transfer-Encoding: 8bit\r\n"));
+	buf_put(r->out, S("\r\n"));
+	buf_put(r->out, body);
+}
+
+/* ---- all of it */
+
+static void
+choose_boundary(struct report *r)
+{
+	for (unsigned n = 0;; n++) {
+		int len =
+		    snprintf(r->boundary, sizeof r->boundary, "=_%.*s.%u", (int)MIN(r->d->id.len, (size_t)60), r->d->id.at, n);
+		/* a message that was made to hold it would have to know the id; still it is looked for */
+		if (n == 100 || slice_find(r->d->message, slice_of(r->boundary, (size_t)len)) < 0)
+			return;
 	}
-	buf_put(to, S("Reporting-MTA: dns; "));
-	put_clean(to, d->reporting_mta);
-	buf_put(to, S("\r\nArrival-Date: "));
-	date_put(to, d->arrived, 0);
-	buf_put(to, S("\r\n"));
-	for (size_t i = 0; i < d->nrecipients; i++) {
-		const struct dsn_recipient *r = &d->recipients[i];
-		struct slice type, address;
-		buf_put(to, S("\r\n"));
-		if (r->orcpt.len && slice_cut(r->orcpt, ';', &type, &address)) {
-			buf_put(to, S("Original-Recipient: "));
-			put_clean(to, type);
-			buf_put(to, S(";"));
-			dsn_put_xtext(to, address);
-			buf_put(to, S("\r\n"));
-		}
-		buf_put(to, utf8 && !slice_is_ascii(r->address) ? S("Final-Recipient: utf-8;") : S("Final-Recipient: rfc822;"));
-		put_clean(to, r->address);
-		buf_printf(to, "\r\nAction: %s\r\nStatus: ", words[d->action].action);
-		put_clean(to, r->status.len ? r->status : slice_text(words[d->action].status));
-		buf_put(to, S("\r\n"));
-		if (r->mta.len) {
-			buf_put(to, S("Remote-MTA: dns; "));
-			put_clean(to, r->mta);
-			buf_put(to, S("\r\n"));
-		}
-		if (r->reply.len) {
-			buf_put(to, S("Diagnostic-Code: smtp; "));
-			put_folded(to, r->reply, 23);
-		}
-		buf_put(to, S("Last-Attempt-Date: "));
-		date_put(to, d->now, 0);
-		buf_put(to, S("\r\n"));
-		if (d->action == DSN_DELAYED) {
-			buf_put(to, S("Will-Retry-Until: "));
-			date_put(to, d->give_up_at, 0);
-			buf_put(to, S("\r\n"));
-		}
-	}
+}
+
+/* The report belongs to the thread of the message. */
+static void
+put_references(struct report *r)
+{
+	struct header_field f;
+	if (!header_find(r->header, S("Message-ID"), &f))
+		return;
+	struct slice id = slice_trim(f.value);
+	if (id.len == 0 || id.len > 900 || !slice_is_ascii(id) || slice_has_control(id))
+		return;
+	buf_put(r->out, S("References: "));
+	buf_put(r->out, id);
+	buf_put(r->out, S("\r\n"));
+}
+
+static void
+put_header(struct report *r)
+{
+	const struct dsn *d = r->d;
+	buf_put(r->out, S("From: Mail Delivery System <MAILER-DAEMON@"));
+	buf_put(r->out, d->hostname);
+	buf_put(r->out, S(">\r\nTo: <"));
+	put_clean(r->out, d->sender, ADDRESS_BYTES_MAX, true);
+	buf_put(r->out, S(">\r\nSubject: "));
+	buf_put(r->out, subject_of(worst_action(d)));
+	buf_put(r->out, S("\r\n"));
+	put_date(r, S("Date: "), d->now_sec);
+	buf_put(r->out, S("Message-ID: <"));
+	buf_put(r->out, d->id);
+	buf_put_char(r->out, '@');
+	buf_put(r->out, d->hostname);
+	buf_put(r->out, S(">\r\n"));
+	put_references(r);
+	/* RFC 3834 5: nobody answers this automatically */
+	buf_put(r->out, S("Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"));
+	buf_printf(r->out, "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"%s\"\r\n",
+	           r->utf8 ? "global-delivery-status" : "delivery-status", r->boundary);
+	buf_put(r->out, S("Content-Transfer-Encoding: 8bit\r\n"));
+}
+
+bool
+dsn_needs_utf8(const struct dsn *d)
+{
+	if (!slice_is_ascii(d->sender))
+		return true;
+	for (size_t i = 0; i < d->nrecipients && d->utf8; i++)
+		if (!slice_is_ascii(d->recipients[i].address) || !slice_is_ascii(d->recipients[i].original))
+			return true;
+	return d->utf8 && !slice_is_ascii(slice_part(d->message, 0, header_bytes(d->message)));
 }
 
 bool
 dsn_build(const struct dsn *d, struct buf *out)
 {
-	char boundary[40];
-	struct slice original = d->original_whole ? d->original : header_of(d->original);
-	bool utf8 = needs_utf8(d), header8 = !slice_is_ascii(header_of(original)), eight = !slice_is_ascii(original);
-	snprintf(boundary, sizeof boundary, "=_%016llx", (unsigned long long)d->random);
-	put_head(d, boundary, utf8, out);
-	buf_printf(out, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n\r\n",
-	           boundary, utf8 ? "8bit" : "7bit");
-	put_for_people(d, out);
-	buf_printf(out, "\r\n--%s\r\nContent-Type: message/%s\r\n%s\r\n", boundary,
-	           utf8 ? "global-delivery-status" : "delivery-status", utf8 ? "Content-Transfer-Encoding: 8bit\r\n" : "");
-	put_status(d, utf8, out);
-	/* RFC 6533 3: a header with UTF-8 makes it message/global; without, message/rfc822 or its header (RFC 6522 4). */
-	const char *type = d->original_whole ? (header8 ? "message/global" : "message/rfc822")
-	                                     : (header8 ? "message/global-headers" : "text/rfc822-headers");
-	buf_printf(out, "\r\n--%s\r\nContent-Type: %s\r\n%s\r\n", boundary, type,
-	           eight ? "Content-Transfer-Encoding: 8bit\r\n" : "");
-	put_original(out, original);
-	buf_printf(out, "\r\n--%s--\r\n", boundary);
+	struct report r = { .d = d, .out = out, .utf8 = dsn_needs_utf8(d) };
+	buf_clear(out);
+	if (d->nrecipients == 0)
+		return false;
+	r.header = slice_part(d->message, 0, header_bytes(d->message));
+	choose_boundary(&r);
+	put_header(&r);
+	put_boundary(&r, false);
+	put_people_part(&r);
+	put_boundary(&r, false);
+	put_program_part(&r);
+	put_boundary(&r, false);
+	put_message_part(&r);
+	put_boundary(&r, true);
 	return !out->over;
 }

@@ -1,43 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dsn.h - delivery status notifications: multipart/report (RFC 6522) with message/delivery-status (RFC 3464), or their
- * internationalized forms when an address or the original header holds UTF-8 (RFC 6533). Pure.
- *
- * The first part is for people: what happened, to whom, why in the remote server's own words, and what to do now. */
+/* dsn.h - reports about the delivery of a message (RFC 3461, 3464, 6522; RFC 6533 for addresses in UTF-8): a part that
+ * people understand, a part for programs, and the message or its header. Who gets one, and when, is decided elsewhere.
+ */
 #ifndef MAIL_DSN_H
 #define MAIL_DSN_H
 
 #include "base/buf.h"
 
-#define DSN_BYTES_MAX (4u << 20)
+enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED };
 
-enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_RELAYED, DSN_DELIVERED };
-
+/* Empty slices are left out. */
 struct dsn_recipient {
-	struct slice address; /* local-part@domain */
-	struct slice orcpt;   /* as in RCPT, "rfc822;xtext"; empty: none */
-	struct slice status;  /* "5.1.1"; empty: made from the action */
-	struct slice reply;   /* "550 5.1.1 no such user", from the remote server; empty: none */
-	struct slice mta;     /* who said so; empty: we ourselves */
+	struct slice address;  /* user@example.org, as it was tried last */
+	struct slice original; /* ORCPT without its xtext: rfc822;user@example.org */
+	enum dsn_action action;
+	struct slice status;     /* 5.1.1 */
+	struct slice diagnostic; /* what the other server said: 550 5.1.1 no such user */
+	struct slice remote;     /* which one */
+	struct slice reason;     /* in our words, when nobody said anything: no server for the domain answered */
+	int64_t last_try_sec;    /* 0: not known */
+	int64_t until_sec;       /* DSN_DELAYED: when it will be given up; 0: not known */
 };
 
 struct dsn {
-	enum dsn_action action;
-	struct slice reporting_mta; /* our host name */
-	struct slice sender;        /* to whom the notice goes */
-	struct slice postmaster;    /* From: "postmaster@..." */
-	struct slice envid;         /* xtext, as in MAIL; empty: none */
-	int64_t arrived, now;       /* wall seconds */
-	int64_t give_up_at;         /* DELAYED: until when it is tried */
+	struct slice hostname;
+	struct slice id;       /* of [a-z0-9.-]: makes Message-ID and boundary; unique */
+	struct slice sender;   /* reverse-path of the message: to whom the report goes */
+	struct slice envelope; /* ENVID without its xtext */
+	int64_t arrived_sec, now_sec;
+	int32_t zone;
+	struct slice message; /* the whole message, or at least its header */
+	bool full;            /* RET=FULL: the message is sent back, else its header */
+	bool utf8;            /* the message came with SMTPUTF8: so may the report go */
 	const struct dsn_recipient *recipients;
 	size_t nrecipients;
-	struct slice original; /* the message or its beginning */
-	bool original_whole;   /* RET=FULL: all of it is returned; else its header only */
-	uint64_t random;       /* for the boundary and the Message-ID */
 };
 
-/* CRLF line ends, no bare ones. False: it did not fit. */
+/* The report, with CRLF line ends, to out. False: it does not fit, or there is nobody to report on. */
 bool dsn_build(const struct dsn *d, struct buf *out);
-/* RFC 3461 4: xtext decoded; bytes that are not printable become '?'. */
-void dsn_put_xtext(struct buf *to, struct slice xtext);
+/* Whether the report needs SMTPUTF8. */
+bool dsn_needs_utf8(const struct dsn *d);
 
 #endif
