@@ -342,8 +342,8 @@ message_append(struct job *j, struct txn *t)
 	char *uids = arena_alloc(&j->call->arena, 4 * in->nappends + 1);
 	enum err e = change_begin(&c, j->s, t, j->account);
 	e = e ? e : account_get(t, j->account, &account);
-	e = e ? e : quota_check(j->s, &account, &c.counters, j->update.bytes);
 	e = e ? e : mailbox_by_name(&c, in->mailbox, false, &b);
+	e = e ? e : quota_check(j->s, &account, &c.counters, j->update.bytes);
 	for (uint32_t i = 0; i < in->nappends && !e; i++) {
 		const struct store_append *a = &in->appends[i];
 		struct row_message m = { .flags = a->flags, .received = a->received, .bytes = j->bodies[i].len };

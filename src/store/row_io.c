@@ -225,7 +225,13 @@ count_flags(struct row_mailbox *row, uint32_t flags, int sign)
 		row->deleted += (uint32_t)sign;
 }
 
-/* Takes the oldest LOG_TRIM entries out of a log that grew over its limit. */
+static size_t
+log_trim_entries(void)
+{
+	return log_entries_max / 16 + 1;
+}
+
+/* Takes the oldest entries out of a log that grew over its limit. */
 static void
 log_trim(struct change *c, struct box *b)
 {
@@ -237,9 +243,9 @@ log_trim(struct change *c, struct box *b)
 	struct {
 		uint64_t modseq;
 		uint32_t uid;
-	} *gone = must_calloc(LOG_TRIM, sizeof *gone);
+	} *gone = must_calloc(log_trim_entries(), sizeof *gone);
 	size_t n = 0;
-	for (; n < LOG_TRIM && range_next(r, &k, &value); n++) {
+	for (; n < log_trim_entries() && range_next(r, &k, &value); n++) {
 		gone[n].modseq = bytes_get_be(k.at + 17, 8);
 		gone[n].uid = (uint32_t)bytes_get_be(k.at + 25, 4);
 	}
@@ -263,7 +269,7 @@ log_add(struct change *c, struct box *b, uint64_t modseq, uint32_t uid, char wha
 	key_u64(&k, modseq);
 	key_u32(&k, uid);
 	put(c->t, &k, slice_of(&what, 1));
-	if (++b->row.log_entries > log_entries_max + LOG_TRIM)
+	if (++b->row.log_entries > log_entries_max + log_trim_entries())
 		log_trim(c, b);
 }
 

@@ -40,8 +40,7 @@ struct change {
 };
 /* A modseq is shared by at most this many rows, so that a page of changes always holds all of one. */
 #define MODSEQ_SPAN 1024
-#define LOG_TRIM 4096            /* entries that go at once when a log is too long */
-extern uint32_t log_entries_max; /* of a mailbox; older ones go. Tests set it lower */
+extern uint32_t log_entries_max; /* of a mailbox; the oldest go when there are a sixteenth more. Tests set it lower */
 
 enum err change_begin(struct change *c, struct store *s, struct txn *t, uint64_t account);
 void change_end(struct change *c);
