@@ -45,36 +45,6 @@ static const struct {
 	[LISTEN_HTTP] = { &http_protocol, S_ROW("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") },
 };
 
-/* ---- listening, counted */
-
-struct listening *
-listening_new(const struct conf_listener *l)
-{
-	struct listening *n = must_calloc(1, sizeof *n);
-	snprintf(n->name, sizeof n->name, "%s", l->name);
-	snprintf(n->address, sizeof n->address, "%s", l->address);
-	n->l = *l;
-	n->l.name = n->name;
-	n->l.address = n->address;
-	n->uses = 1;
-	return n;
-}
-
-struct listening *
-listening_keep(struct listening *l)
-{
-	l->uses++;
-	return l;
-}
-
-void
-listening_free(struct listening **l)
-{
-	if (*l && --(*l)->uses == 0)
-		free(*l);
-	*l = NULL;
-}
-
 /* ---- who is there */
 
 static void
@@ -180,7 +150,7 @@ take_one(struct acceptor *a, int fd, const union address *address)
 	else if (a->listening->l.implicit_tls && !a->session->tls)
 		refuse(a, fd, &from, "no certificate: see tls.certificate and tls.key, then reload", false);
 	else
-		conn_open(a->session, fd, a->listening, kinds[a->listening->l.kind].protocol, &from);
+		conn_start(a->session, fd, a->listening, kinds[a->listening->l.kind].protocol, &from);
 }
 
 static void

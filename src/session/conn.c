@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conn.c - one client connection: from accept to its last log line, whatever its protocol.
  *
- * Called by accept.c (conn_open), by the protocols (conn_account, conn_wake, await_conn_starttls) and by session.c
+ * Called by accept.c (conn_start), by the protocols (conn_account, conn_wake, await_conn_starttls) and by session.c
  * (notices, the end). A connection is either parked (no task; its watch waits for input, its timer for silence) or
  * worked on by exactly one task, which alone may free it. While a task runs, the watch serves the stream's waits; input
  * that comes when nobody waits for it mutes the watch until the task parks, and is found again then because watches are
@@ -173,6 +173,10 @@ await_conn_end(struct conn *c, bool asked)
 		if (c->protocol->await_goodbye)
 			c->protocol->await_goodbye(c, told_to_end);
 		await_flush(&c->io);
+	} else if (c->io.error == ERR_CLOSED && c->io.out.len > 0) {
+		c->io.error = OK; /* it sends no more, and may still listen to what it asked for */
+		stream_try_flush(&c->io);
+		stream_fail(&c->io, ERR_CLOSED);
 	} else if (c->io.error == OK && c->io.out.len > 0) {
 		c->io.deadline_ms = deadline_in_ms(FLUSH_MS);
 		await_flush(&c->io);
@@ -351,7 +355,7 @@ starts_secure(const struct conn *c, const struct conn_from *from)
 }
 
 void
-conn_open(struct session *s, int fd, struct listening *l, const struct protocol *p, const struct conn_from *from)
+conn_start(struct session *s, int fd, struct listening *l, const struct protocol *p, const struct conn_from *from)
 {
 	size_t head = (sizeof(struct conn) + 15) & ~(size_t)15;
 	struct conn *c = must_calloc(1, head + p->state_bytes);

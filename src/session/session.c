@@ -88,3 +88,33 @@ session_scan(struct session *s)
 		return &s->scan[0]; /* waits for the first one to come */
 	return &s->scan[s->next_scan++ % s->nscan];
 }
+
+/* ---- listening, counted */
+
+struct listening *
+listening_new(const struct conf_listener *l)
+{
+	struct listening *n = must_calloc(1, sizeof *n);
+	snprintf(n->name, sizeof n->name, "%s", l->name);
+	snprintf(n->address, sizeof n->address, "%s", l->address);
+	n->l = *l;
+	n->l.name = n->name;
+	n->l.address = n->address;
+	n->uses = 1;
+	return n;
+}
+
+struct listening *
+listening_keep(struct listening *l)
+{
+	l->uses++;
+	return l;
+}
+
+void
+listening_free(struct listening **l)
+{
+	if (*l && --(*l)->uses == 0)
+		free(*l);
+	*l = NULL;
+}

@@ -126,7 +126,7 @@ struct conn_from {
 enum err conn_admit(const struct session *s, const struct conn_from *from, const char **why);
 /* Takes over fd and runs the protocol on it. The connection frees itself when it ends (it may have when this returns).
  */
-void conn_open(struct session *s, int fd, struct listening *l, const struct protocol *p, const struct conn_from *from);
+void conn_start(struct session *s, int fd, struct listening *l, const struct protocol *p, const struct conn_from *from);
 /* Ends all connections: idle ones say goodbye at once, the others after their command, cut off after grace_ms. */
 void await_conns_end(struct session *s, int64_t grace_ms);
 /* What the store told: called by session.c. */

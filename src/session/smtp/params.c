@@ -104,8 +104,8 @@ path_address(struct arena *a, const struct path *p)
 {
 	if (p->null)
 		return S("");
-	if (p->domain.len == 0)
-		return slice_keep(a, p->local);
+	if (p->postmaster_only) /* RFC 5321 4.5.1: in any case of letters */
+		return S("postmaster");
 	char *to = arena_alloc(a, p->local.len + 1 + p->domain.len);
 	size_t n = p->local.len;
 	memcpy(to, p->local.at, n);
