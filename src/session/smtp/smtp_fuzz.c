@@ -18,10 +18,18 @@ check_replies(struct slice out)
 	}
 }
 
+static struct fake_house house;
+
+static void
+close_house(void)
+{
+	fake_house_close(&house);
+	loop_reset();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct fake_house house;
 	static const size_t steps[] = { 1 << 16, 1, 7, 100 };
 	static bool open;
 	if (size < 1)
@@ -30,6 +38,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		log_setup("fuzz", LOG_ERROR, false);
 		loop_sim_start(1700000000);
 		fake_house_open(&house, "hostname = mx.example.test\nlogin.without-tls = yes\nmessage-bytes-max = 64k\n");
+		atexit(close_house);
 		open = true;
 	}
 	house.commit_culprit = data[0] & 16 ? 2 : 0;
