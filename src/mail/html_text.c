@@ -60,10 +60,10 @@ named_reference(struct slice name)
 		{ "ensp", 0x2002 },
 	};
 	for (size_t i = 0; i < COUNT_OF(others); i++)
-		if (slice_equal(slice_text(others[i].name), name))
+		if (others[i].name[0] == name.at[0] && slice_equal(slice_text(others[i].name), name))
 			return others[i].c;
 	for (uint32_t i = 0; i < COUNT_OF(latin1); i++)
-		if (slice_equal(slice_text(latin1[i]), name))
+		if (latin1[i][0] == name.at[0] && slice_equal(slice_text(latin1[i]), name))
 			return 0xa0 + i;
 	return 0;
 }
@@ -160,7 +160,7 @@ static bool
 is_one_of(struct slice name, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (slice_equal_nocase(slice_text(names[i]), name))
+		if (names[i][0] == ascii_lower(name.at[0]) && slice_equal_nocase(slice_text(names[i]), name))
 			return true;
 	return false;
 }

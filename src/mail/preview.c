@@ -5,8 +5,8 @@
 #include "mail/charset.h"
 #include "mail/part_text.h"
 
-#define PLAIN_BYTES 4096 /* of the encoded part; HTML begins with much that is no text */
-#define HTML_BYTES (32u << 10)
+#define PLAIN_BYTES 2048 /* of the encoded part; HTML begins with much that is no text */
+#define HTML_BYTES (16u << 10)
 #define PARTS_LOOKED_AT 100
 
 /* NULL: no text at all. */
@@ -53,7 +53,7 @@ put_line(struct preview *p, struct slice line)
 {
 	p->space = true;
 	while (line.len > 0) {
-		size_t n = MAX(utf8_char_bytes(line), (size_t)1);
+		size_t n = (unsigned char)line.at[0] < 0x80 ? 1 : MAX(utf8_char_bytes(line), (size_t)1);
 		struct slice c = slice_part(line, 0, n);
 		line = slice_from(line, n);
 		if (n == 1 && ((unsigned char)c.at[0] <= ' ' || c.at[0] == 0x7f))
