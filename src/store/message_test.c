@@ -469,7 +469,7 @@ await_random_operations(uint64_t seed, size_t rounds)
 static void
 random_operations_body(void)
 {
-	await_random_operations(20261, 1500);
+	await_random_operations(20261, 1000);
 	ASSERT(wholes == 0);
 }
 
@@ -479,7 +479,7 @@ random_operations_with_a_short_log_body(void)
 	uint32_t most = log_entries_max;
 	log_entries_max = 8;
 	wholes = 0;
-	await_random_operations(4711, 1500);
+	await_random_operations(4711, 1000);
 	ASSERT(wholes > 10 && wholes < 1000);
 	log_entries_max = most;
 }
