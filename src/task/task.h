@@ -24,7 +24,7 @@
 #ifdef TASK_WITH_ASAN
 #define TASK_STACK_BYTES (512 * 1024)
 #else
-#define TASK_STACK_BYTES (128 * 1024)
+#define TASK_STACK_BYTES (256 * 1024)
 #endif
 #define TASK_STACKS_WARM_MAX 64   /* idle stacks that keep their pages */
 #define TASK_STACKS_COLD_MAX 1024 /* idle stacks that keep their addresses */
