@@ -31,30 +31,65 @@ action_of(enum notice kind)
 	return kind == NOTICE_FAILED ? DSN_FAILED : kind == NOTICE_DELAYED ? DSN_DELAYED : DSN_RELAYED;
 }
 
+static int
+hex_digit(char c)
+{
+	return ascii_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* RFC 3461 4: +HH is a byte; what is not printable becomes '?'. The type of an ORCPT ("rfc822;") passes unchanged. */
+static struct slice
+xtext_decode(struct arena *a, struct slice xtext)
+{
+	char *to = arena_alloc(a, xtext.len + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < xtext.len; i++) {
+		int c = (unsigned char)xtext.at[i];
+		if (c == '+' && i + 2 < xtext.len && hex_digit(xtext.at[i + 1]) >= 0 && hex_digit(xtext.at[i + 2]) >= 0) {
+			c = hex_digit(xtext.at[i + 1]) * 16 + hex_digit(xtext.at[i + 2]);
+			i += 2;
+		}
+		to[n++] = c >= ' ' && c < 0x7f ? (char)c : '?';
+	}
+	return slice_of(to, n);
+}
+
+static struct dsn_recipient
+describe(const struct notice_input *in, struct arena *a, const struct store_recipient *to)
+{
+	struct dsn_recipient r = {
+		.address = to->address, .action = action_of(in->kind), .status = to->status, .last_try_sec = in->now
+	};
+	r.original = xtext_decode(a, to->orcpt);
+	if (to->mta.len) {
+		r.remote = to->mta;
+		r.diagnostic = to->reply;
+	} else {
+		r.reason = to->reply;
+	}
+	if (in->kind == NOTICE_DELAYED)
+		r.until_sec = in->give_up_at;
+	return r;
+}
+
 static bool
 build(const struct notice_input *in, struct arena *a, struct buf *out)
 {
 	const struct store_queue_row *row = in->row;
-	struct slice host = slice_text(in->conf->v.hostname);
-	struct dsn_recipient *list = ARENA_ARRAY(a, struct dsn_recipient, row->nrecipients);
-	struct dsn d = { .action = action_of(in->kind),
-		             .reporting_mta = host,
+	struct dsn_recipient *list = ARENA_ARRAY(a, struct dsn_recipient, row->nrecipients + 1);
+	struct dsn d = { .hostname = slice_text(in->conf->v.hostname),
 		             .sender = row->envelope.reverse_path,
-		             .envid = row->envelope.envid,
-		             .arrived = row->born,
-		             .now = in->now,
-		             .give_up_at = in->give_up_at,
+		             .envelope = xtext_decode(a, row->envelope.envid),
+		             .arrived_sec = row->born,
+		             .now_sec = in->now,
 		             .recipients = list,
-		             .original = in->original,
-		             .random = random_u64() };
-	d.postmaster = arena_printf(a, "postmaster@%.*s", SLICE_ARG(host));
-	d.original_whole =
-	    in->original_whole && row->envelope.ret == RET_FULL && in->kind == NOTICE_FAILED; /* RFC 3461 4.3 */
-	for (uint32_t i = 0; i < row->nrecipients; i++) {
-		const struct store_recipient *to = &row->recipients[i];
+		             .message = in->original,
+		             .utf8 = row->envelope.flags & ENVELOPE_SMTPUTF8 };
+	d.id = arena_printf(a, "%016llx.notice", (unsigned long long)random_u64());
+	d.full = in->original_whole && row->envelope.ret == RET_FULL && in->kind == NOTICE_FAILED; /* RFC 3461 4.3 */
+	for (uint32_t i = 0; i < row->nrecipients; i++)
 		if (in->about[i])
-			list[d.nrecipients++] = (struct dsn_recipient){ to->address, to->orcpt, to->status, to->reply, to->mta };
-	}
+			list[d.nrecipients++] = describe(in, a, &row->recipients[i]);
 	return dsn_build(&d, out);
 }
 
