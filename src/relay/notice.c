@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "mail/dsn.h"
 #include "mail/facts.h"
+#include "mail/xtext.h"
 #include "store/rows.h"
 
 enum { NOTICE_BYTES_MAX = 256 * 1024 };
@@ -31,36 +32,13 @@ action_of(enum notice kind)
 	return kind == NOTICE_FAILED ? DSN_FAILED : kind == NOTICE_DELAYED ? DSN_DELAYED : DSN_RELAYED;
 }
 
-static int
-hex_digit(char c)
-{
-	return ascii_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* RFC 3461 4: +HH is a byte; what is not printable becomes '?'. The type of an ORCPT ("rfc822;") passes unchanged. */
-static struct slice
-xtext_decode(struct arena *a, struct slice xtext)
-{
-	char *to = arena_alloc(a, xtext.len + 1);
-	size_t n = 0;
-	for (size_t i = 0; i < xtext.len; i++) {
-		int c = (unsigned char)xtext.at[i];
-		if (c == '+' && i + 2 < xtext.len && hex_digit(xtext.at[i + 1]) >= 0 && hex_digit(xtext.at[i + 2]) >= 0) {
-			c = hex_digit(xtext.at[i + 1]) * 16 + hex_digit(xtext.at[i + 2]);
-			i += 2;
-		}
-		to[n++] = c >= ' ' && c < 0x7f ? (char)c : '?';
-	}
-	return slice_of(to, n);
-}
-
 static struct dsn_recipient
 describe(const struct notice_input *in, struct arena *a, const struct store_recipient *to)
 {
 	struct dsn_recipient r = {
 		.address = to->address, .action = action_of(in->kind), .status = to->status, .last_try_sec = in->now
 	};
-	r.original = xtext_decode(a, to->orcpt);
+	r.original = xtext_decode(to->orcpt, a);
 	if (to->mta.len) {
 		r.remote = to->mta;
 		r.diagnostic = to->reply;
@@ -79,7 +57,7 @@ build(const struct notice_input *in, struct arena *a, struct buf *out)
 	struct dsn_recipient *list = ARENA_ARRAY(a, struct dsn_recipient, row->nrecipients + 1);
 	struct dsn d = { .hostname = slice_text(in->conf->v.hostname),
 		             .sender = row->envelope.reverse_path,
-		             .envelope = xtext_decode(a, row->envelope.envid),
+		             .envelope = xtext_decode(row->envelope.envid, a),
 		             .arrived_sec = row->born,
 		             .now_sec = in->now,
 		             .recipients = list,

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "mail/dsn.h"
 #include "mail/facts.h"
+#include "mail/xtext.h"
 #include "store/rows.h"
 
 #include <unistd.h>
@@ -51,22 +52,21 @@ original(struct smtp *s)
 static bool
 build(struct smtp *s, struct buf *out)
 {
-	struct slice host = slice_text(s->c->conf->v.hostname);
 	struct dsn_recipient *list = ARENA_ARRAY(s->command, struct dsn_recipient, s->tx.nrcpts);
-	struct dsn d = { .action = DSN_DELIVERED,
-		             .reporting_mta = host,
+	struct dsn d = { .hostname = slice_text(s->c->conf->v.hostname),
 		             .sender = s->tx.reverse,
-		             .envid = s->tx.envid,
-		             .arrived = clock_wall_sec(),
-		             .now = clock_wall_sec(),
+		             .envelope = xtext_decode(s->tx.envid, s->command),
+		             .arrived_sec = clock_wall_sec(),
+		             .now_sec = clock_wall_sec(),
 		             .recipients = list,
-		             .original = original(s),
-		             .random = random_u64() };
-	d.postmaster = arena_printf(s->command, "postmaster@%.*s", SLICE_ARG(host));
+		             .message = original(s) };
+	d.id = arena_printf(s->command, "%016llx.notice", (unsigned long long)random_u64());
 	for (uint32_t i = 0; i < s->tx.nrcpts; i++)
 		if (is_delivered(s, &s->tx.rcpts[i]))
-			list[d.nrecipients++] =
-			    (struct dsn_recipient){ .address = s->tx.rcpts[i].address, .orcpt = s->tx.rcpts[i].orcpt };
+			list[d.nrecipients++] = (struct dsn_recipient){ .address = s->tx.rcpts[i].address,
+				                                            .original = xtext_decode(s->tx.rcpts[i].orcpt, s->command),
+				                                            .action = DSN_DELIVERED,
+				                                            .status = S("2.0.0") };
 	return dsn_build(&d, out);
 }
 
