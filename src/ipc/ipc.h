@@ -86,6 +86,7 @@ struct ipc_client {
 	struct gate connected;
 	struct shm_pool *shm; /* offered to the server at each connect; NULL: none */
 	uint64_t generation;  /* counts connections: handles given by an earlier one are gone */
+	int64_t call_ms;      /* how long an answer may take; IPC_CALL_MS unless changed after init */
 };
 void ipc_client_init(struct ipc_client *c, const struct ipc_protocol *protocol, const void *listener, void *owner);
 /* Takes over a connected socket; an older connection is closed and its calls fail. */

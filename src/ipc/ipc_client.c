@@ -23,7 +23,7 @@ void (*ipc_client_lost)(struct ipc_client *c, int fd);
 void
 ipc_client_init(struct ipc_client *c, const struct ipc_protocol *protocol, const void *listener, void *owner)
 {
-	*c = (struct ipc_client){ .protocol = protocol, .listener = listener, .owner = owner };
+	*c = (struct ipc_client){ .protocol = protocol, .listener = listener, .owner = owner, .call_ms = IPC_CALL_MS };
 	gate_init(&c->connected);
 }
 
@@ -209,7 +209,7 @@ static enum err
 await_answer(struct ipc_client *c, uint64_t id, struct pending *p)
 {
 	struct ipc_conn *conn = c->conn;
-	int64_t deadline = deadline_in_ms(IPC_CALL_MS);
+	int64_t deadline = deadline_in_ms(c->call_ms);
 	while (!p->done) {
 		enum err e = await_park(deadline);
 		if (p->done)

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -347,6 +348,7 @@ become_role(const struct process *p, int control)
 		(void)fcntl(3, F_SETFD, 0);
 	else if (dup2(control, 3) != 3)
 		_exit(127);
+	(void)close_range(4, ~0u, CLOSE_RANGE_CLOEXEC); /* what we were started with and did not open */
 	execl("/proc/self/exe", "posthouse", "role", p->role->name, index, (char *)NULL);
 	_exit(127);
 }
@@ -429,6 +431,7 @@ process_spawn(struct process *p)
 	else
 		process_fork(p, fds[1]);
 	ipc_client_init(&p->control, &role_protocol, &listener, p);
+	p->control.call_ms = READY_MS;
 	ipc_client_connect(&p->control, fds[0]);
 	wires_renew_of(p);
 	ASSERT(task_start(start_task, p));

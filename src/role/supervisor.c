@@ -177,15 +177,33 @@ stop(struct supervisor *h)
 /* ---- ready */
 
 static void
+log_waiting(const struct supervisor *h)
+{
+	for (size_t i = 0; i < h->nprocesses; i++)
+		if (h->processes[i].state != PROCESS_UP)
+			log_event(LOG_WARN, "server.waiting", "for", h->processes[i].role->name);
+}
+
+/* False: given up. */
+static bool
+await_all_up(struct supervisor *h, int64_t ms)
+{
+	int64_t deadline = deadline_in_ms(ms);
+	while (!all_in(h, PROCESS_UP) && !h->failed && !h->stopping)
+		if (await_gate(&h->changed, deadline) == ERR_TIMEOUT)
+			return false;
+	return true;
+}
+
+static void
 ready_task(void *arg)
 {
 	struct supervisor *h = arg;
-	int64_t begun = clock_mono_ms(), deadline = deadline_in_ms(READY_MS);
-	while (!all_in(h, PROCESS_UP) && !h->failed && !h->stopping)
-		if (await_gate(&h->changed, deadline) == ERR_TIMEOUT) {
-			log_event(LOG_ERROR, "server.not_ready", "problem", "the roles do not come up");
-			h->failed = true;
-		}
+	int64_t begun = clock_mono_ms();
+	if (!await_all_up(h, SLOW_START_MS)) {
+		log_waiting(h);
+		h->failed = !await_all_up(h, READY_MS) || h->failed;
+	}
 	if (h->stopping)
 		return;
 	if (h->failed) {

@@ -16,7 +16,8 @@ enum { PROCESSES_MAX = 256, SCANS_MAX = 16, SESSIONS_MAX = 64 };
 #define WIRE_RENEW_MS 100
 #define STOP_GRACE_MS 5000 /* for commands under way */
 #define STOP_OTHERS_MS 3000
-#define READY_MS 60000 /* all roles must serve by then */
+#define SLOW_START_MS 10000   /* then the log says whom we wait for */
+#define READY_MS (15 * 60000) /* all roles must serve by then: a store may have much to look through after a crash */
 
 enum process_state { PROCESS_DOWN, PROCESS_STARTING, PROCESS_UP, PROCESS_STOPPING };
 

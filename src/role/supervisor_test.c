@@ -27,8 +27,12 @@ static void
 serve_echo(struct ipc_call *call, const struct probe_echo_in *in)
 {
 	struct probe_echo_out out = { .d = (uint64_t)getpid(), .file = -1 };
-	probe_echo_reply(call, &out);
+	struct ipc_peer *peer = call->peer;
+	bool leave = in->f;
 	ipc_drop_fd(in->file);
+	probe_echo_reply(call, &out);
+	if (leave)
+		ipc_peer_close(peer);
 }
 
 static const struct probe_server server = { .echo = serve_echo };
@@ -63,16 +67,18 @@ enum { LISTENERS_MAX = 8 };
 struct session {
 	struct ipc_client store;
 	bool ready;
-	struct session_listener {
+	struct session_listener { /* LMTP: the store is asked to end the connection after its answer */
 		struct watch watch;
 		struct session *session;
 		char address[200];
+		bool lmtp;
 	} listeners[LISTENERS_MAX];
 };
 
 struct talk {
 	struct session *session;
 	int fd;
+	bool lmtp;
 };
 
 static void
@@ -84,7 +90,7 @@ talk_task(void *arg)
 	struct probe_echo_out out;
 	char line[80];
 	arena_init(&a, 0);
-	enum err e = await_probe_echo(&t.session->store, &(struct probe_echo_in){ .file = -1 }, &a, &out);
+	enum err e = await_probe_echo(&t.session->store, &(struct probe_echo_in){ .f = t.lmtp, .file = -1 }, &a, &out);
 	snprintf(line, sizeof line, "%s %d %d\n", err_word(e), (int)getpid(), (int)out.d);
 	(void)!write(t.fd, line, strlen(line));
 	close(t.fd);
@@ -99,7 +105,7 @@ accept_ready(struct watch *w, uint32_t events)
 	if (fd < 0)
 		return;
 	struct talk *t = must_calloc(1, sizeof *t);
-	*t = (struct talk){ l->session, fd };
+	*t = (struct talk){ l->session, fd, l->lmtp };
 	ASSERT(task_start(talk_task, t));
 }
 
@@ -144,6 +150,7 @@ session_listen(void *self, const struct conf_listener *conf, int fd)
 			continue;
 		*l = (struct session_listener){ .session = s, .watch = { .fd = fd, .ready = accept_ready, .exclusive = true } };
 		snprintf(l->address, sizeof l->address, "%s", conf->address);
+		l->lmtp = conf->kind == LISTEN_LMTP;
 		ASSERT(watch_add(&l->watch, LOOP_READ) == OK);
 		return;
 	}
@@ -319,24 +326,29 @@ struct answer {
 	int session, store;
 };
 
+static bool
+answer_at(const struct sockaddr *to, socklen_t len, struct answer *a)
+{
+	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct timeval wait = { 2, 0 };
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+	char line[80] = "";
+	ssize_t n = connect(fd, to, len) == 0 ? recv(fd, line, sizeof line - 1, 0) : -1;
+	close(fd);
+	return n > 0 && sscanf(line, "%19s %d %d", a->word, &a->session, &a->store) == 3 && strcmp(a->word, "ok") == 0;
+}
+
 /* Asks until it is answered, at most limit_ms. */
 static bool
 answer_of(uint16_t port, struct answer *a, int limit_ms)
 {
 	int64_t end = clock_mono_ms() + limit_ms;
-	for (; clock_mono_ms() < end; usleep(5000)) {
-		struct sockaddr_in to = { .sin_family = AF_INET,
-			                      .sin_port = htons(port),
-			                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		struct timeval wait = { 2, 0 };
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-		char line[80] = "";
-		ssize_t n = connect(fd, (struct sockaddr *)&to, sizeof to) == 0 ? recv(fd, line, sizeof line - 1, 0) : -1;
-		close(fd);
-		if (n > 0 && sscanf(line, "%19s %d %d", a->word, &a->session, &a->store) == 3 && strcmp(a->word, "ok") == 0)
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		                      .sin_port = htons(port),
+		                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	for (; clock_mono_ms() < end; usleep(5000))
+		if (answer_at((struct sockaddr *)&to, sizeof to, a))
 			return true;
-	}
 	return false;
 }
 
@@ -402,6 +414,21 @@ a_session_that_is_killed_comes_back(void **state)
 	struct answer b = must_answer(ports[0]);
 	assert_true(b.store == a.store && b.session != a.session);
 	must_say(server_out, "role.ended");
+	stop(0);
+}
+
+static void
+a_connection_between_roles_that_broke_is_made_again(void **state)
+{
+	struct sockaddr_un lmtp = { .sun_family = AF_UNIX };
+	struct answer before, after;
+	start(NULL);
+	snprintf(lmtp.sun_path, sizeof lmtp.sun_path, "%.60s/run/l.sock", folder);
+	for (int i = 0; i < 5; i++) {
+		assert_true(answer_at((struct sockaddr *)&lmtp, sizeof lmtp, &before));
+		after = must_answer(ports[0]);
+		assert_int_equal(before.store, after.store);
+	}
 	stop(0);
 }
 
@@ -527,6 +554,7 @@ main(int argc, char **argv)
 		TEST(all_in_one_process),
 		TEST(a_store_that_is_killed_comes_back),
 		TEST(a_session_that_is_killed_comes_back),
+		TEST(a_connection_between_roles_that_broke_is_made_again),
 		TEST(reload_opens_and_closes_listeners),
 		TEST(one_server_per_data_folder),
 		TEST(roles_end_with_the_supervisor),
