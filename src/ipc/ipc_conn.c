@@ -121,7 +121,7 @@ send_some(struct ipc_conn *c)
 	return false;
 }
 
-static void
+void
 ipc_conn_flush(struct ipc_conn *c)
 {
 	while (!c->broken && c->out.len > c->out_at && send_some(c))

@@ -59,6 +59,8 @@ struct ipc_conn *ipc_conn_open(int fd, void *owner, bool (*frame)(struct ipc_con
 void ipc_conn_close(struct ipc_conn *c); /* closes now, frees at the end of this turn of the loop */
 /* Breaks it from our side: calls broke unless it broke before. */
 void ipc_conn_break(struct ipc_conn *c, const char *why);
+/* Sends what can be sent without waiting. May break it. */
+void ipc_conn_flush(struct ipc_conn *c);
 /* Sends nothing more, not even what waits; reads on until the other side closes. */
 void ipc_conn_mute(struct ipc_conn *c);
 /* Appends a frame; put may be NULL (no payload). False: a field or the frame is too large, nothing was appended. */

@@ -189,8 +189,15 @@ ipc_peer_open(int fd, const struct ipc_protocol *protocol, const void *handlers,
 void
 ipc_peer_close(struct ipc_peer *p)
 {
+	struct served *s = CONTAINER_OF(p, struct served, peer);
+	if (!p->conn)
+		return;
+	p->calls++;              /* so that it outlives what follows */
+	ipc_conn_flush(p->conn); /* answers that were given in this turn */
 	if (p->conn)
 		ipc_conn_break(p->conn, "closed by us");
+	p->calls--;
+	peer_unhold(s);
 }
 
 void

@@ -355,6 +355,18 @@ after_a_restart_retry_calls_are_asked_again(void **state)
 }
 
 static void
+answers_of_the_last_turn_still_go_out(void **state)
+{
+	struct asked a = { .number = 1 };
+	assert_true(task_start(ask_slow, &a));
+	turns(3);
+	answer_slow(0, 10);
+	ipc_peer_close(peer);
+	wait_for(&a.done, 1000);
+	assert_true(a.result == OK && a.number == 10);
+}
+
+static void
 other_calls_fail_when_the_server_ends(void **state)
 {
 	struct asked a = { .number = 1 };
@@ -577,6 +589,7 @@ main(void)
 		TEST(a_class_that_may_not_is_refused),
 		TEST(sizes_have_limits),
 		TEST(after_a_restart_retry_calls_are_asked_again),
+		TEST(answers_of_the_last_turn_still_go_out),
 		TEST(other_calls_fail_when_the_server_ends),
 		TEST(without_a_server_calls_wait_only_so_long),
 		TEST(a_cancelled_call_holds_back_freed_memory),
