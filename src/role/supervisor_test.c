@@ -299,6 +299,11 @@ teardown(void **state)
 {
 	static const char *const files[] = { "data/mark",  "data/lock", "data", "run/admin.sock",
 		                                 "run/l.sock", "run/empty", "run",  "posthouse.conf" };
+	if (served > 0) { /* a test that failed left it */
+		kill(served, SIGKILL);
+		waitpid(served, NULL, 0);
+		served = 0;
+	}
 	for (size_t i = 0; i < COUNT_OF(files); i++)
 		if (unlink(in_folder(files[i])) != 0)
 			(void)rmdir(in_folder(files[i]));
@@ -316,8 +321,10 @@ start(const char *flag)
 static void
 stop(int expected)
 {
-	kill(served, SIGTERM);
-	assert_int_equal(status_of(served), expected);
+	pid_t pid = served;
+	served = 0;
+	kill(pid, SIGTERM);
+	assert_int_equal(status_of(pid), expected);
 	close(server_out);
 }
 
@@ -471,6 +478,7 @@ roles_end_with_the_supervisor(void **state)
 	struct answer a = must_answer(ports[0]);
 	kill(served, SIGKILL);
 	assert_int_equal(status_of(served), 1000 + SIGKILL);
+	served = 0;
 	for (int i = 0; i < 200 && (kill(a.store, 0) == 0 || kill(a.session, 0) == 0); i++)
 		usleep(10000);
 	assert_int_not_equal(kill(a.store, 0), 0);
