@@ -2,6 +2,7 @@
 /* cmd_search.c - SEARCH and UID SEARCH (RFC 3501 6.4.4): reads the program, runs its three rounds, writes the numbers.
  * Texts come from facts or through the scan role; this process looks into no message itself. */
 #include "mail/charset.h"
+#include "mail/fold.h"
 #include "scan/rows.h"
 #include "scan_msg.h"
 #include "session/imap/fetch.h"
@@ -223,6 +224,17 @@ convert(struct imap *im, struct slice charset, struct slice *text)
 	buf_release(&utf8);
 }
 
+static struct slice
+folded(struct imap *im, struct slice text)
+{
+	struct buf b;
+	buf_init(&b, 64u << 10);
+	fold_put(&b, text);
+	struct slice kept = slice_keep(&im->arena, buf_slice(&b));
+	buf_release(&b);
+	return kept;
+}
+
 /* OK status: the strings of the program are UTF-8 and no longer than what scan takes. */
 static struct imap_reply
 convert_program(struct imap *im, struct imap_search *program)
@@ -241,6 +253,7 @@ convert_program(struct imap *im, struct imap_search *program)
 			return imap_no("LIMIT", "the text to search for is too long");
 		if (!slice_is_utf8(k->field) || slice_find_char(k->field, '\0') >= 0)
 			return imap_bad("that is not the name of a header field");
+		k->folded = folded(im, k->text);
 	}
 	return imap_ok("");
 }
@@ -278,10 +291,12 @@ await_put_found(const struct search_run *r)
 static struct imap_reply
 await_run(struct imap *im, const struct imap_search *program)
 {
-	struct search_run r = { .im = im, .program = program };
+	struct buf scratch;
+	struct search_run r = { .im = im, .program = program, .scratch = &scratch };
 	struct imap_reply no = resolve_sets(&r);
 	if (no.status != IMAP_OK)
 		return no;
+	buf_init(&scratch, 4u << 20);
 	r.found = must_calloc(im->view.count + 1, 1);
 	r.stack = must_calloc(program->count + 1, 1);
 	r.hits = must_calloc(program->count + 1, sizeof *r.hits);
@@ -291,6 +306,7 @@ await_run(struct imap *im, const struct imap_search *program)
 	free(r.found);
 	free(r.stack);
 	free(r.hits);
+	buf_release(&scratch);
 	return e ? imap_err(e) : imap_ok("searched");
 }
 

@@ -125,11 +125,13 @@ take_command(struct imap *im, struct cursor *c, struct imap_reply *no)
 	im->tag = SLICE_NONE;
 	im->by_uid = false;
 	*no = imap_bad("a command is a tag, a space and a word");
-	if (!imap_take_tag(c, &im->tag) || !imap_take_space(c) || !imap_take_atom(c, &word)) {
-		if (cursor_done(c) || *c->at != ' ')
+	if (!imap_take_tag(c, &im->tag) || !imap_take_space(c)) {
+		if (!cursor_done(c)) /* what came first was no tag */
 			im->tag = SLICE_NONE;
 		return NULL;
 	}
+	if (!imap_take_atom(c, &word))
+		return NULL;
 	if (slice_equal_nocase(word, S("UID")) && imap_take_space(c)) {
 		im->by_uid = true;
 		if (!imap_take_atom(c, &word))

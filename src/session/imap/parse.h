@@ -143,6 +143,7 @@ struct imap_search_key {
 	uint32_t number;
 	int64_t day;
 	struct slice field, text;
+	struct slice folded; /* text as mail/fold.h has it; made by who runs the program */
 	struct imap_set set;
 };
 #define SEARCH_DEPTH_MAX 64

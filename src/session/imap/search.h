@@ -15,13 +15,14 @@ struct search_run {
 	struct view_spans *sets; /* one for each key: what its set means in the view */
 	uint8_t *found;          /* one for each message of the view: SEARCH_NO, _YES, _UNKNOWN */
 	uint8_t *stack;
+	struct buf *scratch;
 	bool *hits; /* third round: what scan said of each key */
 };
 
 /* What can be said of a message: facts NULL: only what the view says; hits: scan was asked too. Pure. */
 uint8_t search_judge(const struct search_run *r, size_t index, const struct facts *facts, const bool *hits);
-/* Does text hold needle, both UTF-8, without regard to case? */
-bool search_text_holds(struct slice text, struct slice needle);
+/* Does text (UTF-8) hold what folded is the folded form of? */
+bool search_text_holds(struct buf *scratch, struct slice text, struct slice folded);
 
 /* Decides all messages. */
 enum err await_search(struct search_run *r);

@@ -3,37 +3,14 @@
  * three-valued, so that an OR of a flag and a text needs no text where the flag is set. Pure. */
 #include "session/imap/search.h"
 
-#include <unicode/ucasemap.h>
-
-/* ---- text */
-
-static struct slice
-fold(struct buf *to, const UCaseMap *map, struct slice s)
-{
-	UErrorCode error = U_ZERO_ERROR;
-	if (!buf_room(to, 3 * s.len + 16))
-		return s;
-	int32_t n = ucasemap_utf8FoldCase(map, to->at, (int32_t)to->cap, s.at, (int32_t)s.len, &error);
-	return U_FAILURE(error) || n < 0 ? s : slice_of(to->at, (size_t)n);
-}
+#include "mail/fold.h"
 
 bool
-search_text_holds(struct slice text, struct slice needle)
+search_text_holds(struct buf *scratch, struct slice text, struct slice folded)
 {
-	if (slice_is_ascii(needle) && slice_is_ascii(text))
-		return slice_find_nocase(text, needle) >= 0;
-	UErrorCode error = U_ZERO_ERROR;
-	UCaseMap *map = ucasemap_open("", U_FOLD_CASE_DEFAULT, &error);
-	if (U_FAILURE(error))
-		return slice_find(text, needle) >= 0;
-	struct buf a, b;
-	buf_init(&a, 4u << 20);
-	buf_init(&b, 4u << 20);
-	bool holds = slice_find(fold(&a, map, text), fold(&b, map, needle)) >= 0;
-	buf_release(&a);
-	buf_release(&b);
-	ucasemap_close(map);
-	return holds;
+	buf_clear(scratch);
+	fold_put(scratch, text);
+	return slice_find(buf_slice(scratch), folded) >= 0;
 }
 
 /* ---- header fields that facts hold */
@@ -47,13 +24,13 @@ static const struct {
 };
 
 static uint8_t
-judge_header(const struct imap_search_key *k, const struct facts *facts)
+judge_header(const struct search_run *r, const struct imap_search_key *k, const struct facts *facts)
 {
 	if (!facts || !k->text.len || (facts->flags & FACTS_CUT))
 		return SEARCH_UNKNOWN; /* an empty text asks whether there is such a field */
 	for (size_t i = 0; i < COUNT_OF(fields_in_facts); i++)
 		if (slice_equal_nocase(k->field, fields_in_facts[i].field))
-			return search_text_holds(facts_get(facts, fields_in_facts[i].id), k->text);
+			return search_text_holds(r->scratch, facts_get(facts, fields_in_facts[i].id), k->folded);
 	return SEARCH_UNKNOWN;
 }
 
@@ -125,7 +102,7 @@ judge_key(const struct search_run *r, size_t key, size_t index, const struct fac
 	case SEARCH_SENTBEFORE:
 	case SEARCH_SENTON:
 	case SEARCH_SENTSINCE: return judge_sent(k, facts);
-	case SEARCH_HEADER: return hits ? hits[key] : judge_header(k, facts);
+	case SEARCH_HEADER: return hits ? hits[key] : judge_header(r, k, facts);
 	default: return hits ? hits[key] : SEARCH_UNKNOWN;
 	}
 }
