@@ -5,6 +5,7 @@
 const struct role *const roles[ROLE_COUNT] = {
 	[ROLE_STORE] = &role_store,
 	[ROLE_AUTH] = &role_auth,
+	[ROLE_SCAN] = &role_scan,
 	[ROLE_RESOLVER] = &role_resolver,
 	[ROLE_RELAY] = &role_relay,
 	[ROLE_SESSION_MX] = &role_session_mx,
