@@ -337,7 +337,6 @@ bool
 dsn_build(const struct dsn *d, struct buf *out)
 {
 	struct report r = { .d = d, .out = out, .utf8 = dsn_needs_utf8(d) };
-	buf_clear(out);
 	if (d->nrecipients == 0)
 		return false;
 	r.header = slice_part(d->message, 0, header_bytes(d->message));

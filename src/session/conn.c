@@ -12,12 +12,15 @@
 #include "base/log.h"
 #include "base/random.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 
 enum {
 	HANDSHAKE_MS = 30000, /* a client that takes longer for a TLS handshake is gone */
 	GOODBYE_MS = 2000,    /* for the last words to a client that is silent, slow or in the way */
 	FLUSH_MS = 30000,     /* for a slow reader to take the last replies */
+	LINGER_MS = 1000,     /* for the client to stop talking once we close */
+	LINGER_BYTES_MAX = 1024 * 1024,
 };
 
 struct peer_count {
@@ -101,6 +104,35 @@ uncount_peer(struct conn *c)
 	free(n);
 }
 
+/* ---- waiting */
+
+static enum err
+conn_watch(struct conn *c, uint32_t events)
+{
+	if (!c->watch.active)
+		return watch_add(&c->watch, events);
+	if (c->watch.events != events)
+		watch_change(&c->watch, events);
+	return OK;
+}
+
+/* stream.h: how c->io waits. What was put is sent first: a client that waits for a reply sends nothing. */
+static enum err
+await_conn_ready(struct stream *io, uint32_t events)
+{
+	struct conn *c = CONTAINER_OF(io, struct conn, io);
+	ASSERT(c->task == task_self());
+	if ((events & LOOP_READ) && io->out.len > 0)
+		stream_try_flush(io);
+	enum err e = conn_watch(c, events);
+	if (e != OK)
+		return e;
+	c->awaited = events;
+	e = await_park(io->deadline_ms);
+	c->awaited = 0;
+	return e;
+}
+
 /* ---- the end */
 
 static const char *
@@ -159,6 +191,28 @@ conn_close(struct conn *c)
 		gate_open(&s->emptied, OK);
 }
 
+/* Closing while bytes of the client wait unread makes the kernel send a reset, which may overtake our last words. So
+ * those bytes are read first, for a while. */
+static void
+await_linger(struct conn *c)
+{
+	char drop[4096];
+	size_t bytes = 0;
+	if (c->io.error || recv(c->io.fd, drop, sizeof drop, MSG_DONTWAIT) <= 0)
+		return;
+	if (!c->io.tls)
+		shutdown(c->io.fd, SHUT_WR);
+	c->io.deadline_ms = deadline_in_ms(LINGER_MS);
+	while (bytes < LINGER_BYTES_MAX) {
+		ssize_t n = recv(c->io.fd, drop, sizeof drop, MSG_DONTWAIT);
+		bytes += n > 0 ? (size_t)n : 0;
+		if (n == 0 || (n < 0 && errno != EAGAIN))
+			return;
+		if (n < 0 && await_conn_ready(&c->io, LOOP_READ) != OK)
+			return;
+	}
+}
+
 /* Everybody is told why it ends, as far as the protocol has words for it and the stream still takes them. */
 static void
 await_conn_end(struct conn *c, bool asked)
@@ -181,37 +235,11 @@ await_conn_end(struct conn *c, bool asked)
 		c->io.deadline_ms = deadline_in_ms(FLUSH_MS);
 		await_flush(&c->io);
 	}
+	await_linger(c);
 	conn_close(c);
 }
 
-/* ---- waiting */
-
-static enum err
-conn_watch(struct conn *c, uint32_t events)
-{
-	if (!c->watch.active)
-		return watch_add(&c->watch, events);
-	if (c->watch.events != events)
-		watch_change(&c->watch, events);
-	return OK;
-}
-
-/* stream.h: how c->io waits. What was put is sent first: a client that waits for a reply sends nothing. */
-static enum err
-await_conn_ready(struct stream *io, uint32_t events)
-{
-	struct conn *c = CONTAINER_OF(io, struct conn, io);
-	ASSERT(c->task == task_self());
-	if ((events & LOOP_READ) && io->out.len > 0)
-		stream_try_flush(io);
-	enum err e = conn_watch(c, events);
-	if (e != OK)
-		return e;
-	c->awaited = events;
-	e = await_park(io->deadline_ms);
-	c->awaited = 0;
-	return e;
-}
+/* ---- parking */
 
 static void
 conn_park(struct conn *c)

@@ -5,7 +5,7 @@ import imaplib
 import socket
 import ssl
 
-PASSWORD = "pass word-1"
+from conftest import PASSWORD
 
 
 def no_verify():
