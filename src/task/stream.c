@@ -200,7 +200,7 @@ line_fault(struct slice line, size_t max)
 static enum err
 await_line_dropped(struct stream *s)
 {
-	size_t dropped = 0;
+	size_t dropped = 0, dropped_max = stream_input(s).len + DROPPED_BYTES_MAX;
 	for (;;) {
 		struct slice in = stream_input(s);
 		ptrdiff_t end = slice_find_char(in, '\n');
@@ -210,7 +210,7 @@ await_line_dropped(struct stream *s)
 		}
 		dropped += in.len;
 		stream_consume(s, in.len);
-		if (dropped > DROPPED_BYTES_MAX)
+		if (dropped > dropped_max)
 			return stream_fail(s, ERR_LINE_TOO_LONG);
 		enum err e = await_fill(s, STREAM_IN_BYTES);
 		if (e)
