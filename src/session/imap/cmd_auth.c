@@ -5,7 +5,6 @@
 
 #include "auth_msg.h"
 #include "base/base64.h"
-#include "base/counter.h"
 #include "base/log.h"
 #include "base/random.h"
 
@@ -56,7 +55,6 @@ log_login(const struct imap *im, const char *event, struct slice user, const cha
 static struct imap_reply
 refuse_login(struct imap *im, enum err verdict, struct slice user, const char *method)
 {
-	counter_add(COUNTER_LOGIN_FAILED, 1);
 	log_login(im, "imap.login_failed", user, method);
 	if (++im->logins_failed >= IMAP_LOGINS_FAILED_MAX) {
 		imap_untagged(im, S("BYE too many failed logins"));
@@ -97,15 +95,15 @@ await_login(struct imap *im, struct slice user, struct slice password, const cha
 	im->grant_bytes = out.grant.len;
 	uint32_t handle;
 	if (!await_imap_handle(im, &handle)) {
+		e = im->asked == ERR_SUSPENDED ? ERR_SUSPENDED : ERR_AGAIN; /* auth may remember an older status */
 		im->asked = OK;
-		return refuse_login(im, ERR_AGAIN, user, method);
+		return refuse_login(im, e, user, method);
 	}
 	im->account = out.account;
 	im->logins_failed = 0;
 	im->state = IMAP_AUTHENTICATED;
 	im->c->idle_ms = im->c->conf->v.imap_timeout;
 	conn_account(im->c, out.account);
-	counter_add(COUNTER_LOGIN_OK, 1);
 	log_login(im, "imap.login", out.address, method);
 	struct buf code;
 	buf_init(&code, 1000);
