@@ -134,7 +134,8 @@ options_new(const struct engine_options *opt, rocksdb_cache_t *cache)
 	rocksdb_options_set_wal_recovery_mode(o, rocksdb_point_in_time_recovery);
 	rocksdb_options_set_write_buffer_size(o, opt->write_buffer_bytes);
 	rocksdb_options_set_max_write_buffer_number(o, 3);
-	rocksdb_options_set_arena_block_size(o, 256 << 10); /* an idle server touches one */
+	/* An idle server touches one block. */
+	rocksdb_options_set_arena_block_size(o, MIN((size_t)256 << 10, opt->write_buffer_bytes / 8));
 	rocksdb_options_set_target_file_size_base(o, TABLE_FILE_BYTES);
 	rocksdb_options_set_max_bytes_for_level_base(o, LEVEL_BYTES);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
