@@ -58,6 +58,5 @@ void sweep_open(struct store *s);
 void sweep_close(struct store *s);
 bool sweep_idle(const struct store *s);
 void sweep_soon(struct store *s); /* a segment may have become sparse */
-void sweep_answers_now(struct store *s);
 
 #endif

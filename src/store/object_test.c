@@ -292,36 +292,6 @@ a_damaged_record_is_not_laundered(void **state)
 	assert_int_equal(segment_verify(b.s.segments, &o.at, ids[0]), ERR_DAMAGED);
 }
 
-static enum err
-put_answers(struct store *s, struct txn *t, struct update *u)
-{
-	int64_t hour = clock_wall_sec() / 3600;
-	for (int64_t h = hour - 5; h <= hour; h++) {
-		struct key k = key2('t', (uint64_t)h, 1);
-		txn_put(t, key_slice(&k), S("x"));
-	}
-	return OK;
-}
-
-static void
-old_answers_go(void **state)
-{
-	struct change c = { .update = { .run = put_answers, .done = change_done } };
-	store_update(&b.s, &c.update);
-	assert_true(loop_run_until(is_done, &c, 10000));
-	sweep_answers_now(&b.s);
-	assert_true(loop_run_until(bare_idle, &b.s, 10000));
-	struct txn *t = txn_begin(b.s.engine, false);
-	struct slice key, value;
-	struct range *r = range_begin(t, S("t"), S("u"), false);
-	size_t left = 0;
-	while (range_next(r, &key, &value))
-		left++;
-	assert_int_equal(range_end(&r), OK);
-	txn_end(&t);
-	assert_int_equal(left, 2); /* of this hour and the one before */
-}
-
 int
 main(void)
 {
@@ -333,7 +303,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(an_emptied_segment_gives_its_file_back, begin, end),
 		cmocka_unit_test_setup_teardown(a_sparse_segment_is_swept, begin, end),
 		cmocka_unit_test_setup_teardown(a_damaged_record_is_not_laundered, begin, end),
-		cmocka_unit_test_setup_teardown(old_answers_go, begin, end),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	free(body);

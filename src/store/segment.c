@@ -27,6 +27,8 @@
 #define DIRTY_MAX 16
 #define NAME_BYTES 16
 
+uint64_t segment_bytes_max = SEGMENT_BYTES;
+
 enum file_state { FILE_FREE, FILE_USED };
 
 struct file {
@@ -288,7 +290,8 @@ reuse(struct segments *s, struct file *f, uint32_t number)
 	map_set(&s->files, number, f);
 	enum err e = f->fd < 0 ? file_open(s, f, 0) : OK;
 	struct stat st;
-	if (!e && fstat(f->fd, &st) == 0 && st.st_size > (off_t)SEGMENT_BYTES && ftruncate(f->fd, SEGMENT_BYTES) < 0)
+	if (!e && fstat(f->fd, &st) == 0 && (uint64_t)st.st_size > segment_bytes_max &&
+	    ftruncate(f->fd, (off_t)segment_bytes_max) < 0)
 		e = err_now();
 	f->state = e ? FILE_FREE : FILE_USED;
 	pthread_mutex_unlock(&s->lock);
@@ -336,7 +339,7 @@ enum err
 segment_reserve(struct segments *s, uint32_t bytes, struct place *at)
 {
 	uint64_t need = segment_record_bytes(bytes);
-	if (!s->open || (s->end && s->end + need > SEGMENT_BYTES)) { /* what is larger than a segment gets one alone */
+	if (!s->open || (s->end && s->end + need > segment_bytes_max)) { /* what is larger than a segment gets one alone */
 		enum err e = next_segment(s);
 		if (e)
 			return e;

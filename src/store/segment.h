@@ -16,6 +16,8 @@
 #define SEGMENT_BYTES (64u << 20)
 #define SEGMENT_HEADER_BYTES 24u
 
+extern uint64_t segment_bytes_max; /* SEGMENT_BYTES; tests set it lower */
+
 struct segments;
 
 struct place {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sweep.c - gives space back: the living records of segments that are mostly dead are copied to the open segment, in
- * ordinary updates of bounded size; when none is left, object.c frees the file. Also takes away answers of commits
- * (rows 't') that are older than an hour.
+ * ordinary updates of bounded size; when none is left, object.c frees the file.
  *
  * One segment at a time, one step after the other: a reader thread walks some headers, the loop looks which of them
  * are alive, a reader thread verifies those, an update moves them. So a crash at any point leaves each object at one
@@ -14,9 +13,6 @@
 #define STEP_BYTES (1u << 20)
 #define PAUSE_MS 20 /* between steps: others come first */
 #define SOON_MS 1000
-#define ANSWER_SEC 3600
-#define ANSWERS_EVERY_MS (10 * 60 * 1000)
-#define ANSWERS_STEP 1000
 
 struct moved {
 	uint64_t object;
@@ -26,7 +22,7 @@ struct moved {
 
 struct sweep {
 	struct store *store;
-	struct timer timer, answers_timer;
+	struct timer timer;
 	bool busy;        /* a step is under way */
 	uint32_t segment; /* 0: none */
 	uint64_t offset, end;
@@ -35,9 +31,7 @@ struct sweep {
 	uint64_t step_end; /* where the next step begins */
 	enum err result;   /* of the thread */
 	int file;
-	struct update update, answers;
-	size_t answers_gone;
-	bool answers_busy;
+	struct update update;
 };
 
 static void walk_read(void *arg);
@@ -235,50 +229,6 @@ sweep_soon(struct store *s)
 		timer_set(&w->timer, deadline_in_ms(SOON_MS));
 }
 
-/* ---- answers of commits */
-
-void
-sweep_answers_now(struct store *s)
-{
-	struct sweep *w = s->sweep;
-	if (w->answers_busy)
-		return;
-	w->answers_busy = true;
-	store_update(s, &w->answers);
-}
-
-static void
-answers_begin(struct timer *t)
-{
-	sweep_answers_now(CONTAINER_OF(t, struct sweep, answers_timer)->store);
-}
-
-static enum err
-answers_run(struct store *s, struct txn *t, struct update *u)
-{
-	struct sweep *w = CONTAINER_OF(u, struct sweep, answers);
-	/* An answer of the hour before may still be asked for; those before that are more than an hour old. */
-	int64_t hour = clock_wall_sec() / ANSWER_SEC - 1;
-	struct key end = key1('t', (uint64_t)MAX(hour, 0));
-	struct slice key, value;
-	struct range *r = range_begin(t, S("t"), key_slice(&end), false);
-	w->answers_gone = 0;
-	while (w->answers_gone < ANSWERS_STEP && range_next(r, &key, &value)) {
-		txn_delete(t, key);
-		w->answers_gone++;
-	}
-	return range_end(&r);
-}
-
-static void
-answers_done(struct store *s, struct update *u, enum err e)
-{
-	struct sweep *w = CONTAINER_OF(u, struct sweep, answers);
-	bool more = !e && w->answers_gone == ANSWERS_STEP;
-	w->answers_busy = false;
-	timer_set(&w->answers_timer, deadline_in_ms(more ? PAUSE_MS : ANSWERS_EVERY_MS));
-}
-
 /* ---- open and close */
 
 void
@@ -288,17 +238,14 @@ sweep_open(struct store *s)
 	w->store = s;
 	w->timer.fire = step_begin;
 	w->update = (struct update){ .run = move_run, .done = move_done, .makes_space = true };
-	w->answers_timer.fire = answers_begin;
-	w->answers = (struct update){ .run = answers_run, .done = answers_done, .makes_space = true };
 	s->sweep = w;
-	timer_set(&w->answers_timer, deadline_in_ms(ANSWERS_EVERY_MS));
 	sweep_soon(s);
 }
 
 bool
 sweep_idle(const struct store *s)
 {
-	return !s->sweep->busy && !s->sweep->answers_busy;
+	return !s->sweep->busy;
 }
 
 void
@@ -308,8 +255,7 @@ sweep_close(struct store *s)
 	s->sweep = NULL;
 	if (!w)
 		return;
-	ASSERT(!w->busy && !w->answers_busy);
+	ASSERT(!w->busy);
 	timer_cancel(&w->timer);
-	timer_cancel(&w->answers_timer);
 	free(w);
 }
