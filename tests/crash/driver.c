@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* driver.c - a store under work, for run.py.
+ *
+ *     driver run FOLDER ACKS SEED STEPS    works on the store in FOLDER through its protocol, and says in ACKS what it
+ * is about to ask ("I id ..."), what was answered ("A id ..."), what failed ("F id") driver verify FOLDER prints all
+ * that is in the store, body by body, then what fsck says
+ *
+ * Several tasks work at once (mail arriving, the users of two accounts, relay), each asking for one thing at a time, so
+ * that commits hold several updates and at most one thing for each is unanswered when the process dies. The clock is
+ * simulated: waiting costs nothing. Bodies follow from the number of their message. */
+#include "store/store_testing.h"
+
+#include "store/fsck.h"
+
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#define USERS 2
+#define NAME_BYTES 24
+#define KNOWN_MAX 4096
+#define SMALL_SEGMENT_BYTES (192u << 10)
+#define SMALL_BUFFER_BYTES (96u << 10)
+#define BODY_BYTES_MAX (90u << 10)
+
+static const char *const addresses[USERS] = { "ann@example.test", "bob@example.test" };
+static const int64_t born_sec = 1800000000;
+
+static struct {
+	uint64_t dice;
+	int acks;
+	uint64_t asked;
+	unsigned steps, messages, workers;
+	uint64_t accounts[USERS];
+	uint32_t handles[USERS];
+} work;
+
+/* ---- what is known */
+
+struct known {
+	unsigned user;
+	char mailbox[NAME_BYTES];
+	uint32_t uid;
+	bool gone;
+};
+static struct known known[KNOWN_MAX];
+static size_t nknown;
+
+static void
+know(unsigned user, const char *mailbox, uint32_t uid)
+{
+	ASSERT(nknown < KNOWN_MAX);
+	known[nknown] = (struct known){ .user = user, .uid = uid };
+	snprintf(known[nknown].mailbox, NAME_BYTES, "%s", mailbox);
+	nknown++;
+}
+
+static unsigned
+dice(unsigned below)
+{
+	work.dice ^= work.dice << 13;
+	work.dice ^= work.dice >> 7;
+	work.dice ^= work.dice << 17;
+	return (unsigned)(work.dice % below);
+}
+
+/* Some messages of one mailbox of the user, by rising uid; their mailbox. */
+static size_t
+choose(unsigned user, uint32_t *uids, size_t max, char mailbox[NAME_BYTES])
+{
+	size_t n = 0, start = nknown ? dice((unsigned)nknown) : 0;
+	mailbox[0] = 0;
+	for (size_t i = start; i < nknown && n < max; i++) {
+		const struct known *k = &known[i];
+		if (k->gone || k->user != user || (n && strcmp(k->mailbox, mailbox) != 0) || (n && k->uid <= uids[n - 1]))
+			continue;
+		snprintf(mailbox, NAME_BYTES, "%s", k->mailbox);
+		uids[n++] = k->uid;
+		if (dice(3) == 0)
+			break;
+	}
+	return n;
+}
+
+static void
+forget(unsigned user, const char *mailbox, const uint32_t *uids, size_t n)
+{
+	for (size_t i = 0; i < nknown; i++)
+		for (size_t k = 0; k < n || (!uids && k == 0); k++)
+			if (known[i].user == user && strcmp(known[i].mailbox, mailbox) == 0 && (!uids || known[i].uid == uids[k]))
+				known[i].gone = true;
+}
+
+/* ---- bodies */
+
+static size_t
+make_body(unsigned n, char *to)
+{
+	size_t len = n % 7 == 3 ? 40000 + n * 7919 % 40000 : 200 + n * 7919 % 6000;
+	size_t head = (size_t)snprintf(to, BODY_BYTES_MAX, "Number: %u\r\n\r\n", n);
+	uint64_t x = n * 0x9e3779b97f4a7c15u + 1;
+	for (size_t i = head; i < len; i++) {
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		to[i] = (char)(x >> 56);
+	}
+	return len;
+}
+
+/* The number of the message, 0: it is not what was made. */
+static unsigned
+read_body(struct slice body)
+{
+	static char want[BODY_BYTES_MAX];
+	struct slice head = S("Number: "), digits;
+	uint64_t n;
+	if (!slice_starts(body, head) || !slice_cut(slice_from(body, head.len), '\r', &digits, &body) ||
+	    !slice_to_u64(digits, &n))
+		return 0;
+	size_t len = make_body((unsigned)n, want);
+	size_t whole = body.len + digits.len + head.len + 1;
+	return whole == len && memcmp(want + len - body.len, body.at, body.len) == 0 ? (unsigned)n : 0;
+}
+
+static struct store_body
+new_body(unsigned n)
+{
+	static char text[BODY_BYTES_MAX];
+	return body_of(slice_of(text, make_body(n, text)));
+}
+
+static struct slice
+facts_record(void)
+{
+	return slice_of("\1\0\0\0\0\0\0\0", 8); /* version 1, nothing known */
+}
+
+/* ---- what was said */
+
+static void PRINTF_LIKE(1, 2) say(const char *format, ...)
+{
+	char line[1024];
+	va_list args;
+	va_start(args, format);
+	int n = vsnprintf(line, sizeof line - 1, format, args);
+	va_end(args);
+	line[n] = '\n';
+	ssize_t written = write(work.acks, line, (size_t)n + 1);
+	ASSERT(written == n + 1);
+}
+
+static const char *
+uid_text(const uint32_t *uids, size_t n)
+{
+	static char text[512];
+	size_t len = 0;
+	text[0] = 0;
+	for (size_t i = 0; i < n; i++)
+		len += (size_t)snprintf(text + len, sizeof text - len, "%s%u", i ? "," : "", uids[i]);
+	return text;
+}
+
+/* Says what came of it; true when it was done. */
+static bool
+answered(uint64_t id, enum err e)
+{
+	if (e)
+		say("F %llu %s", (unsigned long long)id, err_word(e));
+	return e == OK;
+}
+
+/* ---- mail arrives */
+
+static void
+await_mail(void)
+{
+	unsigned n = ++work.messages;
+	struct store_delivery d[3] = { { 0 } };
+	struct store_recipient remote = { .state = RECIPIENT_WAITING };
+	struct store_group group = { .domain = S("remote.test"), .recipients = &remote, .nrecipients = 1 };
+	char id[16], to[200] = "", address[40];
+	uint64_t ask = ++work.asked;
+	uint32_t ndeliveries = 1 + dice(3);
+	size_t len = 0;
+	snprintf(address, sizeof address, "r%u@remote.test", n);
+	remote.address = slice_text(address);
+	random_bytes(id, sizeof id);
+	static const char *const folders[] = { "INBOX", "Lists" };
+	unsigned users[3], folder[3];
+	for (uint32_t i = 0; i < ndeliveries; i++) {
+		users[i] = dice(USERS), folder[i] = dice(4) == 0;
+		d[i].account = work.accounts[users[i]];
+		d[i].mailbox = slice_text(folders[folder[i]]);
+		len += (size_t)snprintf(to + len, sizeof to - len, " %u:%s", users[i], folders[folder[i]]);
+	}
+	struct store_mail mail = { .body = new_body(n), .facts = facts_record(), .received = born_sec };
+	mail.deliveries = d, mail.ndeliveries = ndeliveries;
+	mail.groups = &group, mail.ngroups = dice(3) == 0;
+	mail.envelope.reverse_path = S("ann@example.test");
+	struct store_commit_in in = { .id = slice_of(id, 16), .mails = &mail, .nmails = 1 };
+	struct store_commit_out out;
+	say("I %llu deliver %u %u%s", (unsigned long long)ask, n, mail.ngroups, to);
+	struct arena a;
+	arena_init(&a, 0);
+	enum err e = await_store_commit(&house.mx, &in, &a, &out);
+	if (answered(ask, e ? e : (enum err)out.verdict)) {
+		char uids[200] = "";
+		len = 0;
+		for (uint32_t i = 0; i < out.ndelivered; i++) {
+			len += (size_t)snprintf(uids + len, sizeof uids - len, " %u.%u", out.delivered[i].uidvalidity,
+			                        out.delivered[i].uid);
+			know(users[i], folders[folder[i]], out.delivered[i].uid);
+		}
+		say("A %llu%s", (unsigned long long)ask, uids);
+	}
+	arena_release(&a);
+}
+
+/* ---- users */
+
+static void
+await_append(unsigned user, struct arena *a)
+{
+	struct store_append appends[2];
+	uint32_t count = 1 + dice(2);
+	uint64_t ask = ++work.asked;
+	unsigned n[2];
+	for (uint32_t i = 0; i < count; i++) {
+		n[i] = ++work.messages;
+		appends[i] = (struct store_append){ .body = new_body(n[i]), .facts = facts_record(), .received = born_sec };
+	}
+	struct store_message_append_in in = { work.handles[user], S("INBOX"), appends, count };
+	struct store_message_append_out out;
+	say("I %llu append %u INBOX %s", (unsigned long long)ask, user, uid_text(n, count));
+	if (!answered(ask, await_store_message_append(&house.user, &in, a, &out)))
+		return;
+	uint32_t uids[2];
+	for (uint32_t i = 0; i < count; i++) {
+		uids[i] = (uint32_t)bytes_get_le(out.uids.at + 4 * (size_t)i, 4);
+		know(user, "INBOX", uids[i]);
+	}
+	say("A %llu %u %s", (unsigned long long)ask, out.uidvalidity, uid_text(uids, count));
+}
+
+static struct slice
+packed(struct arena *a, const uint32_t *uids, size_t n)
+{
+	char *at = arena_alloc(a, 4 * n + 1);
+	for (size_t i = 0; i < n; i++)
+		bytes_set_le(at + 4 * i, uids[i], 4);
+	return slice_of(at, 4 * n);
+}
+
+/* The number of a mailbox by its name; 0: there is none. */
+static uint64_t
+await_mailbox(unsigned user, const char *name, struct arena *a)
+{
+	struct store_mailbox_status_in in = { work.handles[user], slice_text(name) };
+	struct store_mailbox_status_out out;
+	return await_store_mailbox_status(&house.user, &in, a, &out) == OK ? out.mailbox.id : 0;
+}
+
+static void
+await_flags(unsigned user, struct arena *a)
+{
+	uint32_t uids[16];
+	char mailbox[NAME_BYTES];
+	size_t n = choose(user, uids, COUNT_OF(uids), mailbox);
+	if (!n)
+		return;
+	struct store_message_store_in in = { .handle = work.handles[user], .uids = packed(a, uids, n), .op = dice(3) };
+	struct store_message_store_out out;
+	in.mailbox = await_mailbox(user, mailbox, a);
+	in.flags = dice(32);
+	in.unchanged_since = STORE_MODSEQ_ANY;
+	in.into = (struct store_region){ shm_offset(house.shm, house.region) + user * (64u << 10), 64u << 10 };
+	uint64_t ask = ++work.asked;
+	say("I %llu store %u %s %u %u %s", (unsigned long long)ask, user, mailbox, in.op, in.flags, uid_text(uids, n));
+	if (answered(ask, await_store_message_store(&house.user, &in, a, &out)))
+		say("A %llu %llu", (unsigned long long)ask, (unsigned long long)out.modseq);
+}
+
+static void
+await_copy(unsigned user, bool move, struct arena *a)
+{
+	uint32_t uids[16], into[16];
+	char mailbox[NAME_BYTES], to[NAME_BYTES];
+	size_t n = choose(user, uids, COUNT_OF(uids), mailbox);
+	snprintf(to, sizeof to, "Box%u", dice(3));
+	if (!n || strcmp(to, mailbox) == 0)
+		return;
+	struct store_message_copy_in in = { .handle = work.handles[user], .uids = packed(a, uids, n), .move = move };
+	struct store_message_copy_out out;
+	in.mailbox = await_mailbox(user, mailbox, a);
+	in.to = slice_text(to);
+	uint64_t ask = ++work.asked;
+	say("I %llu %s %u %s %s %s", (unsigned long long)ask, move ? "move" : "copy", user, mailbox, to, uid_text(uids, n));
+	if (!answered(ask, await_store_message_copy(&house.user, &in, a, &out)))
+		return;
+	ASSERT(out.into.len == 4 * n);
+	for (size_t i = 0; i < n; i++) {
+		into[i] = (uint32_t)bytes_get_le(out.into.at + 4 * i, 4);
+		know(user, to, into[i]);
+	}
+	if (move)
+		forget(user, mailbox, uids, n);
+	say("A %llu %u %s", (unsigned long long)ask, out.uidvalidity, uid_text(into, n));
+}
+
+static void
+await_expunge(unsigned user, struct arena *a)
+{
+	uint32_t uids[16];
+	char mailbox[NAME_BYTES];
+	size_t n = choose(user, uids, COUNT_OF(uids), mailbox);
+	if (!n)
+		return;
+	struct store_message_expunge_in in = { .handle = work.handles[user], .uids = packed(a, uids, n), .any = true };
+	struct store_message_expunge_out out;
+	in.mailbox = await_mailbox(user, mailbox, a);
+	uint64_t ask = ++work.asked;
+	say("I %llu expunge %u %s %s", (unsigned long long)ask, user, mailbox, uid_text(uids, n));
+	if (!answered(ask, await_store_message_expunge(&house.user, &in, a, &out)))
+		return;
+	forget(user, mailbox, uids, n);
+	say("A %llu %llu", (unsigned long long)ask, (unsigned long long)out.modseq);
+}
+
+static void
+await_create(unsigned user, const char *name, struct arena *a)
+{
+	struct store_mailbox_create_in in = { work.handles[user], slice_text(name), 0 };
+	struct store_mailbox_create_out out;
+	uint64_t ask = ++work.asked;
+	say("I %llu create %u %s", (unsigned long long)ask, user, name);
+	if (answered(ask, await_store_mailbox_create(&house.user, &in, a, &out)))
+		say("A %llu %u", (unsigned long long)ask, out.uidvalidity);
+}
+
+static void
+await_delete(unsigned user, const char *name, struct arena *a)
+{
+	struct store_mailbox_delete_in in = { work.handles[user], slice_text(name) };
+	struct store_mailbox_delete_out out;
+	uint64_t ask = ++work.asked;
+	say("I %llu delete %u %s", (unsigned long long)ask, user, name);
+	if (!answered(ask, await_store_mailbox_delete(&house.user, &in, a, &out)))
+		return;
+	forget(user, name, NULL, 0);
+	say("A %llu", (unsigned long long)ask);
+}
+
+static void
+await_rename(unsigned user, const char *from, const char *to, struct arena *a)
+{
+	struct store_mailbox_rename_in in = { work.handles[user], slice_text(from), slice_text(to) };
+	struct store_mailbox_rename_out out;
+	uint64_t ask = ++work.asked;
+	say("I %llu rename %u %s %s", (unsigned long long)ask, user, from, to);
+	if (!answered(ask, await_store_mailbox_rename(&house.user, &in, a, &out)))
+		return;
+	for (size_t i = 0; i < nknown; i++)
+		if (known[i].user == user && strcmp(known[i].mailbox, from) == 0)
+			snprintf(known[i].mailbox, NAME_BYTES, "%s", to);
+	say("A %llu", (unsigned long long)ask);
+}
+
+static void
+await_names(unsigned user, struct arena *a)
+{
+	char from[NAME_BYTES], to[NAME_BYTES];
+	snprintf(from, sizeof from, "Box%u", dice(3));
+	snprintf(to, sizeof to, "Box%u", dice(3));
+	switch (dice(4)) {
+	case 0: await_delete(user, from, a); break;
+	case 1: await_rename(user, from, to, a); break;
+	default: await_create(user, from, a);
+	}
+}
+
+static void
+await_user_step(unsigned user)
+{
+	struct arena a;
+	arena_init(&a, 0);
+	switch (dice(8)) {
+	case 0: await_append(user, &a); break;
+	case 1:
+	case 2: await_flags(user, &a); break;
+	case 3: await_copy(user, false, &a); break;
+	case 4: await_copy(user, true, &a); break;
+	case 5:
+	case 6: await_expunge(user, &a); break;
+	default: await_names(user, &a);
+	}
+	arena_release(&a);
+}
+
+/* ---- relay */
+
+static void
+await_relay_step(void)
+{
+	struct arena a;
+	struct store_queue_claim_in ask = { .now = clock_wall_sec(), .max = 2, .lease_sec = 1 };
+	struct store_queue_claim_out rows;
+	arena_init(&a, 0);
+	if (await_store_queue_claim(&house.relay, &ask, &a, &rows) == OK && rows.nrows) {
+		struct store_settle settle = { .id = rows.rows[0].id, .lease = rows.rows[0].lease, .gone = dice(2) };
+		settle.due = clock_wall_sec() + 5;
+		settle.tries = rows.rows[0].tries + 1;
+		settle.recipients = rows.rows[0].recipients;
+		settle.nrecipients = rows.rows[0].nrecipients;
+		char id[16];
+		random_bytes(id, sizeof id);
+		struct store_commit_in in = { .id = slice_of(id, 16), .settles = &settle, .nsettles = 1 };
+		struct store_commit_out out;
+		uint64_t number = ++work.asked;
+		say("I %llu settle %.*s %u", (unsigned long long)number, SLICE_ARG(settle.recipients[0].address), settle.gone);
+		enum err e = await_store_commit(&house.relay, &in, &a, &out);
+		if (answered(number, e ? e : (enum err)out.verdict))
+			say("A %llu", (unsigned long long)number);
+	}
+	arena_release(&a);
+}
+
+/* ---- the run */
+
+static void
+worker(void *arg)
+{
+	unsigned which = (unsigned)(uintptr_t)arg;
+	for (unsigned i = 0; i < work.steps; i++) {
+		if (which == 0)
+			await_mail();
+		else if (which == 1)
+			await_relay_step();
+		else
+			await_user_step(which - 2);
+		if (i % 16 == 15)
+			await_sleep(1500); /* background work gets its turn */
+	}
+	work.workers--;
+}
+
+static void
+await_accounts(bool make)
+{
+	enum err e = make ? await_domain_add("example.test") : OK;
+	ASSERT(e == OK || e == ERR_EXISTS);
+	for (unsigned i = 0; i < USERS; i++) {
+		struct store_account_show_in show = { slice_text(addresses[i]) };
+		struct store_account_show_out out;
+		struct store_account_open_out handle;
+		e = await_store_account_show(&house.admin, &show, &house.a, &out);
+		if (e && !make)
+			continue;
+		work.accounts[i] = e ? await_account(addresses[i], RIGHTS_USER, 0) : out.account.id;
+		ASSERT(await_grant_open(work.accounts[i], 1, &handle) == OK);
+		work.handles[i] = handle.handle;
+	}
+}
+
+static void
+run_body_of_work(void)
+{
+	await_accounts(true);
+	say("S ready");
+	work.workers = 2 + USERS;
+	for (unsigned i = 0; i < 2 + USERS; i++)
+		ASSERT(task_start(worker, (void *)(uintptr_t)i));
+	while (work.workers)
+		await_sleep(10);
+	await_sleep(5000);
+	say("S end");
+}
+
+/* ---- telling what is there */
+
+static void
+await_tell_message(unsigned user, const struct store_mailbox *m, const struct index_row *row)
+{
+	struct store_message_body_in in = { .handle = work.handles[user], .mailbox = m->id, .uid = row->uid };
+	struct store_message_body_out out = { 0 };
+	in.into = in_region();
+	enum err e = await_store_message_body(&house.user, &in, &house.a, &out);
+	unsigned n = e ? 0 : read_body(slice_of(house.region, out.filled));
+	printf("message %u %.*s %u %u %u\n", user, SLICE_ARG(m->name), row->uid, n, row->flags);
+}
+
+static void
+await_tell_mailbox(unsigned user, struct slice name)
+{
+	struct store_mailbox_open_in in = { .handle = work.handles[user], .name = name, .from_uid = 1 };
+	struct store_mailbox_open_out out;
+	in.into = in_region();
+	enum err e = await_store_mailbox_open(&house.user, &in, &house.a, &out);
+	if (e) {
+		printf("failed mailbox %u %.*s %s\n", user, SLICE_ARG(name), err_word(e));
+		return;
+	}
+	ASSERT(!out.more);
+	struct index_row *rows = (struct index_row *)(void *)slice_keep(&house.a, slice_of(house.region, out.filled)).at;
+	printf("mailbox %u %.*s %u %u %llu\n", user, SLICE_ARG(name), out.mailbox.uidvalidity, out.mailbox.uidnext,
+	       (unsigned long long)out.mailbox.modseq);
+	for (size_t i = 0; i < out.filled / INDEX_ROW_BYTES; i++)
+		await_tell_message(user, &out.mailbox, &rows[i]);
+}
+
+static void
+await_tell_queue(void)
+{
+	struct store_queue_list_in in = { 0 };
+	struct store_queue_list_out out;
+	ASSERT(await_store_queue_list(&house.relay, &in, &house.a, &out) == OK && !out.more);
+	for (uint32_t i = 0; i < out.nrows; i++)
+		printf("queue %.*s\n", SLICE_ARG(out.rows[i].recipients[0].address));
+}
+
+static void
+verify_body(void)
+{
+	await_accounts(false);
+	for (unsigned i = 0; i < USERS; i++) {
+		if (!work.accounts[i])
+			continue;
+		struct store_mailbox_list_in in = { .handle = work.handles[i] };
+		struct store_mailbox_list_out out;
+		ASSERT(await_store_mailbox_list(&house.user, &in, &house.a, &out) == OK);
+		printf("account %u\n", i);
+		for (uint32_t k = 0; k < out.nmailboxes; k++)
+			if (out.mailboxes[k].id)
+				await_tell_mailbox(i, out.mailboxes[k].name);
+	}
+	await_tell_queue();
+}
+
+static void
+on_folder(const char *folder, void (*body)(void), int64_t wall_sec)
+{
+	loop_sim_start(wall_sec);
+	segment_bytes_max = SMALL_SEGMENT_BYTES;
+	house = (struct house){ 0 };
+	snprintf(house.folder, sizeof house.folder, "%s", folder);
+	house.conf.v.store_cache = 4u << 20;
+	house.conf.v.store_write_buffer = SMALL_BUFFER_BYTES;
+	house.conf.v.subaddress = "+";
+	house.conf.v.postmaster = "";
+	house.shm = shm_pool_new(16u << 20);
+	house.region = shm_alloc(house.shm, REGION_BYTES);
+	arena_init(&house.a, 1u << 30);
+	struct ipc_client *clients[] = { &house.admin, &house.mx, &house.user, &house.relay, &house.auth };
+	for (size_t i = 0; i < COUNT_OF(clients); i++)
+		client_init(clients[i]);
+	house_open();
+	task_body = body;
+	task_ended = false;
+	ASSERT(task_start(run_body, NULL));
+	ASSERT(loop_run_until(body_ended, NULL, 1000 * 1000));
+	house_close();
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 6 && strcmp(argv[1], "run") == 0) {
+		work.acks = open(argv[3], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		work.dice = 88172645463325252u + strtoull(argv[4], NULL, 10) * 2654435761u;
+		work.steps = (unsigned)strtoul(argv[5], NULL, 10);
+		on_folder(argv[2], run_body_of_work, born_sec);
+		return 0;
+	}
+	if (argc == 3 && strcmp(argv[1], "verify") == 0) {
+		on_folder(argv[2], verify_body, born_sec + 3000);
+		fflush(stdout);
+		printf("fsck %d\n", store_check(argv[2], stdout));
+		return 0;
+	}
+	fprintf(stderr, "driver run FOLDER ACKS SEED STEPS | driver verify FOLDER\n");
+	return 2;
+}
