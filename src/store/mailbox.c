@@ -330,8 +330,8 @@ static enum err
 rename_tree(struct change *c, struct slice from, struct slice to)
 {
 	struct row_name row;
-	struct slice *names;
-	size_t n;
+	struct slice *names = NULL;
+	size_t n = 0;
 	bool there;
 	uint32_t gone = c->counters.gone;
 	enum err e = name_find(c, from, &row, &there);
