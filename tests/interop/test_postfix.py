@@ -89,9 +89,9 @@ def test_posthouse_to_postfix(pair):
     assert b"Message-ID: <" in got and b"\nDate: " in got
     assert ("peer.test", MX) in dns.asked
     end = time.time() + 10
-    while house.json("queue", "list").get("rows") and time.time() < end:
+    while house.json("queue", "list") and time.time() < end:
         time.sleep(0.1)
-    assert not house.json("queue", "list").get("rows")
+    assert not house.json("queue", "list")
 
 
 def test_a_refusal_comes_back_as_a_notice(pair):
@@ -118,7 +118,7 @@ def test_a_dead_server_is_tried_again(pair):
     peer.stop()
     submit(house, ["carl@peer.test"], b"From: alice@example.test\r\nSubject: for later\r\n\r\nhello\r\n")
     time.sleep(1.5)
-    rows = house.json("queue", "list")["rows"]
+    rows = house.json("queue", "list")
     assert len(rows) == 1 and rows[0]["tries"] >= 1
     before = len(peer.mail("carl"))
     peer.start()

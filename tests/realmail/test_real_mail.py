@@ -127,7 +127,7 @@ def test_bodystructure_adds_up(server, filled, sample):
     for i, (name, sent) in enumerate(sample, 1):
         data = imap_fetch(client, i, "(BODYSTRUCTURE)")
         raw = b"".join(part[0] + b"\r\n" + part[1] if isinstance(part, tuple) else part for part in data)
-        structure = parse(raw[raw.index(b"BODYSTRUCTURE") + 13:])[0]
+        structure = parse(raw[raw.index(b"(BODYSTRUCTURE"):])[0][1]
         parts = list(leaves(structure))
         assert parts, name
         multi += len(parts) > 1
