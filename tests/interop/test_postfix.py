@@ -97,9 +97,9 @@ def test_posthouse_to_postfix(pair):
 def test_a_refusal_comes_back_as_a_notice(pair):
     house, peer, _ = pair
     submit(house, ["nobody@peer.test"], b"From: alice@example.test\r\nSubject: to nobody\r\n\r\nhello\r\n")
-    got = wait_inbox(house, "alice", "could not be delivered")
+    got = wait_inbox(house, "alice", "Your message was not delivered")
     assert b"multipart/report" in got and b"Action: failed" in got and b"Status: 5.1.1" in got
-    assert b"Final-Recipient: rfc822;nobody@peer.test" in got and b"Subject: to nobody" in got
+    assert b"Final-Recipient: rfc822; nobody@peer.test" in got and b"Subject: to nobody" in got
     assert got.startswith(b"Return-Path: <>\r\n")
 
 
@@ -108,7 +108,7 @@ def test_null_mx_and_unknown_domain(pair):
     for domain, words in (("nomail.test", b"null MX"), ("gone.test", b"does not exist")):
         submit(house, [f"x@{domain}"], f"From: bob@example.test\r\nSubject: to {domain}\r\n\r\nhello\r\n".encode(), user="bob")
         end = time.time() + 20
-        while words not in (got := wait_inbox(house, "bob", "could not be delivered")) and time.time() < end:
+        while words not in (got := wait_inbox(house, "bob", "Your message was not delivered")) and time.time() < end:
             time.sleep(0.2)
         assert words in got
 
