@@ -13,7 +13,8 @@ names=${*:-$(cd build-fuzz && ls -- *_fuzz)}
 export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 
 one() {
-	local name=$1 corpus=tests/corpus/${1%_fuzz}
+	local name=$1 corpus=${1%_fuzz}
+	corpus=tests/corpus/${corpus##*-} # of x_fuzz.c: tests/corpus/x
 	mkdir -p "build-fuzz/grown/$name"
 	[ -d "$corpus" ] || corpus=""
 	if "build-fuzz/$name" -max_total_time="${SECONDS_EACH:-60}" -rss_limit_mb=4096 -timeout=20 -max_len=65536 -artifact_prefix="build-fuzz/found/$name-" "build-fuzz/grown/$name" $corpus >"build-fuzz/logs/$name.log" 2>&1; then
