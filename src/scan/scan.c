@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scan.c - the scan role: the facts of one message, or which substrings it holds. The only role that takes apart what
+ * strangers wrote, and therefore the one that may do nothing: no files of its own, no network, nothing kept.
+ *
+ * A message is copied into memory of ours before it is looked at: shared memory can be written, and a file cut, by its
+ * owner meanwhile. Fails: ERR_DENIED for a range that is not there or a descriptor that is no file, ERR_LIMIT for a
+ * message larger than message-bytes-max (and some room for what the house adds), ERR_IO for a file that is too short.
+ */
+#include "scan/rows.h"
+
+#include "base/counter.h"
+#include "mail/charset.h"
+#include "mail/facts.h"
+#include "mail/fold.h"
+#include "mail/match.h"
+#include "role/role.h"
+#include "scan_msg.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SCAN_KEEP_BYTES (4u << 20)     /* a larger copy is given back after use */
+#define SCAN_TRACE_BYTES (64u << 10)   /* that trace fields may add to a message of the largest size */
+#define SCAN_BYTES_MAX (2048ull << 20) /* message-bytes-max has the same bound */
+
+_Static_assert((int)SCAN_IN_TEXT == MATCH_IN_TEXT && (int)SCAN_IN_BODY == MATCH_IN_BODY &&
+                   (int)SCAN_IN_HEADER == MATCH_IN_HEADER && SCAN_KEYS_MAX == MATCH_KEYS_MAX,
+               "one table of places");
+
+struct scan {
+	uint64_t message_bytes_max;
+	char *copy; /* of the message under way */
+	size_t copy_bytes;
+};
+
+static void
+copy_room(struct scan *s, size_t bytes)
+{
+	if (s->copy_bytes >= bytes)
+		return;
+	free(s->copy);
+	s->copy_bytes = MAX(bytes, (size_t)SHM_BLOCK_BYTES_MIN);
+	s->copy = must_calloc(1, s->copy_bytes);
+}
+
+static void
+copy_rest(struct scan *s)
+{
+	if (s->copy_bytes <= SCAN_KEEP_BYTES)
+		return;
+	free(s->copy);
+	s->copy = NULL;
+	s->copy_bytes = 0;
+}
+
+/* Only a regular file (or memfd): reading anything else might wait. */
+static enum err
+copy_file(struct scan *s, int file, uint64_t off, size_t bytes)
+{
+	struct stat st;
+	if (fstat(file, &st) != 0 || !S_ISREG(st.st_mode))
+		return ERR_DENIED;
+	if (off > INT64_MAX - bytes || (uint64_t)st.st_size < off + bytes)
+		return ERR_IO;
+	copy_room(s, bytes);
+	for (size_t at = 0; at < bytes;) {
+		ssize_t n = pread(file, s->copy + at, bytes - at, (off_t)(off + at));
+		if (n < 0 && errno != EINTR)
+			return err_from_errno(errno);
+		if (n == 0)
+			return ERR_IO; /* cut meanwhile */
+		at += n > 0 ? (size_t)n : 0;
+	}
+	return OK;
+}
+
+static enum err
+copy_shared(struct scan *s, const struct shm_map *map, uint64_t off, size_t bytes)
+{
+	const void *from = map->at ? shm_range(map, off, bytes) : NULL;
+	if (!from && bytes > 0)
+		return ERR_DENIED;
+	copy_room(s, bytes);
+	if (bytes > 0)
+		memcpy(s->copy, from, bytes);
+	return OK;
+}
+
+/* The message that a call is about, until the next call. */
+static enum err
+message_take(struct ipc_call *call, int file, uint64_t off, uint64_t bytes, struct slice *message)
+{
+	struct scan *s = call->peer->owner;
+	enum err e = ERR_LIMIT;
+	if (bytes <= s->message_bytes_max)
+		e = file >= 0 ? copy_file(s, file, off, (size_t)bytes) : copy_shared(s, &call->peer->shm, off, (size_t)bytes);
+	ipc_drop_fd(file);
+	*message = slice_of(s->copy, e == OK ? (size_t)bytes : 0);
+	return e;
+}
+
+static void
+serve_facts(struct ipc_call *call, const struct scan_facts_in *in)
+{
+	struct scan *s = call->peer->owner;
+	struct slice message;
+	enum err e = message_take(call, in->file, in->off, in->bytes, &message);
+	struct buf record;
+	buf_init(&record, FACTS_BYTES_MAX);
+	if (e == OK && !facts_of_message(message, &record))
+		e = ERR_LIMIT;
+	counter_add(COUNTER_SCANNED, e == OK);
+	copy_rest(s);
+	if (e == OK)
+		scan_facts_reply(call, &(struct scan_facts_out){ .facts = buf_slice(&record) });
+	else
+		ipc_fail(call, e);
+	buf_release(&record);
+}
+
+static bool
+keys_take(const struct scan_match_in *in, struct match_key keys[MATCH_KEYS_MAX])
+{
+	for (uint32_t i = 0; i < in->nkeys; i++) {
+		const struct scan_key *k = &in->keys[i];
+		if (k->where > SCAN_IN_HEADER)
+			return false;
+		keys[i] = (struct match_key){ (enum match_where)k->where, k->field, k->needle };
+	}
+	return true;
+}
+
+static void
+serve_match(struct ipc_call *call, const struct scan_match_in *in)
+{
+	struct scan *s = call->peer->owner;
+	struct match_key keys[MATCH_KEYS_MAX];
+	struct slice message;
+	enum err e = message_take(call, in->file, in->off, in->bytes, &message);
+	if (e == OK && !keys_take(in, keys))
+		e = ERR_SYNTAX;
+	uint64_t hits = e == OK ? match_message(message, keys, in->nkeys) : 0;
+	copy_rest(s);
+	if (e == OK)
+		scan_match_reply(call, &(struct scan_match_out){ .hits = hits });
+	else
+		ipc_fail(call, e);
+}
+
+static const struct scan_server handlers = { .facts = serve_facts, .match = serve_match };
+
+static enum err
+configure(void *self, const struct conf *conf, const char **why)
+{
+	struct scan *s = self;
+	s->message_bytes_max = MIN((uint64_t)conf->v.message_bytes_max, SCAN_BYTES_MAX) + SCAN_TRACE_BYTES;
+	return OK;
+}
+
+/* ICU loads its tables while it may. */
+static enum err
+before_box(void *self, const char **why)
+{
+	struct buf warm;
+	charset_setup();
+	buf_init(&warm, 100);
+	fold_put(&warm, S("\xc3\x84"));
+	buf_release(&warm);
+	return OK;
+}
+
+static void
+serve(void *self, enum role_id role, uint32_t class_bit, uint32_t index, int fd)
+{
+	(void)ipc_peer_open(fd, &scan_protocol, &handlers, self, class_bit, index);
+}
+
+static void
+await_stop(void *self, int64_t grace_ms)
+{
+	struct scan *s = self;
+	free(s->copy);
+	s->copy = NULL;
+	s->copy_bytes = 0;
+	charset_release();
+}
+
+const struct role role_scan = {
+	.name = "scan",
+	.id = ROLE_SCAN,
+	.class_bit = IPC_CLASS_SCAN,
+	.one_per_cpu = true,
+	.state_bytes = sizeof(struct scan),
+	.configure = configure,
+	.serve = serve,
+	.before_box = before_box,
+	.await_stop = await_stop,
+};
