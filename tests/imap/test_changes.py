@@ -48,10 +48,9 @@ def test_idle_pushes(inbox, connect):
     other.append(PLAIN)
     assert inbox.line() == b"* 1 EXISTS"
     assert time.time() - start < 5
-    assert inbox.line().endswith(b"RECENT")
     other.ok("STORE 1 +FLAGS (\\Flagged)")
     line = inbox.line()
-    while b"FETCH" not in line:
+    while b"FETCH" not in line:  # "1 RECENT" where this session was the first to hear of it
         line = inbox.line()
     assert b"\\Flagged" in line
     other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")

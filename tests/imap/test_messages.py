@@ -158,7 +158,7 @@ def test_fetch_many_in_batches(inbox):
     assert len(got) == 300
     for seq, response in got.items():
         assert literal(response, b"BODY[]") == PLAIN + b"%06d" % (seq - 1)
-    assert len(found(inbox.ok("SEARCH BODY \"00012\""))) == 10
+    assert found(inbox.ok("SEARCH BODY \"00012\"")) == [13, *range(121, 131)]
 
 
 def test_expunged_elsewhere(two, connect):

@@ -173,7 +173,6 @@ static void
 await_flag_updates(struct imap *im)
 {
 	struct view *v = &im->view;
-	await_imap_keywords(im, true);
 	for (size_t i = 0; i < v->count && v->dirty; i++) {
 		if ((v->rows[i].flags & (VIEW_DIRTY | VIEW_GONE)) == VIEW_DIRTY)
 			imap_put_flag_update(im, i, im->by_uid);
@@ -191,6 +190,7 @@ await_imap_sync(struct imap *im, uint32_t how)
 		return;
 	if (im->changed || im->c->changes || (how & SYNC_ASK))
 		await_look(im);
+	await_imap_keywords(im, true);
 	await_imap_exists(im);
 	if (v->gone && (how & SYNC_EXPUNGES)) {
 		await_expunges(im);
