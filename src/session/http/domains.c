@@ -18,6 +18,21 @@ await_list(struct api_call *call)
 	api_answer(call, 200, o);
 }
 
+/* RFC 952, 1123 2.1: letters, digits and inner hyphens; what is not ASCII is judged by the store (IDNA). */
+static bool
+is_domain(struct slice domain)
+{
+	struct slice label;
+	if (domain.len == 0 || domain.len > 255)
+		return false;
+	for (bool more = true; more;) {
+		more = slice_cut(domain, '.', &label, &domain);
+		if (label.len == 0 || label.at[0] == '-' || label.at[label.len - 1] == '-')
+			return false;
+	}
+	return true;
+}
+
 static void
 await_add(struct api_call *call)
 {

@@ -10,6 +10,8 @@
 #define HTTP_IDLE_MS 60000
 #define HTTP_READ_MS 30000
 #define HTTP_WRITE_MS 60000
+#define HTTP_DRAIN_MS 500
+#define HTTP_DRAIN_BYTES_MAX (2u << 20)
 #define HTTP_ARENA_BYTES_MAX (64u << 20)
 
 static const struct {
@@ -68,6 +70,21 @@ await_write(struct conn *c, const struct api_call *call, bool close, bool head_o
 	free(json);
 }
 
+/* What is still on its way in is read and dropped for a moment: closing on it would reset the connection, and the
+ * client would lose the answer that says why. */
+static void
+await_drain(struct conn *c)
+{
+	c->io.deadline_ms = deadline_in_ms(HTTP_DRAIN_MS);
+	for (size_t dropped = 0; dropped < HTTP_DRAIN_BYTES_MAX;) {
+		size_t n = stream_input(&c->io).len;
+		stream_consume(&c->io, n);
+		dropped += n;
+		if (await_fill(&c->io, HTTP_HEAD_BYTES_MAX))
+			break;
+	}
+}
+
 static enum next
 await_refuse(struct conn *c, struct arena *a, unsigned status, const char *error, const char *hint)
 {
@@ -75,6 +92,7 @@ await_refuse(struct conn *c, struct arena *a, unsigned status, const char *error
 	api_error(&call, status, error, hint);
 	await_write(c, &call, true, false);
 	json_decref(call.json);
+	await_drain(c);
 	return NEXT_CLOSE;
 }
 
