@@ -41,7 +41,7 @@ await_add(struct api_call *call)
 	if (!api_text_needed(call, "domain", &in.domain))
 		return;
 	enum err e =
-	    in.domain.len > 255 ? ERR_SYNTAX : await_store_domain_add(&call->session->store, &in, call->arena, &out);
+	    !is_domain(in.domain) ? ERR_SYNTAX : await_store_domain_add(&call->session->store, &in, call->arena, &out);
 	if (api_failed(call, e, "domain", in.domain))
 		return;
 	json_t *o = json_object();
