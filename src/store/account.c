@@ -67,9 +67,20 @@ tell_revoked(struct ipc_peer *peer, const struct open_account *o)
 	store_revoked_notify(peer, &notice);
 }
 
+/* auth keeps credentials warm of accounts that nobody has open. */
+static void
+tell_auth(const struct store *s, uint64_t account)
+{
+	struct store_revoked_in notice = { .account = account };
+	for (size_t i = 0; i < s->npeers; i++)
+		if (s->peers[i]->class_bit == IPC_CLASS_AUTH && s->peers[i]->conn)
+			store_revoked_notify(s->peers[i], &notice);
+}
+
 void
 notice_revoked(struct store *s, uint64_t account)
 {
+	tell_auth(s, account);
 	struct open_account *o = map_get(&s->accounts_open, account);
 	if (!o)
 		return;

@@ -231,6 +231,7 @@ grants_body(void)
 	ASSERT(await_store_secret_get(&house.auth, &get, &house.a, &secret) == OK && secret.account == 0);
 	ASSERT(await_set("a@x.test", ACCOUNT_SUSPENDED, UINT64_MAX, UINT64_MAX) == OK && house.revoked == 2);
 	ASSERT(await_grant_open(a, 3, &second) == ERR_SUSPENDED);
+	ASSERT(house.auth_heard == 2);
 }
 
 /* Nothing of an account is left behind, and nothing of others goes. */

@@ -23,8 +23,8 @@ struct house {
 	char folder[64];
 	struct shm_pool *shm;
 	struct ipc_client admin, mx, user, relay, auth;
-	char *region; /* REGION_BYTES for answers */
-	unsigned changed, revoked, queue_ready;
+	char *region;                                       /* REGION_BYTES for answers */
+	unsigned changed, revoked, auth_heard, queue_ready; /* auth_heard: revocations that auth heard of */
 	struct store_changed_in last_changed;
 };
 
@@ -40,7 +40,8 @@ hear_changed(struct ipc_client *c, const struct store_changed_in *in)
 static inline void
 hear_revoked(struct ipc_client *c, const struct store_revoked_in *in)
 {
-	house.revoked++;
+	house.revoked += c != &house.auth;
+	house.auth_heard += c == &house.auth;
 }
 
 static inline void
