@@ -201,7 +201,8 @@ account_peer_closed(struct store *s, struct ipc_peer *peer)
 enum err
 maildrop_lock(struct handle *h)
 {
-	if (h->of->maildrop && h->of->maildrop != h)
+	struct handle *holder = h->of->maildrop;
+	if (holder && holder != h && !holder->revoked)
 		return ERR_BUSY;
 	h->of->maildrop = h;
 	return OK;

@@ -215,7 +215,7 @@ grants_body(void)
 	store_account_close_notify(&house.user, &(struct store_account_close_in){ opened.handle });
 	ASSERT(await_store_maildrop_lock(&house.user, &lock, &house.a, &locked) == OK);
 
-	/* another password ends what was given for the old one */
+	/* another password ends what was given for the old one, its lock included */
 	struct store_secret_put_in put = { S("A@x.test"), S("$new$") };
 	struct store_secret_put_out made;
 	ASSERT(await_store_secret_put(&house.auth, &put, &house.a, &made) == OK && made.generation == 2);
@@ -223,6 +223,8 @@ grants_body(void)
 	ASSERT(await_store_account_usage(&house.user, &use, &house.a, &usage) == ERR_STALE);
 	ASSERT(house.revoked == 1);
 	ASSERT(await_grant_open(a, 1, &second) == ERR_STALE && await_grant_open(a, 2, &second) == OK);
+	lock.handle = second.handle;
+	ASSERT(await_store_maildrop_lock(&house.user, &lock, &house.a, &locked) == OK);
 	struct store_secret_get_in get = { S("a@X.test") };
 	struct store_secret_get_out secret;
 	ASSERT(await_store_secret_get(&house.auth, &get, &house.a, &secret) == OK && secret.account == a);
