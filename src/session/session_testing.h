@@ -120,9 +120,23 @@ fake_spool_open(struct ipc_call *call, const struct store_spool_open_in *in)
 	close(out.file);
 }
 
-static const struct store_server fake_store = {
-	.resolve = fake_resolve, .sender_allowed = fake_sender_allowed, .commit = fake_commit, .spool_open = fake_spool_open
-};
+static void
+fake_account_open(struct ipc_call *call, const struct store_account_open_in *in)
+{
+	struct store_account_open_out out = { .handle = 7, .account = 1, .address = S("alice@example.test") };
+	ASSERT(slice_equal(in->grant, S("grant")));
+	if (fake_current->store_error)
+		ipc_fail(call, fake_current->store_error);
+	else
+		store_account_open_reply(call, &out);
+}
+
+static const struct store_server fake_store = { .account_open = fake_account_open,
+
+	                                            .resolve = fake_resolve,
+	                                            .sender_allowed = fake_sender_allowed,
+	                                            .commit = fake_commit,
+	                                            .spool_open = fake_spool_open };
 
 /* ---- auth, scan */
 
@@ -134,6 +148,7 @@ fake_login(struct ipc_call *call, const struct auth_login_in *in)
 		out.verdict = OK;
 		out.account = 1;
 		out.address = in->user;
+		out.grant = S("grant");
 	}
 	auth_login_reply(call, &out);
 }

@@ -255,6 +255,24 @@ def test_quota_and_suspension(new_server):
     assert len(inbox(s, "alice@example.test")) == 1 and inbox(s, "small@example.test") == []
 
 
+def test_a_login_ends_with_the_account(new_server):
+    """Suspended, or with another password: sessions that are logged in end; also when the store was started again meanwhile."""
+    s = new_server()
+    for change in (("account", "password", "alice@example.test", "--password-stdin"), ("account", "suspend", "alice@example.test")):
+        for restart in (False, True):
+            with Dialog(s.port("submission")) as c:
+                c.ask("EHLO c.test", 250)
+                c.login("bob@example.test" if restart else "alice@example.test")
+                if restart:
+                    s.kill_role("store")
+                    time.sleep(1)
+                    c.ask("MAIL FROM:<bob@example.test>", 250)
+                    continue
+                s.command(*change, input=PASSWORD + "\n")
+                c.expect(421, "4.7.0")
+                assert c.ended()
+
+
 def test_postmaster(new_server):
     """RFC 5321 4.5.1: with a domain or without."""
     s = new_server("postmaster = alice@example.test")

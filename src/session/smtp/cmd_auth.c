@@ -124,18 +124,67 @@ await_verdict(struct smtp *s, const struct credentials *who, struct auth_login_o
 	return e != OK ? e : (enum err)out->verdict;
 }
 
+/* ---- the account, open at the store */
+
+enum err
+await_account(struct smtp *s)
+{
+	struct ipc_client *store = &s->c->session->store;
+	if (s->handle && s->generation == store->generation)
+		return OK;
+	struct store_account_open_in in = { .grant = slice_of(s->grant, s->grant_len) };
+	struct store_account_open_out out = { 0 };
+	enum err e = await_store_account_open(store, &in, s->command, &out);
+	if (e != OK)
+		return e;
+	s->handle = out.handle;
+	s->generation = store->generation;
+	return out.account == s->account ? OK : ERR_DENIED;
+}
+
+void
+account_release(struct smtp *s)
+{
+	struct ipc_client *store = &s->c->session->store;
+	if (s->handle && s->generation == store->generation)
+		store_account_close_notify(store, &(struct store_account_close_in){ .handle = s->handle });
+	secret_wipe(s->grant, sizeof s->grant);
+	free(s->user);
+	s->user = NULL;
+	s->account = s->handle = 0;
+	s->grant_len = 0;
+}
+
+static enum err
+await_enter(struct smtp *s, const struct auth_login_out *out)
+{
+	if (!out->account || out->grant.len == 0 || out->grant.len > sizeof s->grant)
+		return ERR_AGAIN;
+	s->account = out->account;
+	s->user = slice_dup(out->address);
+	memcpy(s->grant, out->grant.at, out->grant.len);
+	s->grant_len = out->grant.len;
+	conn_account(s->c, out->account);
+	enum err e = await_account(s);
+	if (e == OK) {
+		s->c->idle_ms = s->c->conf->v.smtp_timeout;
+		return OK;
+	}
+	conn_account(s->c, 0);
+	account_release(s);
+	return e == ERR_STALE ? ERR_AGAIN : e; /* changed between the two: the client may try with what holds now */
+}
+
 static struct reply
 await_check(struct smtp *s, const struct credentials *who)
 {
 	struct auth_login_out out = { 0 };
 	enum err verdict = await_verdict(s, who, &out);
-	log_login(s, who->user, verdict);
 	wipe(who->password);
-	if (verdict == OK && out.account) {
-		s->account = out.account;
-		s->user = slice_dup(out.address);
-		s->c->idle_ms = s->c->conf->v.smtp_timeout;
-		conn_account(s->c, out.account);
+	if (verdict == OK)
+		verdict = await_enter(s, &out);
+	log_login(s, who->user, verdict);
+	if (verdict == OK) {
 		counter_add(COUNTER_LOGIN_OK, 1);
 		return reply(235, "2.7.0", "welcome");
 	}

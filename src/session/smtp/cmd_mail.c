@@ -146,7 +146,11 @@ await_check_sender(struct smtp *s, struct slice address)
 		return REPLY_NONE;
 	struct store_sender_allowed_in in = { .account = s->account, .address = address };
 	struct store_sender_allowed_out out = { 0 };
-	enum err e = address.len ? await_store_sender_allowed(&s->c->session->store, &in, s->command, &out) : OK;
+	enum err e = await_account(s);
+	if (e == ERR_STALE || e == ERR_SUSPENDED || e == ERR_DENIED)
+		return reply_close(reply(421, "4.7.0", "your account was changed, log in again"));
+	if (e == OK)
+		e = address.len ? await_store_sender_allowed(&s->c->session->store, &in, s->command, &out) : OK;
 	if (e == ERR_NOT_FOUND || e == ERR_SUSPENDED || e == ERR_DENIED)
 		return reply(550, "5.7.1", "your account may not send now");
 	if (e != OK)

@@ -326,9 +326,11 @@ static void
 smtp_release(struct conn *c)
 {
 	struct smtp *s = c->state;
+	if (!s->c) /* it never began: the TLS handshake failed */
+		return;
 	tx_reset(s);
+	account_release(s);
 	free(s->helo);
-	free(s->user);
 }
 
 const struct protocol smtp_protocol = { .name = "smtp",

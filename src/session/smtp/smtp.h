@@ -90,6 +90,10 @@ struct smtp {
 	bool esmtp;
 	uint64_t account; /* 0: nobody logged in */
 	char *user;       /* its address, malloc'ed */
+	char grant[200];  /* from auth: what the store opens the account for, so that we hear when it is revoked */
+	size_t grant_len;
+	uint32_t handle;
+	uint64_t generation; /* of the store's connection that gave the handle */
 	uint32_t errors, login_failures;
 	uint64_t mails, messages; /* MAIL commands; messages accepted or refused, for ids */
 	struct transaction tx;
@@ -139,6 +143,12 @@ void tx_reset(struct smtp *s);
 struct slice tx_message_id(struct smtp *s);
 /* What went wrong in our own house, in words for the client: 4xx. */
 struct reply reply_trouble(enum err e);
+
+/* ---- cmd_auth.c */
+/* Has the store (which may have been started again) keep the account open for this session; at once when it does. An
+ * error means that the login is over: ERR_STALE, ERR_SUSPENDED, ERR_DENIED. */
+enum err await_account(struct smtp *s);
+void account_release(struct smtp *s);
 
 /* ---- params.c: what follows a path in MAIL and RCPT. Pure but for the arena. */
 struct smtp_param {
