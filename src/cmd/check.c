@@ -207,6 +207,12 @@ check_dns(struct report *r)
 		     strerror(errno));
 }
 
+static void
+say_store(void *arg, bool good, const char *line)
+{
+	tell(arg, good ? VERDICT_OK : VERDICT_FAIL, "store", "%s", line);
+}
+
 static int
 check(struct args *a)
 {
@@ -216,6 +222,8 @@ check(struct args *a)
 		check_certificate(&r);
 		check_dns(&r);
 		check_server(&r);
+		if (a->given & OPT_STORE)
+			r.failed |= !cmd_check_store(a->conf->v.data, say_store, &r);
 	}
 	if (a->json) {
 		json_t *o = json_object();
@@ -229,6 +237,6 @@ check(struct args *a)
 }
 
 static const struct verb rows[] = {
-	{ "check", NULL, check, 0, 0, 0, "check", "look at the configuration and what it names" },
+	{ "check", NULL, check, 0, 0, OPT_STORE, "check [--store]", "look at the configuration; --store: read all mail" },
 };
 const struct verbs check_verbs = { rows, COUNT_OF(rows) };

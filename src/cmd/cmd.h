@@ -26,6 +26,7 @@ enum {
 	OPT_ALL = 64,
 	OPT_HOSTNAME = 128,
 	OPT_NO_PASSWORD = 256,
+	OPT_STORE = 512,
 };
 
 struct args {
@@ -94,6 +95,10 @@ void table_init(struct table *t, struct arena *a, size_t ncolumns, ...); /* then
                                                                             that begins with '>' is of numbers */
 void table_add(struct table *t, ...);                                    /* ncolumns of const char * */
 void table_print(const struct table *t);
+
+/* ---- check_store.c */
+/* Says a line for each problem, and one for the whole; true when there is none. */
+bool cmd_check_store(const char *data, void (*say)(void *arg, bool good, const char *line), void *arg);
 
 /* ---- files */
 /* A certificate of our own and its key, in PEM. names: DNS names, the first is the subject. False: OpenSSL failed. */

@@ -25,6 +25,7 @@ static const struct option {
 	{ "--admin", NULL, OPT_ADMIN, 0 },
 	{ "--quota", "SIZE", OPT_QUOTA, offsetof(struct args, quota) },
 	{ "--all", NULL, OPT_ALL, 0 },
+	{ "--store", NULL, OPT_STORE, 0 },
 };
 
 static const char *

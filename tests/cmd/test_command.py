@@ -278,6 +278,29 @@ def test_check_of_a_running_server(server):
     assert "is running" in r.stdout
 
 
+def test_check_of_the_store(new_server):
+    import smtplib
+    s = new_server()
+    with smtplib.SMTP("127.0.0.1", s.port("smtp")) as c:
+        c.sendmail("x@example.org", ["alice@example.test"], b"Subject: x\r\n\r\nx\r\n")
+    r = s.command("check", "--store", check=False)
+    assert r.returncode == 1 and "stop it first" in r.stdout
+    s.stop()
+    r = s.command("check", "--store", check=False)
+    assert r.returncode == 0 and re.search(r"^ok +store ", r.stdout, re.M), r.stdout + r.stderr
+    segment = max((p for p in s.data.rglob("*") if p.is_file() and "segment" in str(p)), key=lambda p: p.stat().st_mtime)
+    data = bytearray(segment.read_bytes())
+    at = data.index(b"Subject: x")
+    data[at] ^= 1
+    segment.write_bytes(data)
+    r = s.command("check", "--store", check=False)
+    assert r.returncode == 1 and re.search(r"^fail +store ", r.stdout, re.M), r.stdout
+    data[at] ^= 1
+    segment.write_bytes(data)
+    s.start()
+    assert s.json("account", "show", "alice@example.test")["messages"] == 1
+
+
 # ---- the admin API itself
 
 
