@@ -10,7 +10,8 @@
  * with ERR_AGAIN (those marked retry are asked again, once), later ones wait up to IPC_RECONNECT_MS for the supervisor
  * to hand over a new connection. The server end is a struct ipc_peer for each connection; its class, told by the
  * supervisor and not by the peer, decides which calls it may make: others are refused and logged. A frame that does not
- * decode ends that connection.
+ * decode ends that connection; calls that would make the server hold more than IPC_PEER_BYTES_MAX for one peer fail
+ * with ERR_AGAIN.
  *
  * Frames that are sent within one turn of the loop leave in one write, those that arrived together are read in one. */
 #ifndef IPC_IPC_H
@@ -25,6 +26,7 @@
 #include "task/task.h"
 
 #define IPC_FRAME_BYTES_MAX (2u << 20)
+#define IPC_PEER_BYTES_MAX (256u << 20) /* of one peer's calls under way */
 #define IPC_RECONNECT_MS 3000
 #define IPC_CALL_MS 120000 /* a server that does not answer this long is treated as gone */
 
@@ -109,12 +111,14 @@ struct ipc_peer {
 	struct shm_map shm;    /* what the client offered; .at NULL: none */
 	struct ipc_conn *conn; /* NULL once it went away; the struct lives until its last call was answered */
 	uint32_t calls;
+	size_t bytes; /* of calls under way, decoded */
 };
 struct ipc_call {
 	struct ipc_peer *peer;
 	struct arena arena; /* what was asked, decoded; room for the answer */
 	const struct ipc_message *message;
 	uint64_t id;
+	size_t bytes; /* of what was asked, decoded */
 };
 /* Takes over a connected socket. The peer frees itself after its connection closed and its last call was answered. */
 struct ipc_peer *ipc_peer_open(int fd, const struct ipc_protocol *protocol, const void *handlers, void *owner,

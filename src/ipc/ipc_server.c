@@ -48,6 +48,7 @@ call_new(struct ipc_peer *p, const struct ipc_message *m, uint64_t id)
 	call->peer = p;
 	call->message = m;
 	call->id = id;
+	call->bytes = 0;
 	p->calls++;
 	return call;
 }
@@ -66,6 +67,7 @@ static void
 call_free(struct ipc_call *call)
 {
 	struct ipc_peer *p = call->peer;
+	p->bytes -= call->bytes;
 	if (npool < IPC_CALLS_POOL) {
 		arena_clear(&call->arena);
 		pool[npool++] = call;
@@ -152,11 +154,17 @@ frame_arrived(struct ipc_conn *conn, struct ipc_frame *f)
 		m->kind == IPC_CALL ? ipc_fail(call, ERR_DENIED) : ipc_done(call);
 		return true;
 	}
+	if (m->kind == IPC_CALL && p->bytes + f->payload.len > IPC_PEER_BYTES_MAX) {
+		ipc_fail(call, ERR_AGAIN);
+		return true;
+	}
 	void *in = arena_alloc(&call->arena, m->in_bytes);
 	if (!ipc_conn_decode(f, m->take_in, &call->arena, in)) {
 		call_free(call);
 		return false;
 	}
+	call->bytes = call->arena.bytes;
+	p->bytes += call->bytes;
 	m->dispatch(p->handlers, call, in);
 	return true;
 }

@@ -298,6 +298,33 @@ a_class_that_may_not_is_refused(void **state)
 }
 
 static void
+ask_too_much(void *arg)
+{
+	struct arena a;
+	arena_init(&a, 0);
+	char bytes[1000] = "";
+	struct probe_large_in in = { 10, { bytes, sizeof bytes } };
+	struct probe_large_out out;
+	peer->bytes += IPC_PEER_BYTES_MAX - 500; /* as if much were under way */
+	assert_int_equal(await_probe_large(&client, &in, &a, &out), ERR_AGAIN);
+	in.payload.len = 100;
+	assert_int_equal(await_probe_large(&client, &in, &a, &out), OK);
+	peer->bytes -= IPC_PEER_BYTES_MAX - 500;
+	assert_int_equal(peer->bytes, 0); /* what was answered is not counted any more */
+	arena_release(&a);
+	*(bool *)arg = true;
+}
+
+static void
+what_one_peer_has_under_way_has_a_limit(void **state)
+{
+	bool done = false;
+	assert_true(task_start(ask_too_much, &done));
+	wait_for(&done, 1000);
+	assert_int_equal(lost, 0);
+}
+
+static void
 ask_large(void *arg)
 {
 	struct arena a;
@@ -588,6 +615,7 @@ main(void)
 		TEST(notices_go_both_ways),
 		TEST(a_class_that_may_not_is_refused),
 		TEST(sizes_have_limits),
+		TEST(what_one_peer_has_under_way_has_a_limit),
 		TEST(after_a_restart_retry_calls_are_asked_again),
 		TEST(answers_of_the_last_turn_still_go_out),
 		TEST(other_calls_fail_when_the_server_ends),
