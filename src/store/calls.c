@@ -6,6 +6,8 @@
 
 #include "base/counter.h"
 
+#define COMMIT_DELIVERIES_MAX 10000u /* of one call: the answer names all of them */
+
 struct slice
 job_keep(struct job *j, struct slice s)
 {
@@ -77,7 +79,7 @@ job_handle(struct job *j, uint32_t handle, const struct store_region *into)
 	j->account = h->account;
 	if (!into)
 		return true;
-	j->into = shm_range(&j->call->peer->shm, into->off, into->len);
+	j->into = into->off % 8 ? NULL : shm_range(&j->call->peer->shm, into->off, into->len); /* rows of numbers go in */
 	j->into_bytes = MIN(into->len, (uint64_t)UINT32_MAX);
 	if (!j->into)
 		ipc_fail(j->call, ERR_LIMIT);
@@ -395,6 +397,27 @@ call_message_append(struct ipc_call *call, const struct store_message_append_in 
 
 /* ---- commit */
 
+/* Relay writes these into commands to other servers: what would be a line of its own there never gets into the queue,
+ * whatever became of the session that asks. */
+static bool
+group_is_sound(const struct store_group *g)
+{
+	for (uint32_t i = 0; i < g->nrecipients; i++)
+		if (slice_has_control(g->recipients[i].address) || slice_has_control(g->recipients[i].orcpt))
+			return false;
+	return g->nrecipients > 0 && !slice_has_control(g->domain);
+}
+
+static bool
+envelope_is_sound(uint32_t class_bit, const struct store_mail *mail)
+{
+	const struct store_envelope *e = &mail->envelope;
+	if (class_bit == IPC_CLASS_MX && e->account) /* nobody logs in there */
+		return false;
+	return e->skip <= mail->body.at.len && !slice_has_control(e->reverse_path) && !slice_has_control(e->envid) &&
+	       !slice_has_control(e->session);
+}
+
 static enum err
 check_mail(struct job *j, uint32_t i, const struct store_mail *mail)
 {
@@ -402,11 +425,32 @@ check_mail(struct job *j, uint32_t i, const struct store_mail *mail)
 		if (mail->deliveries[d].flags & ~(uint32_t)MESSAGE_FLAGS_ALL)
 			return ERR_SYNTAX;
 	for (uint32_t g = 0; g < mail->ngroups; g++)
-		if (mail->groups[g].nrecipients == 0)
+		if (!group_is_sound(&mail->groups[g]))
 			return ERR_SYNTAX;
+	if (!envelope_is_sound(j->call->peer->class_bit, mail))
+		return ERR_SYNTAX;
 	if (mail->body.at.len == 0 && mail->ndeliveries == 0 && mail->ngroups == 0)
 		return OK;
 	return take_body(j, i, &mail->body);
+}
+
+static enum err
+check_commit(struct job *j, const struct store_commit_in *in)
+{
+	uint32_t deliveries = 0;
+	if (in->id.len != 16)
+		return ERR_SYNTAX;
+	if (in->nsettles && j->call->peer->class_bit != IPC_CLASS_RELAY) /* who never claimed has nothing to settle */
+		return ERR_DENIED;
+	for (uint32_t i = 0; i < in->nmails; i++)
+		deliveries += in->mails[i].ndeliveries;
+	if (deliveries > COMMIT_DELIVERIES_MAX)
+		return ERR_LIMIT;
+	enum err e = OK;
+	j->bodies = ARENA_ARRAY(&j->call->arena, struct body_source, in->nmails + 1);
+	for (uint32_t i = 0; i < in->nmails && !e; i++)
+		e = check_mail(j, i, &in->mails[i]);
+	return e;
 }
 
 static void
@@ -429,10 +473,7 @@ static void
 call_commit(struct ipc_call *call, const struct store_commit_in *in)
 {
 	struct job *j = job_new(call, in, sizeof(struct store_commit_out), commit_mails);
-	enum err e = in->id.len == 16 ? OK : ERR_SYNTAX;
-	j->bodies = ARENA_ARRAY(&call->arena, struct body_source, in->nmails + 1);
-	for (uint32_t i = 0; i < in->nmails && !e; i++)
-		e = check_mail(j, i, &in->mails[i]);
+	enum err e = check_commit(j, in);
 	if (e) {
 		struct store_commit_out out = { .verdict = e, .culprit = STORE_NO_CULPRIT };
 		ipc_reply(call, &out);

@@ -228,7 +228,7 @@ run_waiting(struct commit *c)
 	struct link *l;
 	while (n < BATCH_UPDATES_MAX && (l = list_first(&c->waiting)) != NULL) {
 		struct update *u = CONTAINER_OF(l, struct update, link);
-		if (n && c->batch_bytes + u->bytes > BATCH_BYTES_MAX)
+		if (n && (c->batch_bytes + u->bytes > BATCH_BYTES_MAX || txn_arena(c->txn)->bytes > BATCH_ROWS_MAX))
 			break;
 		list_remove(l);
 		list_append(&c->batch, l);

@@ -7,6 +7,7 @@
 
 #define BATCH_UPDATES_MAX 1000
 #define BATCH_BYTES_MAX (4u << 20) /* of bodies; one update alone may have more */
+#define BATCH_ROWS_MAX (64u << 20) /* bytes of rows and what was read for them; one update alone may have more */
 #define SPACE_CHECK_MS 200
 
 void commit_open(struct store *s);

@@ -151,6 +151,30 @@ batches_are_capped(void **state)
 	assert_int_equal(counters[COUNTER_COMMITS], before + 5); /* two of them would pass the cap */
 }
 
+static enum err
+run_many_rows(struct store *s, struct txn *t, struct update *u)
+{
+	static char value[1 << 20];
+	for (int i = 0; i < 24; i++)
+		txn_put(t, S("rows"), slice_of(value, sizeof value));
+	return OK;
+}
+
+/* Changes of many messages at once, by many connections: what they hold together is bounded. */
+static void
+batches_of_many_rows_are_capped(void **state)
+{
+	struct job many[8];
+	uint64_t before = counters[COUNTER_COMMITS];
+	for (size_t i = 0; i < COUNT_OF(many); i++) {
+		many[i] = job("rows");
+		many[i].update.run = run_many_rows;
+		store_update(&b.s, &many[i].update);
+	}
+	settle();
+	assert_in_range(counters[COUNTER_COMMITS], before + 3, before + 8);
+}
+
 static void
 nothing_to_write_is_no_commit(void **state)
 {
@@ -265,6 +289,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(updates_share_a_commit_and_fail_alone, begin, end),
 		cmocka_unit_test_setup_teardown(done_may_ask_for_more, begin, end),
 		cmocka_unit_test_setup_teardown(batches_are_capped, begin, end),
+		cmocka_unit_test_setup_teardown(batches_of_many_rows_are_capped, begin, end),
 		cmocka_unit_test_setup_teardown(nothing_to_write_is_no_commit, begin, end),
 		cmocka_unit_test_setup_teardown(a_full_disk_fails_the_batch_and_the_next_one_works, begin, end),
 		cmocka_unit_test_setup_teardown(below_the_reserve_new_mail_waits_and_space_is_made, begin, end),
