@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* imap_testing.h - for fuzzers: a store of one account in memory, behind store.msg. INBOX has messages; "other" has
+ * none, takes any, and keeps nothing. Every fail_every-th call fails with `failure`. */
+#ifndef IMAP_IMAP_TESTING_H
+#define IMAP_IMAP_TESTING_H
+
+#include "session/session_testing.h"
+
+#define FAKE_MESSAGES_MAX 64
+
+struct fake_mail {
+	struct index_row rows[FAKE_MESSAGES_MAX];
+	struct slice bodies[FAKE_MESSAGES_MAX];
+	uint32_t gone[FAKE_MESSAGES_MAX]; /* uids */
+	uint64_t gone_at[FAKE_MESSAGES_MAX];
+	size_t n, ngone;
+	uint32_t uidnext;
+	uint64_t modseq;
+	unsigned calls, fail_every;
+	enum err failure;
+	struct arena arena;
+};
+static struct fake_mail fake_mail;
+
+static bool
+fake_fails(struct ipc_call *call)
+{
+	struct fake_mail *m = &fake_mail;
+	if (!m->fail_every || ++m->calls % m->fail_every)
+		return false;
+	ipc_fail(call, m->failure);
+	return true;
+}
+
+static void
+fake_add(struct slice body, uint32_t flags)
+{
+	struct fake_mail *m = &fake_mail;
+	if (m->n == FAKE_MESSAGES_MAX)
+		return;
+	m->bodies[m->n] = slice_keep(&m->arena, body);
+	m->rows[m->n++] = (struct index_row){ .uid = m->uidnext++,
+		                                  .flags = flags,
+		                                  .modseq = ++m->modseq,
+		                                  .keyword_set = m->n % 2,
+		                                  .bytes = (uint32_t)body.len,
+		                                  .received = 1000000000 };
+}
+
+static void
+fake_remove(size_t i)
+{
+	struct fake_mail *m = &fake_mail;
+	if (m->ngone < FAKE_MESSAGES_MAX) {
+		m->gone[m->ngone] = m->rows[i].uid;
+		m->gone_at[m->ngone++] = ++m->modseq;
+	}
+	m->n--;
+	memmove(&m->rows[i], &m->rows[i + 1], (m->n - i) * sizeof m->rows[0]);
+	memmove(&m->bodies[i], &m->bodies[i + 1], (m->n - i) * sizeof m->bodies[0]);
+}
+
+static struct store_mailbox
+fake_mailbox(void)
+{
+	return (struct store_mailbox){ .id = 1,
+		                           .name = S("INBOX"),
+		                           .uidvalidity = 1,
+		                           .uidnext = fake_mail.uidnext,
+		                           .modseq = fake_mail.modseq,
+		                           .messages = (uint32_t)fake_mail.n,
+		                           .attributes = MAILBOX_SUBSCRIBED };
+}
+
+static char *
+fake_region(struct ipc_call *call, struct store_region r)
+{
+	char *at = shm_range(&call->peer->shm, r.off, r.len);
+	ASSERT(at || r.len == 0);
+	return at;
+}
+
+static bool
+fake_named(struct slice uids, uint32_t uid)
+{
+	for (size_t i = 0; i + 4 <= uids.len; i += 4)
+		if (bytes_get_le(uids.at + i, 4) == uid)
+			return true;
+	return false;
+}
+
+/* ---- account, mailboxes */
+
+static void
+fake_account_open(struct ipc_call *call, const struct store_account_open_in *in)
+{
+	store_account_open_reply(call, &(struct store_account_open_out){ .handle = 1, .account = 1 });
+}
+
+static void
+fake_account_close(struct ipc_call *call, const struct store_account_close_in *in)
+{
+	ipc_done(call);
+}
+
+static void
+fake_account_usage(struct ipc_call *call, const struct store_account_usage_in *in)
+{
+	if (!fake_fails(call))
+		store_account_usage_reply(call, &(struct store_account_usage_out){ .quota = 1 << 20 });
+}
+
+static void
+fake_mailbox_list(struct ipc_call *call, const struct store_mailbox_list_in *in)
+{
+	struct store_mailbox all[] = { fake_mailbox(),
+		                           { .name = S("sub"), .attributes = MAILBOX_NOSELECT | MAILBOX_HAS_CHILDREN },
+		                           { .id = 2, .name = S("sub/\xc3\xbc"), .attributes = MAILBOX_SUBSCRIBED } };
+	if (!fake_fails(call))
+		store_mailbox_list_reply(call, &(struct store_mailbox_list_out){ .mailboxes = all, .nmailboxes = 3 });
+}
+
+static void
+fake_mailbox_status(struct ipc_call *call, const struct store_mailbox_status_in *in)
+{
+	ASSERT(slice_is_utf8(in->name) && in->name.len);
+	if (fake_fails(call))
+		return;
+	if (!slice_equal(in->name, S("INBOX")))
+		ipc_fail(call, ERR_NOT_FOUND);
+	else
+		store_mailbox_status_reply(call, &(struct store_mailbox_status_out){ fake_mailbox() });
+}
+
+static void
+fake_mailbox_create(struct ipc_call *call, const struct store_mailbox_create_in *in)
+{
+	if (!fake_fails(call))
+		store_mailbox_create_reply(call, &(struct store_mailbox_create_out){ 3, 3 });
+}
+
+static void
+fake_mailbox_delete(struct ipc_call *call, const struct store_mailbox_delete_in *in)
+{
+	if (!fake_fails(call))
+		store_mailbox_delete_reply(call, &(struct store_mailbox_delete_out){ 0 });
+}
+
+static void
+fake_mailbox_rename(struct ipc_call *call, const struct store_mailbox_rename_in *in)
+{
+	if (!fake_fails(call))
+		store_mailbox_rename_reply(call, &(struct store_mailbox_rename_out){ 0 });
+}
+
+static void
+fake_mailbox_subscribe(struct ipc_call *call, const struct store_mailbox_subscribe_in *in)
+{
+	if (!fake_fails(call))
+		store_mailbox_subscribe_reply(call, &(struct store_mailbox_subscribe_out){ 0 });
+}
+
+static void
+fake_mailbox_open(struct ipc_call *call, const struct store_mailbox_open_in *in)
+{
+	struct store_mailbox_open_out out = { .mailbox = fake_mailbox(), .first_recent = 2 };
+	struct index_row *to = (void *)fake_region(call, in->into);
+	size_t max = in->into.len / INDEX_ROW_BYTES;
+	if (fake_fails(call))
+		return;
+	if (!slice_equal(in->name, S("INBOX"))) {
+		ipc_fail(call, ERR_NOT_FOUND);
+		return;
+	}
+	for (size_t i = 0; i < fake_mail.n; i++) {
+		if (fake_mail.rows[i].uid < in->from_uid)
+			continue;
+		if (out.filled / INDEX_ROW_BYTES == max) {
+			out.more = true;
+			break;
+		}
+		to[out.filled / INDEX_ROW_BYTES] = fake_mail.rows[i];
+		out.filled += INDEX_ROW_BYTES;
+	}
+	store_mailbox_open_reply(call, &out);
+}
+
+static void
+fake_mailbox_changes(struct ipc_call *call, const struct store_mailbox_changes_in *in)
+{
+	struct store_mailbox_changes_out out = { .mailbox = fake_mailbox(), .upto = fake_mail.modseq };
+	struct index_row *to = (void *)fake_region(call, in->into);
+	char vanished[4 * FAKE_MESSAGES_MAX];
+	ASSERT(in->into.len >= FAKE_MESSAGES_MAX * INDEX_ROW_BYTES);
+	if (fake_fails(call))
+		return;
+	out.whole = in->since % 7 == 5;
+	for (size_t i = 0; i < fake_mail.n; i++)
+		if (fake_mail.rows[i].modseq > in->since) {
+			to[out.filled / INDEX_ROW_BYTES] = fake_mail.rows[i];
+			out.filled += INDEX_ROW_BYTES;
+		}
+	for (size_t i = 0; i < fake_mail.ngone; i++)
+		if (fake_mail.gone_at[i] > in->since) {
+			bytes_set_le(vanished + out.vanished.len, fake_mail.gone[i], 4);
+			out.vanished.len += 4;
+		}
+	out.vanished.at = vanished;
+	store_mailbox_changes_reply(call, &out);
+}
+
+static void
+fake_keyword_sets(struct ipc_call *call, const struct store_keyword_sets_in *in)
+{
+	struct store_keyword_set set = { 1, S("$Forwarded x") };
+	if (!fake_fails(call))
+		store_keyword_sets_reply(call, &(struct store_keyword_sets_out){ &set, 1 });
+}
+
+/* ---- messages */
+
+/* Entries of the uids, as many as fit. */
+static void
+fake_entries(struct ipc_call *call, struct slice uids, struct store_region into, bool facts, uint32_t *filled,
+             uint32_t *last, uint64_t *need)
+{
+	char *to = fake_region(call, into);
+	for (size_t i = 0; i < fake_mail.n; i++) {
+		struct buf record;
+		buf_init(&record, FACTS_BYTES_MAX);
+		if (!fake_named(uids, fake_mail.rows[i].uid))
+			continue;
+		if (facts)
+			ASSERT(facts_of_message(fake_mail.bodies[i], &record));
+		else
+			buf_put(&record, fake_mail.bodies[i].len ? fake_mail.bodies[i] : S(""));
+		size_t room = 8 + ((record.len + 7) & ~(size_t)7);
+		bool fits = room <= into.len - *filled;
+		if (fits) {
+			bytes_set_le(to + *filled, fake_mail.rows[i].uid, 4);
+			bytes_set_le(to + *filled + 4, record.len, 4);
+			if (record.len)
+				memcpy(to + *filled + 8, record.at, record.len);
+			*filled += (uint32_t)room;
+			*last = fake_mail.rows[i].uid;
+		} else {
+			*need = *filled ? 0 : room;
+		}
+		buf_release(&record);
+		if (!fits)
+			return;
+	}
+	*last = (uint32_t)bytes_get_le(uids.at + uids.len - 4, 4);
+}
+
+static void
+fake_message_facts(struct ipc_call *call, const struct store_message_facts_in *in)
+{
+	struct store_message_facts_out out = { 0 };
+	if (fake_fails(call))
+		return;
+	fake_entries(call, in->uids, in->into, true, &out.filled, &out.last, &out.need);
+	store_message_facts_reply(call, &out);
+}
+
+static void
+fake_message_bodies(struct ipc_call *call, const struct store_message_bodies_in *in)
+{
+	struct store_message_bodies_out out = { 0 };
+	if (fake_fails(call))
+		return;
+	fake_entries(call, in->uids, in->into, false, &out.filled, &out.last, &out.need);
+	store_message_bodies_reply(call, &out);
+}
+
+static void
+fake_message_store(struct ipc_call *call, const struct store_message_store_in *in)
+{
+	struct store_message_store_out out = { .modseq = ++fake_mail.modseq };
+	struct index_row *to = (void *)fake_region(call, in->into);
+	ASSERT(in->into.len >= in->uids.len / 4 * INDEX_ROW_BYTES && in->uids.len);
+	if (fake_fails(call))
+		return;
+	for (size_t i = 0; i < fake_mail.n; i++) {
+		struct index_row *row = &fake_mail.rows[i];
+		if (!fake_named(in->uids, row->uid))
+			continue;
+		row->flags = in->op == FLAGS_SET      ? in->flags
+		             : in->op == FLAGS_REMOVE ? row->flags & ~in->flags
+		                                      : row->flags | in->flags;
+		row->modseq = fake_mail.modseq;
+		to[out.filled / INDEX_ROW_BYTES] = *row;
+		out.filled += INDEX_ROW_BYTES;
+	}
+	store_message_store_reply(call, &out);
+}
+
+static void
+fake_message_copy(struct ipc_call *call, const struct store_message_copy_in *in)
+{
+	struct store_message_copy_out out = { .uidvalidity = 1 };
+	char from[4 * FAKE_MESSAGES_MAX], into[4 * FAKE_MESSAGES_MAX];
+	if (fake_fails(call))
+		return;
+	if (!slice_equal(in->to, S("INBOX")) && !slice_equal(in->to, S("other"))) {
+		ipc_fail(call, ERR_NOT_FOUND);
+		return;
+	}
+	size_t n = fake_mail.n, k = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!fake_named(in->uids, fake_mail.rows[i].uid))
+			continue;
+		bytes_set_le(from + 4 * k, fake_mail.rows[i].uid, 4);
+		bytes_set_le(into + 4 * k++, fake_mail.uidnext, 4);
+		if (slice_equal(in->to, S("INBOX")))
+			fake_add(fake_mail.bodies[i], fake_mail.rows[i].flags);
+	}
+	for (size_t i = n; in->move && i-- > 0;)
+		if (fake_named(in->uids, fake_mail.rows[i].uid))
+			fake_remove(i);
+	out.from = slice_of(from, 4 * k);
+	out.into = slice_of(into, 4 * k);
+	store_message_copy_reply(call, &out);
+}
+
+static void
+fake_message_expunge(struct ipc_call *call, const struct store_message_expunge_in *in)
+{
+	struct store_message_expunge_out out = { 0 };
+	char vanished[4 * FAKE_MESSAGES_MAX];
+	if (fake_fails(call))
+		return;
+	for (size_t i = fake_mail.n; i-- > 0;) {
+		uint32_t uid = fake_mail.rows[i].uid;
+		if (!(fake_mail.rows[i].flags & MESSAGE_DELETED) || (in->uids.len && !fake_named(in->uids, uid)))
+			continue;
+		bytes_set_le(vanished + out.vanished.len, uid, 4);
+		out.vanished.len += 4;
+		fake_remove(i);
+	}
+	out.vanished.at = vanished;
+	store_message_expunge_reply(call, &out);
+}
+
+static void
+fake_message_append(struct ipc_call *call, const struct store_message_append_in *in)
+{
+	char uid[4];
+	ASSERT(in->nappends == 1);
+	if (fake_fails(call))
+		return;
+	struct store_region at = in->appends[0].body.at;
+	bytes_set_le(uid, fake_mail.uidnext, 4);
+	if (slice_equal(in->mailbox, S("INBOX")) && !in->appends[0].body.spool)
+		fake_add(slice_of(fake_region(call, at), at.len), in->appends[0].flags);
+	store_message_append_reply(call, &(struct store_message_append_out){ 1, slice_of(uid, 4) });
+}
+
+static const struct store_server fake_mail_store = {
+	.account_open = fake_account_open,
+	.account_close = fake_account_close,
+	.account_usage = fake_account_usage,
+	.mailbox_list = fake_mailbox_list,
+	.mailbox_status = fake_mailbox_status,
+	.mailbox_create = fake_mailbox_create,
+	.mailbox_delete = fake_mailbox_delete,
+	.mailbox_rename = fake_mailbox_rename,
+	.mailbox_subscribe = fake_mailbox_subscribe,
+	.mailbox_open = fake_mailbox_open,
+	.mailbox_changes = fake_mailbox_changes,
+	.keyword_sets = fake_keyword_sets,
+	.message_facts = fake_message_facts,
+	.message_bodies = fake_message_bodies,
+	.message_store = fake_message_store,
+	.message_copy = fake_message_copy,
+	.message_expunge = fake_message_expunge,
+	.message_append = fake_message_append,
+};
+
+/* ---- scan */
+
+static void
+fake_match(struct ipc_call *call, const struct scan_match_in *in)
+{
+	ASSERT(in->nkeys >= 1 && in->file < 0);
+	ASSERT(shm_range(&call->peer->shm, in->off, in->bytes) || !in->bytes);
+	for (uint32_t i = 0; i < in->nkeys; i++)
+		ASSERT(slice_is_utf8(in->keys[i].needle));
+	scan_match_reply(call, &(struct scan_match_out){ .hits = in->bytes * 2654435761u });
+}
+
+static const struct scan_server fake_mail_scan = { .facts = fake_facts, .match = fake_match };
+
+static void
+fake_mail_open(struct fake_house *h)
+{
+	fake_connect(h, &h->s.store, &store_protocol, &fake_mail_store);
+	fake_connect(h, &h->s.scan[0], &scan_protocol, &fake_mail_scan);
+}
+
+static void
+fake_mail_reset(unsigned fail_every, enum err failure)
+{
+	arena_release(&fake_mail.arena);
+	fake_mail = (struct fake_mail){ .uidnext = 1, .modseq = 1, .fail_every = fail_every, .failure = failure };
+	arena_init(&fake_mail.arena, 0);
+	fake_add(S("From: a@example.net\r\nSubject: one\r\n\r\nhello\r\n"), MESSAGE_SEEN);
+	fake_add(
+	    S("Subject: two\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\nContent-Type: "
+	      "message/rfc822\r\n\r\nSubject: in\r\n\r\ninner\r\n--b--\r\n"),
+	    0);
+	fake_add(S(""), MESSAGE_DELETED);
+	fake_add(S("no header at all"), MESSAGE_DELETED | MESSAGE_FLAGGED);
+}
+
+#endif
