@@ -18,7 +18,7 @@ await_list(struct api_call *call)
 	api_answer(call, 200, o);
 }
 
-/* RFC 952, 1123 2.1: letters, digits and inner hyphens; what is not ASCII is judged by the store (IDNA). */
+/* RFC 1123 2.1: letters, digits and inner hyphens; what is not ASCII is judged by the store (IDNA). */
 static bool
 is_domain(struct slice domain)
 {
