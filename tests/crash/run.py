@@ -116,10 +116,10 @@ class Model:
         self.users.setdefault(words[0], {})[words[1]] = Mailbox(int(answer[0]) if answer else None)
 
     def do_delete(self, words, answer):
-        self.users[words[0]].pop(words[1], None)
+        self.users.setdefault(words[0], {}).pop(words[1], None)
 
     def do_rename(self, words, answer):
-        boxes = self.users[words[0]]
+        boxes = self.users.setdefault(words[0], {})
         if words[1] in boxes:
             boxes[words[2]] = boxes.pop(words[1])
             boxes[words[2]].uidvalidity = None  # RFC 9051 6.3.6 lets it change
