@@ -161,8 +161,8 @@ main(int argc, char **argv)
 		else
 			load(argv[i]);
 	}
-	if (ninputs == 0)
-		inputs[ninputs++] = (struct input){ NULL, 0 };
+	if (ninputs == 0) /* no corpus: begin with an empty input */
+		inputs[ninputs++] = (struct input){ calloc(1, 1), 0 };
 	for (size_t i = 0; i < ninputs; i++)
 		run_one(inputs[i].data, inputs[i].size);
 	fprintf(stderr, "%zu inputs, seed %lu\n", ninputs, seed);
