@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* load.c - a load program for SMTP, POP3 and IMAP servers on loopback; one process, one thread, non-blocking sockets.
  *
- *   load smtp   PORT SESSIONS MESSAGES BYTES MAILBOXES keep|new     MAIL FROM a stranger, RCPT u0..u(MAILBOXES-1)@example.test in turn;
- *                                                                new: a connection for each message, a command at a time; keep: pipelined
+ *   load smtp   PORT SESSIONS MESSAGES BYTES MAILBOXES keep|new     MAIL FROM a stranger, RCPT
+ * u0..u(MAILBOXES-1)@example.test in turn; new: a connection for each message, a command at a time; keep: pipelined
  *   load pop3   PORT USER PASSWORD WINDOW                        RETR of every message, WINDOW requests ahead
  *   load login  PORT LOGINS SESSIONS MAILBOXES PASSWORD          IMAP: connect, LOGIN, LOGOUT
- *   load idle   PORT CONNECTIONS MAILBOXES PASSWORD SECONDS      IMAP: LOGIN, SELECT INBOX, IDLE and stay; "holding" when all do
+ *   load idle   PORT CONNECTIONS MAILBOXES PASSWORD SECONDS      IMAP: LOGIN, SELECT INBOX, IDLE and stay; "holding"
+ * when all do
  *
  * Prints one line of key=value. Every run ends after LIMIT_SEC at the latest. Only 127.0.0.1 is talked to. */
 #include <arpa/inet.h>
@@ -27,12 +28,12 @@ enum { LIMIT_SEC = 300, IN_BYTES = 1 << 16, SESSIONS_MAX = 20000 };
 /* One client connection: what to send next, and what to wait for. */
 struct client {
 	int fd, step;
-	unsigned number;     /* of the message or login under way */
-	unsigned replies;    /* still to come before the next step */
+	unsigned number;  /* of the message or login under way */
+	unsigned replies; /* still to come before the next step */
 	char in[4096];
 	size_t len;
 	double began;
-	char *out;           /* what the socket did not take yet */
+	char *out; /* what the socket did not take yet */
 	size_t out_at, out_len;
 };
 
@@ -56,7 +57,9 @@ now(void)
 static int
 dial(bool wait)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		                     .sin_port = htons((uint16_t)port),
+		                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | (wait ? 0 : SOCK_NONBLOCK), 0);
 	if (fd < 0 || (connect(fd, (struct sockaddr *)&a, sizeof a) != 0 && errno != EINPROGRESS)) {
 		fprintf(stderr, "load: cannot connect to 127.0.0.1:%d: %s\n", port, strerror(errno));
@@ -72,9 +75,9 @@ make_message(size_t bytes)
 	static const char words[][8] = { "post", "house", "letter", "rider", "seal", "road", "inn", "horse" };
 	uint32_t r = 12345;
 	message = malloc(bytes + 256);
-	message_len = (size_t)sprintf(message,
-	                              "From: Sender <sender@example.org>\r\nTo: u@example.test\r\nSubject: load\r\n"
-	                              "Date: Mon, 02 Nov 2026 10:00:00 +0000\r\nMessage-ID: <load@example.org>\r\n\r\n");
+	message_len =
+	    (size_t)sprintf(message, "From: Sender <sender@example.org>\r\nTo: u@example.test\r\nSubject: load\r\n"
+	                             "Date: Mon, 02 Nov 2026 10:00:00 +0000\r\nMessage-ID: <load@example.org>\r\n\r\n");
 	for (size_t column = 0; message_len + 20 < bytes;) {
 		const char *w = words[(r = r * 1664525 + 1013904223) >> 29];
 		size_t n = (size_t)sprintf(message + message_len, "%s%s", w, column > 60 ? "\r\n" : " ");
@@ -160,7 +163,8 @@ smtp_step(struct client *c)
 	case 0: n = sprintf(line, "EHLO load.example.org\r\n"); break;
 	case 1:
 		if (keep) {
-			n = sprintf(line, "MAIL FROM:<s%u@example.org>\r\nRCPT TO:<u%u@example.test>\r\nDATA\r\n", c->number, c->number % mailboxes);
+			n = sprintf(line, "MAIL FROM:<s%u@example.org>\r\nRCPT TO:<u%u@example.test>\r\nDATA\r\n", c->number,
+			            c->number % mailboxes);
 			c->replies = 3;
 			c->step = 4;
 			break;
@@ -212,7 +216,10 @@ idle_step(struct client *c)
 	case 0: n = sprintf(line, "a LOGIN u%u@example.test %s\r\n", c->number % mailboxes, password); break;
 	case 1: n = sprintf(line, "b SELECT INBOX\r\n"); break;
 	case 2: n = sprintf(line, "c IDLE\r\n"); break;
-	case 3: finished_one(c); c->replies = 1000000; return true;
+	case 3:
+		finished_one(c);
+		c->replies = 1000000;
+		return true;
 	default: return true;
 	}
 	say(c, line, (size_t)n);
@@ -280,9 +287,12 @@ report(const char *what, double seconds)
 	qsort(latency, done, sizeof *latency, compare);
 	struct rusage u;
 	getrusage(RUSAGE_SELF, &u);
-	printf("%s done=%u failed=%u seconds=%.3f per_second=%.0f p50_ms=%.2f p99_ms=%.2f max_ms=%.2f client_cpu_ms=%.4f\n", what, done, failed, seconds,
-	       done / seconds, done ? latency[done / 2] * 1e3 : 0, done ? latency[(size_t)(done * 0.99)] * 1e3 : 0, done ? latency[done - 1] * 1e3 : 0,
-	       ((double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3) / (done ? done : 1));
+	printf("%s done=%u failed=%u seconds=%.3f per_second=%.0f p50_ms=%.2f p99_ms=%.2f max_ms=%.2f client_cpu_ms=%.4f\n",
+	       what, done, failed, seconds, done / seconds, done ? latency[done / 2] * 1e3 : 0,
+	       done ? latency[(size_t)(done * 0.99)] * 1e3 : 0, done ? latency[done - 1] * 1e3 : 0,
+	       ((double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 +
+	        (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3) /
+	           (done ? done : 1));
 	fflush(stdout);
 }
 
@@ -365,7 +375,8 @@ run_pop3(const char *user, unsigned window)
 		}
 	}
 	double seconds = now() - began;
-	printf("pop3 window=%u done=%u seconds=%.3f per_second=%.0f megabytes_per_second=%.0f\n", window, ended, seconds, ended / seconds, (double)bytes / seconds / 1e6);
+	printf("pop3 window=%u done=%u seconds=%.3f per_second=%.0f megabytes_per_second=%.0f\n", window, ended, seconds,
+	       ended / seconds, (double)bytes / seconds / 1e6);
 	dprintf(fd, "QUIT\r\n");
 	fclose(in);
 }

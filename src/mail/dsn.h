@@ -36,7 +36,8 @@ struct dsn {
 	size_t nrecipients;
 };
 
-/* Appends the report, with CRLF line ends, to out (behind a Return-Path, say). False: it does not fit, or there is nobody to report on. */
+/* Appends the report, with CRLF line ends, to out (behind a Return-Path, say). False: it does not fit, or there is
+ * nobody to report on. */
 bool dsn_build(const struct dsn *d, struct buf *out);
 /* Whether the report needs SMTPUTF8. */
 bool dsn_needs_utf8(const struct dsn *d);

@@ -13,10 +13,10 @@
 #include "base/buf.h"
 #include "mail/facts.h"
 
-#define MIME_DEPTH_MAX 100          /* what is deeper is a leaf, FACTS_CUT is set */
-#define MIME_PARTS_MAX 10000        /* what comes after them belongs to no part, FACTS_CUT is set */
+#define MIME_DEPTH_MAX 100               /* what is deeper is a leaf, FACTS_CUT is set */
+#define MIME_PARTS_MAX 10000             /* what comes after them belongs to no part, FACTS_CUT is set */
 #define MIME_FIELD_BYTES_MAX (64u << 10) /* of one Content- field that are looked at */
-#define MIME_BOUNDARY_BYTES_MAX 200 /* RFC 2046 5.1.1 says 70; a longer one than this is none */
+#define MIME_BOUNDARY_BYTES_MAX 200      /* RFC 2046 5.1.1 says 70; a longer one than this is none */
 
 /* Slices point into the message, those with copied escapes into the arena. at NULL: the field is not there. */
 struct mime_part {

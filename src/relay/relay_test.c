@@ -471,7 +471,7 @@ refused(void **state)
 	MAIL_HAS(0, "Action: failed");
 	MAIL_HAS(0, "Status: 5.1.1");
 	MAIL_HAS(0, "no such user here");
-	MAIL_HAS(0, "Final-Recipient: rfc822;user@remote.test");
+	MAIL_HAS(0, "Final-Recipient: rfc822; user@remote.test");
 	MAIL_HAS(0, "Subject: hello");
 }
 
@@ -495,7 +495,7 @@ mixed(void **state)
 	play.recipients[2] = (struct store_recipient){ .address = S("other@remote.test") };
 	run_script(MIXED);
 	assert_int_equal(play.nmails, 1);
-	MAIL_HAS(0, "Final-Recipient: rfc822;bad@remote.test");
+	MAIL_HAS(0, "Final-Recipient: rfc822; bad@remote.test");
 	MAIL_HAS(0, "Original-Recipient: rfc822;old+name@here.test");
 	assert_null(strstr(play.mails[0].text, "other@remote.test"));
 	assert_non_null(strstr(play.rcpts, "ORCPT=rfc822;old+2Bname@here.test"));
