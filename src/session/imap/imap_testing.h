@@ -92,7 +92,7 @@ fake_named(struct slice uids, uint32_t uid)
 /* ---- account, mailboxes */
 
 static void
-fake_account_open(struct ipc_call *call, const struct store_account_open_in *in)
+fake_open_account(struct ipc_call *call, const struct store_account_open_in *in)
 {
 	store_account_open_reply(call, &(struct store_account_open_out){ .handle = 1, .account = 1 });
 }
@@ -357,7 +357,7 @@ fake_message_append(struct ipc_call *call, const struct store_message_append_in 
 }
 
 static const struct store_server fake_mail_store = {
-	.account_open = fake_account_open,
+	.account_open = fake_open_account,
 	.account_close = fake_account_close,
 	.account_usage = fake_account_usage,
 	.mailbox_list = fake_mailbox_list,
