@@ -6,9 +6,11 @@
 
 As root (the peers need it) on Debian 12. Builds the release and the load program, installs the peers when they are missing, sets everything up in
 a temporary folder, talks to loopback only, and stops what it started. Runs of both sides alternate, so that a noisy machine hits both;
-the median is printed. CPU is what the whole machine used during the run less the load program's own.
+the median is printed. CPU and bytes written are those of the server's processes, those that ended included; what kernel threads do for
+them is not. After each run over SMTP the messages in the mailboxes are counted: a run that lost or doubled one ends the benchmark.
 """
 import argparse
+import imaplib
 import os
 import pathlib
 import re
@@ -43,12 +45,6 @@ def wait_port(port, seconds=30):
     raise SystemExit(f"nothing listens on 127.0.0.1:{port}")
 
 
-def busy_cpu():
-    """CPU seconds of the whole machine so far, idle and waiting left out."""
-    v = [int(x) for x in open("/proc/stat").readline().split()[1:9]]
-    return (v[0] + v[1] + v[2] + v[5] + v[6]) / os.sysconf("SC_CLK_TCK")
-
-
 def tree(pid):
     """pid and all its descendants."""
     kids = {}
@@ -79,6 +75,20 @@ def memory(pids):
     return total
 
 
+def used(pids):
+    """CPU seconds and bytes written by some processes so far, with the children that they waited for."""
+    cpu = written = 0
+    for p in pids:
+        try:
+            stat = pathlib.Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split()
+            io = pathlib.Path(f"/proc/{p}/io").read_text()
+        except OSError:
+            continue
+        cpu += sum(int(v) for v in stat[11:15]) / os.sysconf("SC_CLK_TCK")
+        written += int(re.search(r"^write_bytes: (\d+)", io, re.M)[1])
+    return cpu, written
+
+
 class Posthouse:
     name = "Posthouse"
     base = 23000
@@ -91,8 +101,6 @@ class Posthouse:
 
     def set_up(self):
         sh(self.program, "init", self.dir, "--domain", "example.test", "--port-base", self.base)
-        with open(self.dir / "posthouse.conf", "a") as f:
-            f.write("\nlog.level = warn\n")
         if os.geteuid() == 0 and subprocess.run(["id", "posthouse"], capture_output=True).returncode == 0:
             sh("chown", "-R", "posthouse:", self.dir / "data")
             os.chmod(self.dir.parent, 0o711)
@@ -117,6 +125,8 @@ class Posthouse:
 
     def pids(self):
         return tree(self.process.pid)
+
+    imap_pids = pids
 
     def drained(self):
         pass  # 250 means delivered
@@ -231,9 +241,11 @@ protocol lmtp {{
         subprocess.run(["postfix", "-c", self.dir / "postfix/conf", "stop"], capture_output=True)
         subprocess.run(["doveadm", "-c", self.dir / "dovecot.conf", "stop"], capture_output=True)
 
-    def pids(self):
-        """Dovecot's processes only: what an IMAP connection costs."""
+    def imap_pids(self):
         return tree(int((self.dir / "run/master.pid").read_text()))
+
+    def pids(self):
+        return tree(int((self.dir / "postfix/spool/pid/master.pid").read_text())) + self.imap_pids()
 
     def drained(self):
         end = time.time() + 300
@@ -243,17 +255,40 @@ protocol lmtp {{
 
 
 def load(server, *words):
-    """Runs the load program; its figures, with wall and CPU until the mail is delivered."""
-    cpu, begun = busy_cpu(), time.time()
+    """Runs the load program; its figures, with wall time, CPU and bytes written until the mail is delivered."""
+    before, begun = used(server.pids()), time.time()
     out = subprocess.run([TOP / "build/bench-load", *map(str, words)], text=True, capture_output=True, timeout=400)
     server.drained()
-    wall, cpu = time.time() - begun, busy_cpu() - cpu
+    wall, after = time.time() - begun, used(server.pids())
     if out.returncode:
-        print(f"{server.name}: load {' '.join(map(str, words))}: {out.stderr.strip()}", file=sys.stderr)
+        raise SystemExit(f"{server.name}: load {' '.join(map(str, words))}: {out.stderr.strip()}")
     figures = {k: float(v) for k, v in re.findall(r"(\w+)=([0-9.]+)", out.stdout)}
     done = figures.get("done", 0) or 1
     figures["delivered_per_second"] = done / wall
-    figures["cpu_ms"] = cpu * 1000 / done - figures.get("client_cpu_ms", 0)
+    figures["cpu_ms"] = (after[0] - before[0]) * 1000 / done
+    figures["written_kib"] = (after[1] - before[1]) / 1024 / done
+    return figures
+
+
+def count_messages(server):
+    """Messages in the INBOXes of all accounts together, as IMAP tells."""
+    total = 0
+    for i in range(MAILBOXES):
+        c = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
+        c.login(f"u{i}@example.test", PASSWORD)
+        _, (line,) = c.status("INBOX", "(MESSAGES)")
+        total += int(re.search(rb"MESSAGES (\d+)", line)[1])
+        c.logout()
+    return total
+
+
+def deliver(server, sessions, messages, bytes_, mailboxes, mode):
+    """A run over SMTP, after which every message must be in a mailbox, once."""
+    before = count_messages(server)
+    figures = load(server, "smtp", server.ports["smtp"], sessions, messages, bytes_, mailboxes, mode)
+    arrived = count_messages(server) - before
+    if arrived != messages or figures["done"] != messages:
+        raise SystemExit(f"{server.name}: {messages} messages sent, {figures['done']:.0f} accepted, {arrived} in the mailboxes")
     return figures
 
 
@@ -288,18 +323,19 @@ def smtp_rows(table, servers, args):
     for bytes_, mode, counts in ((4096, "new", (3000, 20000)), (4096, "keep", (5000, 40000)), (65536, "new", (1500, 8000))):
         def measure(s):
             n = int(counts[isinstance(s, Posthouse)] * args.scale)
-            return load(s, "smtp", s.ports["smtp"], 50, n, bytes_, MAILBOXES, mode)
+            return deliver(s, 50, n, bytes_, MAILBOXES, mode)
         figures = median_of(servers, args.runs, measure)
         what = f"SMTP in, {bytes_ // 1024} KiB, 50 sessions, " + ("a connection each" if mode == "new" else "kept, pipelined")
         table.add(what + ": delivered", pick(figures, "delivered_per_second"), "messages/s", True)
         table.add(what + ": p99", pick(figures, "p99_ms"), "ms", False)
         table.add(what + ": CPU", pick(figures, "cpu_ms"), "ms/message", False)
+        table.add(what + ": written", pick(figures, "written_kib"), "KiB/message", False)
 
 
 def pop3_rows(table, servers, args):
     n = int(10000 * args.scale)
     for s in servers:
-        load(s, "smtp", s.ports["smtp"], 20, n, 4096, 1, "keep")
+        deliver(s, 20, n, 4096, 1, "keep")
     for window in (1, 50):
         figures = median_of(servers, args.runs, lambda s: load(s, "pop3", s.ports["pop3"], "u0@example.test", PASSWORD, window))
         table.add(f"POP3 RETR, 4 KiB, window {window}", pick(figures, "per_second"), "messages/s", True)
@@ -312,20 +348,35 @@ def login_rows(table, servers, args):
     table.add("IMAP logins, warm credentials", pick(figures, "per_second"), "logins/s", True)
 
 
-def idle_plain(s, count):
-    before = memory(s.pids())
-    p = subprocess.Popen([TOP / "build/bench-load", "idle", str(s.ports["imap"]), str(count), str(MAILBOXES), PASSWORD, "8"], stdout=subprocess.PIPE, text=True)
+def hold_idle(s, count, seconds):
+    """Connections that idle for so long, held by the load program; returns when all of them do."""
+    p = subprocess.Popen([TOP / "build/bench-load", "idle", str(s.ports["imap"]), str(count), str(MAILBOXES), PASSWORD, str(seconds)], stdout=subprocess.PIPE, text=True)
     for line in p.stdout:
         if "holding" in line:
-            break
+            return p
+    raise SystemExit(f"{s.name}: {count} idle connections could not be opened")
+
+
+def fresh_memory(s):
+    """A server started anew, whose caches have each mailbox that will be opened; its memory."""
+    s.stop()
+    s.start()
+    hold_idle(s, MAILBOXES, 1).wait(60)
+    time.sleep(2)
+    return memory(s.imap_pids())
+
+
+def idle_plain(s, count):
+    before = fresh_memory(s)
+    p = hold_idle(s, count, 8)
     time.sleep(3)
-    after = memory(s.pids())
+    after = memory(s.imap_pids())
     p.wait(60)
     return (after - before) / count / 1024
 
 
 def idle_tls(s, count):
-    before, open_ = memory(s.pids()), []
+    before, open_ = fresh_memory(s), []
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     for i in range(count):
@@ -338,7 +389,7 @@ def idle_tls(s, count):
                 pass
         open_.append((c, f))
     time.sleep(3)
-    after = memory(s.pids())
+    after = memory(s.imap_pids())
     for c, f in open_:
         f.close()
         c.close()
