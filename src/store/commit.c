@@ -16,6 +16,7 @@
 #include "store/object.h"
 
 #include <pthread.h>
+#include <sys/prctl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -100,6 +101,7 @@ static void *
 commit_thread(void *arg)
 {
 	struct commit *c = arg;
+	(void)prctl(PR_SET_NAME, "commit");
 	pthread_mutex_lock(&c->lock);
 	for (;;) {
 		while (!c->work && !c->stop)
