@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { CONTROL_FD = 3, SERVERS_MAX = 256, ERRORS_SHOWN = 20 };
@@ -407,6 +408,7 @@ role_main(int argc, char **argv)
 	for (size_t i = 0; i < COUNT_OF(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	log_setup(role->name, LOG_INFO, false);
+	(void)prctl(PR_SET_NAME, role->name); /* for ps and top: it would be "exe" */
 	(void)fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
 	role_run_here(role, 0, CONTROL_FD);
 	CONTAINER_OF(list_first(&all), struct running, link)->here = false;

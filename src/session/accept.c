@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ACCEPT_BATCH = 16, ACCEPT_REST_MS = 100, REFUSALS_LOGGED_MS = 1000 };
+enum { ACCEPT_BATCH = 4, ACCEPT_REST_MS = 100, REFUSALS_LOGGED_MS = 1000 };
 
 struct acceptor {
 	struct session *session;
