@@ -238,6 +238,9 @@ def test_search_charsets(two):
     word = "GRÜSSE".encode()
     assert found(two.ok(b"SEARCH CHARSET UTF-8 SUBJECT {%d+}\r\n%s" % (len(word), word))) == [2]
     assert found(two.ok(b"SEARCH CHARSET UTF-8 FROM {7+}\r\n" + "jürge".encode() + b"n")) == [2]
+    two.append("Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nПривет\r\n".encode())
+    word = "привет".encode("koi8-r")
+    assert found(two.ok(b"SEARCH CHARSET KOI8-R BODY {%d+}\r\n%s" % (len(word), word))) == [3]
     assert two.do("SEARCH CHARSET X-NONE ALL").text.startswith("[BADCHARSET")
     assert two.do(b"SEARCH BODY {2+}\r\n\xff\xfe").text.startswith("[BADCHARSET")
 
