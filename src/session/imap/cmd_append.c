@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_append.c - APPEND (RFC 3501 6.3.11). The message goes from the stream into a struct body (shared memory, or a
  * spool file when it is large), never through the memory of this process. What speaks against it is said before the
- * client sends it; a LITERAL+ client sends it anyway, and it is skipped. */
+ * client sends it; what a LITERAL+ client sends anyway is skipped when it is too large. */
 #include "session/imap/imap.h"
 
 enum { SKIP_MORE = 4 }; /* how many times the largest message is skipped before the connection is ended instead */
@@ -43,7 +43,8 @@ await_judge(struct imap *im, const struct imap_append *append)
 		return imap_no("CANNOT", "an empty message cannot be kept");
 	if (im->literal.bytes > im->c->conf->v.message_bytes_max)
 		return imap_no("TOOBIG", "the message is too large for this server");
-	enum err e = await_check(im, append->mailbox);
+	/* a message that comes anyway is judged by the store alone */
+	enum err e = im->literal.sync ? await_check(im, append->mailbox) : OK;
 	return e ? refuse_append(e) : imap_ok("");
 }
 
