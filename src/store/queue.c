@@ -279,9 +279,11 @@ change_row(struct job *j, struct txn *t, uint64_t id, uint32_t op, struct row_qu
 	switch (op) {
 	case QUEUE_DELETE: return queue_row_delete(j, t, id, row);
 	case QUEUE_HOLD: row->held = true; break;
-	case QUEUE_RELEASE: row->held = false; /* fall through */
-	default: row->due = clock_wall_sec(); break;
+	case QUEUE_RELEASE: row->held = false; break;
+	default: break;
 	}
+	if (op != QUEUE_HOLD)
+		row->due = clock_wall_sec();
 	queue_row_put(j, t, id, was, row);
 	return OK;
 }

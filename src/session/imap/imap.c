@@ -80,6 +80,7 @@ imap_err(enum err e)
 	case ERR_NOT_FOUND: return imap_no("NONEXISTENT", "there is no such mailbox");
 	case ERR_EXISTS: return imap_no("ALREADYEXISTS", "a mailbox of that name exists already");
 	case ERR_DENIED: return imap_no("CANNOT", "that is not allowed");
+	case ERR_SYNTAX: return imap_no("CANNOT", "no mailbox can have that name");
 	case ERR_QUOTA: return imap_no("OVERQUOTA", "the account is over its quota");
 	case ERR_LIMIT: return imap_no("LIMIT", "a limit of this server is reached");
 	case ERR_DISK_FULL: return imap_no("UNAVAILABLE", "the server has no space left, try again later");

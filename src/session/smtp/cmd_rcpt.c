@@ -163,6 +163,8 @@ await_resolve(struct smtp *s, const struct rcpt_args *m)
 	enum err e = await_store_resolve(&s->c->session->store, &in, s->command, &out);
 	if (e != OK)
 		return reply_trouble(e);
+	if (!out.local && out.verdict == ERR_SYNTAX) /* an empty local-part: of no use here, nor to anybody else */
+		return reply(501, "5.1.3", "nobody can have this address");
 	return out.local ? keep_local(s, m, address, &out) : keep_remote(s, m, address);
 }
 
