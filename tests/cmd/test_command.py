@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 import pytest
-from conftest import DOMAIN, PASSWORD, PROGRAM
+from house import DOMAIN, PASSWORD, PROGRAM
 
 
 def run(*words, input=None, cwd=None):

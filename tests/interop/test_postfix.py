@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import DOMAIN, PASSWORD
+from house import DOMAIN, PASSWORD
 from dns import A, MX, DnsServer, a, mx
 from postfix import Postfix
 
@@ -24,7 +24,7 @@ def free_port():
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """(Posthouse, Postfix): Posthouse finds peer.test by DNS (MX, then A, on loopback), Postfix sends example.test to Posthouse."""
-    from conftest import Server
+    from house import Server
     peer_port = free_port()
     dns = DnsServer({("peer.test", MX): [mx(20, "down.peer.test"), mx(10, "mail.peer.test")], ("mail.peer.test", A): [a("127.0.0.1")], ("down.peer.test", A): [a("127.0.0.9")],
                      ("nomail.test", MX): [b"\0\0\0"]})

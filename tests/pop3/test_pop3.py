@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import PASSWORD
+from house import PASSWORD
 
 
 class Dialog:

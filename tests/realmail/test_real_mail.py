@@ -11,7 +11,7 @@ import smtplib
 
 import pytest
 
-from conftest import PASSWORD
+from house import PASSWORD
 from corpus import messages
 
 imaplib._MAXLINE = 10_000_000

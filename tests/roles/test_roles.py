@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import DOMAIN, PASSWORD, Server
+from house import DOMAIN, PASSWORD, Server
 
 MESSAGE = b"Subject: roles\r\n\r\nhello\r\n"
 

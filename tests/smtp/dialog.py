@@ -5,7 +5,7 @@ import imaplib
 import socket
 import ssl
 
-from conftest import PASSWORD
+from house import PASSWORD
 
 
 def no_verify():
