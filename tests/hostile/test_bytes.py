@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import BAD_WORDS, DOMAIN, OFFSETS, PASSWORD
+from house import BAD_WORDS, DOMAIN, OFFSETS, PASSWORD
 
 
 def talk(where, data, seconds=10, half=False):
