@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "role/role.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 void
@@ -57,6 +58,7 @@ first_time(struct auth *auth)
 	warm_init(&auth->warm);
 	auth->lockout = must_calloc(1, sizeof *auth->lockout);
 	gate_init(&auth->hash_turn);
+	(void)mallopt(M_ARENA_MAX, 1); /* the memory of a hash (19 MiB) can go back only from the main arena */
 	ipc_client_init(&auth->store, &store_protocol, &store_ears, auth);
 }
 

@@ -412,6 +412,7 @@ role_main(int argc, char **argv)
 	(void)fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
 	role_run_here(role, 0, CONTROL_FD);
 	CONTAINER_OF(list_first(&all), struct running, link)->here = false;
+	rest_watch();
 	loop_run();
 	return 0;
 }

@@ -10,6 +10,8 @@ const struct role *role_find(struct slice name);
 int role_main(int argc, char **argv);
 /* The same in this process, with its control socket on fd, without a box. */
 void role_run_here(const struct role *role, uint32_t index, int fd);
+/* Gives memory back whenever the process has come to rest. */
+void rest_watch(void);
 /* Wrong lines of a configuration, one log line each. */
 struct conf_error;
 void conf_errors_log(const struct conf_error *errors, size_t shown, size_t all);

@@ -26,6 +26,7 @@ static struct {
 	bool ready, stop, turning;
 	int epoll;
 	unsigned held;
+	uint64_t turns;
 	struct link pending;          /* watches whose events were fetched and not yet handled */
 	struct link soon, later, now; /* what runs soon, at the end of the turn, and just now */
 } loop;
@@ -272,6 +273,7 @@ turn(int64_t wait_ms)
 	loop_ensure();
 	ASSERT(!loop.turning);
 	loop.turning = true;
+	loop.turns++;
 	(void)events_gather(turn_wait(wait_ms));
 	for (struct link *it; (it = list_first(&loop.pending));) {
 		list_remove(it);
@@ -302,6 +304,12 @@ void
 loop_stop(void)
 {
 	loop.stop = true;
+}
+
+uint64_t
+loop_turns(void)
+{
+	return loop.turns;
 }
 
 bool

@@ -58,6 +58,7 @@ void loop_run(void); /* until loop_stop; returns then */
 void loop_stop(void);
 /* One turn: waits at most wait_ms (0: not at all), handles what is ready. For tests. */
 void loop_turn(int64_t wait_ms);
+uint64_t loop_turns(void); /* so far */
 /* Turns until done() is true or limit_ms of the loop's clock have passed; true when done. For tests. */
 bool loop_run_until(bool (*done)(void *arg), void *arg, int64_t limit_ms);
 /* Releases everything; afterwards a new loop begins with the next call. For tests and after fork. */
