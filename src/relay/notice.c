@@ -10,7 +10,7 @@
 #include "mail/xtext.h"
 #include "store/rows.h"
 
-enum { NOTICE_BYTES_MAX = 256 * 1024 };
+enum { NOTICE_BYTES_MAX = SHM_BLOCK_BYTES_MAX }; /* a thousand recipients, each with what a server said about it */
 
 bool
 notice_wanted(const struct store_envelope *e, const struct store_recipient *to, enum notice kind, bool remote_dsn)

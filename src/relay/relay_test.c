@@ -55,6 +55,8 @@ static struct {
 	uint32_t ret;
 	/* notices that were committed */
 	unsigned nmails;
+	enum err refuse_mails; /* instead of taking notices */
+	unsigned refused;
 	struct {
 		int64_t at;
 		char text[20000];
@@ -128,6 +130,11 @@ take_mail(struct ipc_call *call, const struct store_mail *m)
 static void
 fake_commit(struct ipc_call *call, const struct store_commit_in *in)
 {
+	if (in->nmails && play.refuse_mails) {
+		play.refused++;
+		store_commit_reply(call, &(struct store_commit_out){ .verdict = play.refuse_mails });
+		return;
+	}
 	for (uint32_t i = 0; i < in->nmails; i++)
 		take_mail(call, &in->mails[i]);
 	for (uint32_t i = 0; i < in->nsettles; i++) {
@@ -502,6 +509,30 @@ mixed(void **state)
 	assert_true(slice_equal(buf_slice(&play.received), play.body));
 }
 
+/* Nobody takes the notice: the row goes all the same, and whoever has the message does not get it again. */
+static void
+notice_that_nobody_takes(void **state)
+{
+	(void)state;
+	static const enum err why[] = { ERR_QUOTA, ERR_SUSPENDED, ERR_NOT_FOUND, ERR_LIMIT };
+	for (size_t i = 0; i < COUNT_OF(why); i++) {
+		play.there = true;
+		play.claimed = false;
+		play.due = clock_wall_sec();
+		play.tries = play.refused = 0;
+		play.nrecipients = 2;
+		play.recipients[0] = (struct store_recipient){ .address = S("good@remote.test") };
+		play.recipients[1] = (struct store_recipient){ .address = S("bad@remote.test") };
+		play.refuse_mails = why[i];
+		if (i)
+			store_queue_ready_notify(store_peer, &(struct store_queue_ready_in){ play.due });
+		run_script(MIXED);
+		assert_int_equal(play.tries, 1);
+		assert_in_range(play.refused, 1, 2);
+		assert_int_equal(play.nmails, 0);
+	}
+}
+
 /* Greylisting: twice "later", then taken: at 0, 5 and 15 minutes. */
 static void
 deferred_twice(void **state)
@@ -658,6 +689,7 @@ main(void)
 		STAGED(refused),
 		STAGED(refused_sender),
 		STAGED(mixed),
+		STAGED(notice_that_nobody_takes),
 		STAGED(deferred_twice),
 		STAGED_WITH(five_days, defer),
 		STAGED_WITH(five_days, greeting),

@@ -123,12 +123,12 @@ await_add_job(struct batch *b, struct job *j)
 
 /* Commits jobs from..to of the batch in one transaction; waits for a store that is being started again. */
 static enum err
-await_commit(struct batch *b, size_t from, size_t to)
+await_commit(struct batch *b, size_t from, size_t to, bool with_notices)
 {
 	struct store_commit_out out;
 	struct store_commit_in in = { .settles = b->settles + from, .nsettles = (uint32_t)(to - from) };
 	in.mails = b->mails + b->first_mail[from];
-	in.nmails = b->first_mail[to] - b->first_mail[from];
+	in.nmails = with_notices ? b->first_mail[to] - b->first_mail[from] : 0;
 	uint8_t id[16]; /* the same in each round: what was done already is not done again */
 	random_bytes(id, sizeof id);
 	in.id = slice_of((const char *)id, sizeof id);
@@ -157,8 +157,33 @@ log_lost(const struct job *j, enum err e)
 	log_end(&l);
 }
 
+/* What the store will say again, however often it is asked. */
+static bool
+is_about_notices(enum err e)
+{
+	return e == ERR_QUOTA || e == ERR_SUSPENDED || e == ERR_NOT_FOUND || e == ERR_LIMIT;
+}
+
+/* A mailbox that takes no notice (it is full, its account is gone) must not keep the row from being settled: recipients
+ * that have the message already would get it again with each try. */
+static enum err
+await_commit_one(struct batch *b, size_t i)
+{
+	enum err e = await_commit(b, i, i + 1, true);
+	if (!is_about_notices(e) || b->first_mail[i + 1] == b->first_mail[i])
+		return e;
+	struct log l;
+	log_begin(&l, LOG_WARN, "notice.lost");
+	log_slice(&l, "session", b->jobs[i]->row.envelope.session);
+	log_u64(&l, "row", b->jobs[i]->row.id);
+	log_slice(&l, "to", b->jobs[i]->row.envelope.reverse_path);
+	log_err(&l, e);
+	log_end(&l);
+	return await_commit(b, i, i + 1, false);
+}
+
 /* Takes finished jobs and settles them in one commit; when that fails, each alone, so that one that somebody else took
- * over (ERR_CONFLICT) does not hold up the others. */
+ * over (ERR_CONFLICT), or whose notice nobody takes, does not hold up the others. */
 static void
 await_settle_some(struct relay *r)
 {
@@ -170,9 +195,9 @@ await_settle_some(struct relay *r)
 		list_remove(l);
 		await_add_job(b, CONTAINER_OF(l, struct job, link));
 	}
-	enum err e = await_commit(b, 0, b->njobs);
+	enum err e = await_commit(b, 0, b->njobs, true);
 	for (size_t i = 0; i < b->njobs; i++) {
-		enum err one = e && b->njobs > 1 ? await_commit(b, i, i + 1) : e;
+		enum err one = e && (b->njobs > 1 || is_about_notices(e)) ? await_commit_one(b, i) : e;
 		if (one)
 			log_lost(b->jobs[i], one);
 		job_free(b->jobs[i]);

@@ -194,6 +194,7 @@ await_go(void *self, const char **why)
 	struct store_role *r = self;
 	char path[PATH_BYTES_MAX];
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is answered like a full disk */
+	umask(077);               /* the engine leaves it to that who may read its files */
 	if (!r->data_dir || !engine_path(r, path)) {
 		*why = "the data folder cannot be reached";
 		return ERR_NOT_FOUND;

@@ -241,6 +241,13 @@ def test_no_password_gets_into_the_log(server, account):
         assert secret.decode() not in log, [l for l in log.splitlines() if secret.decode() in l][:3]
 
 
+def test_nobody_else_may_read_what_is_stored(new_server):
+    """Mail, hashes and keys, whatever the folders above allow."""
+    s = new_server()
+    for p in [*s.data.rglob("*"), s.folder / "house/tls/key.pem"]:
+        assert p.stat().st_mode & 0o077 == 0, p
+
+
 # ---- anything
 
 WORDS = [b"EHLO x\r\n", b"LHLO y\r\n", b"MAIL FROM:<", b"RCPT TO:<alice@example.test>\r\n", b"DATA\r\n", b".\r\n", b"BDAT 10 LAST\r\n", b"STARTTLS\r\n", b"AUTH PLAIN ",
