@@ -4,6 +4,7 @@
  * stream_release and what looks at the input may be called on the loop. Fails: whatever the socket does (sticky). */
 #include "task/stream.h"
 
+#include "base/random.h"
 #include "task/stream_inside.h"
 
 #include <errno.h>
@@ -95,6 +96,15 @@ void
 stream_drop_input(struct stream *s)
 {
 	stream_consume(s, s->in.len - s->in_at);
+}
+
+void
+stream_wipe_consumed(struct stream *s)
+{
+	if (s->in_at)
+		secret_wipe(s->in.at, s->in_at);
+	if (s->in.cap > s->in.len)
+		secret_wipe(s->in.at + s->in.len, s->in.cap - s->in.len);
 }
 
 enum err

@@ -51,6 +51,8 @@ bool stream_has_input(const struct stream *s);
 /* Unread bytes as one slice (valid until the next call on this stream). */
 struct slice stream_input(const struct stream *s);
 void stream_consume(struct stream *s, size_t n);
+/* Overwrites what was read and consumed, for it held a secret; unread input stays. Slices of it are gone. */
+void stream_wipe_consumed(struct stream *s);
 /* Drops unread input: what came before STARTTLS must not be obeyed after it (RFC 3207 4.2). */
 void stream_drop_input(struct stream *s);
 

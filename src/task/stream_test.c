@@ -452,6 +452,46 @@ connecting(void **state)
 	close(listener);
 }
 
+struct wipe_test {
+	struct stream s;
+	bool gone, next;
+};
+
+static void
+read_and_wipe(void *arg)
+{
+	struct wipe_test *t = arg;
+	struct slice line;
+	char eight[8];
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(await_line(&t->s, 100, false, &line), OK);
+		assert_int_equal(await_read(&t->s, eight, sizeof eight), OK);
+		stream_wipe_consumed(&t->s);
+		struct slice unread = stream_input(&t->s); /* which stays */
+		t->gone = memmem(t->s.in.at, t->s.in_at, "password", 8) == NULL &&
+		          memmem(t->s.in.at + t->s.in.len, t->s.in.cap - t->s.in.len, "password", 8) == NULL;
+		assert_int_equal(unread.len, i ? 0 : 26);
+		assert_true(t->gone);
+	}
+	t->next = slice_equal(stream_input(&t->s), S(""));
+}
+
+static void
+what_was_consumed_can_be_wiped(void **state)
+{
+	int fd[2];
+	struct wipe_test t = { .gone = false };
+	pair(fd);
+	stream_init(&t.s, fd[0]);
+	static const char sent[] = "a password in a line\r\npassword"
+	                           "another password\r\npassword";
+	assert_int_equal(write(fd[1], sent, sizeof sent - 1), sizeof sent - 1);
+	test_in_task(read_and_wipe, &t);
+	assert_true(t.gone && t.next);
+	stream_release(&t.s);
+	close(fd[1]);
+}
+
 static int
 reset(void **state)
 {
@@ -467,6 +507,7 @@ main(void)
 		cmocka_unit_test(an_endless_line_ends_the_stream),
 		cmocka_unit_test(bulk),
 		cmocka_unit_test(errors_are_sticky),
+		cmocka_unit_test(what_was_consumed_can_be_wiped),
 		cmocka_unit_test(limits_and_closed_peers),
 		cmocka_unit_test(cancelling_ends_a_read),
 		cmocka_unit_test(what_needs_no_waiting_is_sent_from_the_loop),

@@ -284,10 +284,9 @@ turns_alternate(void **state)
 static void
 use_stack(void *arg)
 {
-	volatile char much[40000];
-	for (size_t i = 0; i < sizeof much; i += 1000) /* not memset: what only one byte is read of can be left out */
-		much[i] = 1;
-	much[39999] = 1;
+	char much[40000];
+	memset(much, 1, sizeof much);
+	__asm__ volatile("" : : "r"(much) : "memory"); /* all of it is looked at, as far as the compiler knows */
 	(void)await_sleep(1);
 	*(unsigned *)arg += (unsigned)much[39999];
 }

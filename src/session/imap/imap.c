@@ -206,6 +206,8 @@ imap_await_command(struct conn *c)
 		await_run_command(im);
 	if (secret && im->command.at)
 		secret_wipe(im->command.at, im->command.len);
+	if (secret)
+		stream_wipe_consumed(&c->io);
 	if (im->bad_in_row >= IMAP_BAD_MAX && !im->ended) {
 		imap_untagged(im, S("BYE too many malformed commands"));
 		await_imap_text(im);
