@@ -94,11 +94,24 @@ peer(void *self, enum role_id role, uint32_t index, int fd)
 		close(fd);
 }
 
+/* One process that asks for more and more connections must not take the places of others. */
+static void
+close_others_of(struct auth *auth, uint32_t class_bit, uint32_t index)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < auth->npeers; i++)
+		n += auth->peers[i]->class_bit == class_bit && auth->peers[i]->index == index;
+	for (size_t i = auth->npeers; n >= IPC_CONNECTIONS_OF_A_PEER_MAX && i-- > 0;)
+		if (auth->peers[i]->class_bit == class_bit && auth->peers[i]->index == index)
+			ipc_peer_close(auth->peers[i]);
+}
+
 static void
 serve(void *self, enum role_id role, uint32_t class_bit, uint32_t index, int fd)
 {
 	(void)role;
 	struct auth *auth = self;
+	close_others_of(auth, class_bit, index);
 	if (auth->npeers == AUTH_PEERS_MAX) {
 		close(fd);
 		return;

@@ -27,6 +27,7 @@
 
 #define IPC_FRAME_BYTES_MAX (2u << 20)
 #define IPC_PEER_BYTES_MAX (256u << 20) /* of one peer's calls under way */
+#define IPC_CONNECTIONS_OF_A_PEER_MAX 4 /* one, and those that are ending */
 #define IPC_RECONNECT_MS 3000
 #define IPC_CALL_MS 120000 /* a server that does not answer this long is treated as gone */
 

@@ -192,6 +192,24 @@ regions_body(void)
 	}
 }
 
+/* Whoever asks for connection after connection loses his, and takes no place of others. */
+static void
+connections_body(void)
+{
+	await_start();
+	int ends[2], kept[300];
+	size_t before = house.s.npeers;
+	for (size_t i = 0; i < COUNT_OF(kept); i++) {
+		ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+		ASSERT(store_serve(&house.s, IPC_CLASS_USER, 7, ends[0]));
+		kept[i] = ends[1];
+		ASSERT(house.s.npeers <= before + IPC_CONNECTIONS_OF_A_PEER_MAX);
+	}
+	ASSERT(await_handle(alice) != 0); /* the others go on */
+	for (size_t i = 0; i < COUNT_OF(kept); i++)
+		close(kept[i]);
+}
+
 #define HOUSE_TEST(name)                                                                                               \
 	static void name(void **state)                                                                                     \
 	{                                                                                                                  \
@@ -204,14 +222,15 @@ HOUSE_TEST(classes)
 HOUSE_TEST(lines)
 HOUSE_TEST(sizes)
 HOUSE_TEST(regions)
+HOUSE_TEST(connections)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(grants),  cmocka_unit_test(handles), cmocka_unit_test(other_accounts),
-		cmocka_unit_test(classes), cmocka_unit_test(lines),   cmocka_unit_test(sizes),
-		cmocka_unit_test(regions),
+		cmocka_unit_test(grants),  cmocka_unit_test(handles),     cmocka_unit_test(other_accounts),
+		cmocka_unit_test(classes), cmocka_unit_test(lines),       cmocka_unit_test(sizes),
+		cmocka_unit_test(regions), cmocka_unit_test(connections),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

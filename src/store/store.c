@@ -94,9 +94,27 @@ store_peer_closed(struct ipc_peer *peer)
 	free(p);
 }
 
+/* A client has one connection, and a moment long two. One that asks for more and more, and closes none, must not take
+ * the places of others: all that it had go. */
+static void
+close_others_of(struct store *s, uint32_t class_bit, uint32_t index)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s->npeers; i++)
+		n += s->peers[i]->class_bit == class_bit && s->peers[i]->index == index;
+	if (n < IPC_CONNECTIONS_OF_A_PEER_MAX)
+		return;
+	log_event(LOG_WARN, "store.connections", "peer",
+	          "one process has more connections than it can need: they are closed");
+	for (size_t i = s->npeers; i-- > 0;)
+		if (s->peers[i]->class_bit == class_bit && s->peers[i]->index == index)
+			ipc_peer_close(s->peers[i]);
+}
+
 bool
 store_serve(struct store *s, uint32_t class_bit, uint32_t index, int fd)
 {
+	close_others_of(s, class_bit, index);
 	if (s->npeers == COUNT_OF(s->peers)) {
 		close(fd);
 		return false;
