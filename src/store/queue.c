@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue.c - mail that waits for remote servers: rows 'q', and 'Q' by time. Relay claims rows that are due under a lease
  * that stands in the row: it ends by itself when relay or the store does. A row that is claimed stands in 'Q' at the
- * end of its lease; a row that is held stands in it nowhere. Each row counts as one reference to the body. */
+ * end of its lease; a row that is held stands in it nowhere. Each row counts as one reference to the body.
+ *
+ * A clock that was wrong and is set back leaves rows far in the future: what is due later than any retry could be is
+ * due now, unless it is being sent. */
 #include "store/rows_state.h"
 
 #include "base/clock.h"
@@ -9,6 +12,7 @@
 #include "base/random.h"
 
 #define CLAIM_MAX 64
+#define AHEAD_SEC (24 * 3600) /* and the longest wait between tries: nothing is due later than that */
 #define QUEUE_PAGE 100
 #define CHANGE_STEP 1000 /* rows that queue_change looks at in one transaction */
 
@@ -178,17 +182,17 @@ struct due {
 	uint64_t id;
 };
 
-/* The first rows by time: at most max that are due, and when the one after them is (0: none). */
+/* Rows by time, from a key on, as long as they are not later than `until`; *next: when the one after them is (0: none).
+ */
 static enum err
-find_due(struct txn *t, int64_t now, size_t max, struct due *due, size_t *n, int64_t *next)
+find_until(struct txn *t, const struct key *from, int64_t until, size_t max, struct due *due, size_t *n, int64_t *next)
 {
 	struct slice k, value;
-	*n = 0;
 	*next = 0;
-	struct range *r = range_begin(t, S("Q"), S("R"), false);
+	struct range *r = range_begin(t, key_slice(from), S("R"), false);
 	while (*next == 0 && range_next(r, &k, &value)) {
 		struct due d = { (int64_t)bytes_get_be(k.at + 1, 8), bytes_get_be(k.at + 9, 8) };
-		if (d.when > now || *n == max)
+		if (d.when > until || *n == max)
 			*next = MAX(d.when, (int64_t)1);
 		else
 			due[(*n)++] = d;
@@ -196,18 +200,46 @@ find_due(struct txn *t, int64_t now, size_t max, struct due *due, size_t *n, int
 	return range_end(&r);
 }
 
+/* The latest that a row can be due when the clock was never set back. */
+static int64_t
+latest_due(const struct store *s, int64_t now)
+{
+	int64_t longest = AHEAD_SEC;
+	for (size_t i = 0; i < s->conf->nretry; i++)
+		longest = MAX(longest, AHEAD_SEC + s->conf->retry_sec[i]);
+	return now > INT64_MAX - longest ? INT64_MAX : now + longest;
+}
+
+/* The first rows by time: at most max that are due, and when the one after them is (0: none). */
 static enum err
-claim_one(struct job *j, struct txn *t, const struct due *d, struct store_queue_row *out, size_t *bytes)
+find_due(struct store *s, struct txn *t, int64_t now, size_t max, struct due *due, size_t *n, int64_t *next)
+{
+	int64_t none;
+	struct key from;
+	*n = 0;
+	key_begin(&from, 'Q');
+	enum err e = find_until(t, &from, now, max, due, n, next);
+	if (e || *n == max || latest_due(s, now) == INT64_MAX)
+		return e;
+	from = time_key(latest_due(s, now) + 1, 0);
+	return find_until(t, &from, INT64_MAX, max, due, n, &none);
+}
+
+/* Adds the row to the answer; one that is being sent stays with whoever has it until its lease ends. */
+static enum err
+claim_one(struct job *j, struct txn *t, const struct due *d, struct store_queue_claim_out *out, size_t *bytes)
 {
 	const struct store_queue_claim_in *in = j->in;
 	struct row_queue row;
 	enum err e = queue_row_get(t, d->id, &row);
 	if (e)
 		return e == ERR_NOT_FOUND ? row_damaged("queue by time") : e;
+	if (d->when > in->now && row.lease)
+		return OK;
 	row.lease = random_u64() | 1;
 	row.lease_until = in->now + in->lease_sec;
 	queue_row_put(j, t, d->id, d->when, &row);
-	*bytes += queue_answer(j, d->id, &row, out);
+	*bytes += queue_answer(j, d->id, &row, &out->rows[out->nrows++]);
 	return OK;
 }
 
@@ -218,13 +250,12 @@ queue_claim(struct job *j, struct txn *t)
 	struct store_queue_claim_out *out = j->out;
 	struct due due[CLAIM_MAX];
 	size_t n, i, bytes = 0;
-	enum err e = find_due(t, in->now, MIN(in->max, (uint32_t)CLAIM_MAX), due, &n, &out->next);
+	enum err e = find_due(j->s, t, in->now, MIN(in->max, (uint32_t)CLAIM_MAX), due, &n, &out->next);
 	out->rows = ARENA_ARRAY(&j->call->arena, struct store_queue_row, n + 1);
 	for (i = 0; i < n && !e && bytes < ANSWER_BYTES_MAX / 2; i++)
-		e = claim_one(j, t, &due[i], &out->rows[i], &bytes);
-	out->nrows = (uint32_t)i;
+		e = claim_one(j, t, &due[i], out, &bytes);
 	if (i < n)
-		out->next = MAX(due[i].when, (int64_t)1);
+		out->next = MAX(MIN(due[i].when, in->now), (int64_t)1);
 	return e;
 }
 

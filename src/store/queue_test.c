@@ -183,6 +183,25 @@ many_rows_body(void)
 	ASSERT(counters[COUNTER_QUEUE_ROWS] == 0);
 }
 
+/* The clock was a year ahead when mail came, and is right now: what waits does not wait for a year; what is being sent
+ * is not sent twice. */
+static void
+clock_set_back_body(void)
+{
+	const int64_t now = 1000000, ahead = now + 365LL * 24 * 3600;
+	await_queue(3, ahead);
+	struct store_queue_claim_out sent = await_claim(ahead, 1);
+	ASSERT(sent.nrows == 1);
+	await_queue(1, now + 3600); /* a usual wait */
+	struct store_queue_claim_out out = await_claim(now, 10);
+	ASSERT(out.nrows == 2 && out.rows[0].id != sent.rows[0].id && out.rows[1].id != sent.rows[0].id);
+	ASSERT(out.next == now + 3600);
+	out = await_claim(now, 10);
+	ASSERT(out.nrows == 0 && out.next == now + 60); /* the end of the leases */
+	ASSERT(await_settle((struct store_settle){ .id = sent.rows[0].id, .lease = sent.rows[0].lease, .gone = true }) ==
+	       OK);
+}
+
 #define HOUSE_TEST(name)                                                                                               \
 	static void name(void **state)                                                                                     \
 	{                                                                                                                  \
@@ -192,15 +211,14 @@ HOUSE_TEST(claiming)
 HOUSE_TEST(bodies)
 HOUSE_TEST(people)
 HOUSE_TEST(many_rows)
+HOUSE_TEST(clock_set_back)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(claiming),
-		cmocka_unit_test(bodies),
-		cmocka_unit_test(people),
-		cmocka_unit_test(many_rows),
+		cmocka_unit_test(claiming),  cmocka_unit_test(bodies),         cmocka_unit_test(people),
+		cmocka_unit_test(many_rows), cmocka_unit_test(clock_set_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
