@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures Posthouse beside Debian's Postfix + Dovecot on this machine, in one run, and prints a table with ratios.
 
-    bench/bench.py [--rows smtp,pop3,idle,login,start] [--only posthouse] [--scale 1.0] [--runs 3]
+    bench/bench.py [--rows start,idle,smtp,pop3,login] [--only posthouse] [--scale 1.0] [--runs 3]
 
 As root (the peers need it) on Debian 12. Builds the release and the load program, installs the peers when they are missing, sets everything up in
 a temporary folder, talks to loopback only, and stops what it started. Runs of both sides alternate, so that a noisy machine hits both;
@@ -397,8 +397,10 @@ def idle_tls(s, count):
 
 
 def idle_rows(table, servers, args):
-    table.add("IMAP idle connection, plain", {s.name: idle_plain(s, int((5000 if isinstance(s, Posthouse) else 300) * args.scale)) for s in servers}, "KiB", False)
-    table.add("IMAP idle connection, TLS", {s.name: idle_tls(s, int((2000 if isinstance(s, Posthouse) else 200) * args.scale)) for s in servers}, "KiB", False)
+    for s in servers:
+        deliver(s, 20, 20 * MAILBOXES, 4096, MAILBOXES, "keep")
+    table.add("IMAP idle connection, plain, mailbox of 20", {s.name: idle_plain(s, int((5000 if isinstance(s, Posthouse) else 300) * args.scale)) for s in servers}, "KiB", False)
+    table.add("IMAP idle connection, TLS, mailbox of 20", {s.name: idle_tls(s, int((2000 if isinstance(s, Posthouse) else 200) * args.scale)) for s in servers}, "KiB", False)
 
 
 def start_rows(table, servers, args):
@@ -415,7 +417,7 @@ def start_rows(table, servers, args):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--rows", default="start,smtp,pop3,login,idle")
+    p.add_argument("--rows", default="start,idle,smtp,pop3,login")
     p.add_argument("--only", choices=["posthouse", "peers"])
     p.add_argument("--scale", type=float, default=1.0)
     p.add_argument("--runs", type=int, default=3)
