@@ -28,6 +28,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 PEERS = "postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d".split()
 MAILBOXES = 100
 PASSWORD = "secret"
+SETTLE = 15  # seconds after which idle processes have given back what they needed for a while only
 
 
 def sh(*words, **kw):
@@ -362,14 +363,14 @@ def fresh_memory(s):
     s.stop()
     s.start()
     hold_idle(s, MAILBOXES, 1).wait(60)
-    time.sleep(2)
+    time.sleep(SETTLE)
     return memory(s.imap_pids())
 
 
 def idle_plain(s, count):
     before = fresh_memory(s)
-    p = hold_idle(s, count, 8)
-    time.sleep(3)
+    p = hold_idle(s, count, SETTLE + 5)
+    time.sleep(SETTLE)
     after = memory(s.imap_pids())
     p.wait(60)
     return (after - before) / count / 1024
@@ -388,7 +389,7 @@ def idle_tls(s, count):
             while (line := f.readline()) and not line.startswith((tag.encode() + b" ", b"+")):
                 pass
         open_.append((c, f))
-    time.sleep(3)
+    time.sleep(SETTLE)
     after = memory(s.imap_pids())
     for c, f in open_:
         f.close()
@@ -410,7 +411,7 @@ def start_rows(table, servers, args):
         for _ in range(5):
             s.stop()
             times.append(s.start() * 1000)
-        time.sleep(1)
+        time.sleep(SETTLE)
         table.add("start to ready", {s.name: statistics.median(times)}, "ms", False)
         table.add("memory at rest, all processes", {s.name: memory(s.pids()) / 1e6}, "MB", False)
 
