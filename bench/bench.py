@@ -28,7 +28,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 PEERS = "postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d".split()
 MAILBOXES = 100
 PASSWORD = "secret"
-SETTLE = 15  # seconds after which idle processes have given back what they needed for a while only
+SETTLE = 22  # seconds after which idle processes have given back what they needed for a while only
 
 
 def sh(*words, **kw):
