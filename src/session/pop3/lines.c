@@ -81,16 +81,17 @@ top_piece(struct top *t, struct slice piece)
 		}
 		const char *lf = memchr(at, '\n', (size_t)(end - at));
 		const char *stop = lf ? lf : end;
-		bool content = t->line_begun || stop - at > 1 || (stop - at == 1 && *at != '\r');
+		bool content = t->line_begun || stop - at > 1 || (stop - at == 1 && (*at != '\r' || t->cr));
 		if (!lf) {
 			t->line_begun = content;
+			t->cr |= stop > at;
 			return piece.len;
 		}
 		if (t->in_body)
 			t->lines_left--;
 		else if (!content)
 			t->in_body = true;
-		t->line_begun = false;
+		t->line_begun = t->cr = false;
 		at = lf + 1;
 	}
 	return (size_t)(at - piece.at);

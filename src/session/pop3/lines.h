@@ -29,7 +29,7 @@ void dots_end(struct dots *d, dots_put_fn *put, void *arg); /* with the lone dot
 /* TOP: the header, the empty line and n lines (RFC 1939 7). */
 struct top {
 	uint32_t lines_left;
-	bool in_body, line_begun, done;
+	bool in_body, line_begun, cr, done; /* cr: of this line a lone CR was seen, no more */
 };
 /* How many bytes of the piece belong to it; done is set once the end was met. */
 size_t top_piece(struct top *t, struct slice piece);
