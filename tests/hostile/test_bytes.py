@@ -126,6 +126,44 @@ def test_no_header_is_injected_through_a_notice(server, account):
     assert not re.search(rb"(?m)^X-Injected", got)
 
 
+STRANGE = {
+    "NUL": b"Subject: a\0b\r\n\r\nc\0d\r\n",
+    "no UTF-8": b"Subject: \xff\xfe\xc3\r\nFrom: \xe4@\xf6\r\n\r\n\x80\x81\r\n",
+    "no header": b"\r\nonly a body\r\n",
+    "no body": b"Subject: x\r\n",
+    "header without end": b"Subject: x\r\nX-" + b"a" * 5000 + b"\r\n",
+    "no lines of a header": b"this is no header\r\nnor this\r\n\r\nbody\r\n",
+    "one line": b"Subject: x\r\n\r\n" + b"x" * 1000000 + b"\r\n",
+    "many fields": b"".join(b"X-%d: v\r\n" % i for i in range(100000)) + b"\r\nbody\r\n",
+    "deep": b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (i, i) for i in range(10000)) + b"\r\nx\r\n",
+    "deep messages": b"Content-Type: message/rfc822\r\n\r\n" * 10000 + b"x\r\n",
+    "wide": b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 100000 + b"--b--\r\n",
+    "boundaries": b"Content-Type: multipart/mixed; boundary=\"" + b"b" * 3000 + b"\"\r\n\r\n" + (b"--" + b"b" * 3000 + b"\r\n\r\n") * 100,
+    "addresses": b"To: " + b",".join(b"a%d@x.example" % i for i in range(30000)) + b"\r\n\r\nx\r\n",
+    "comments": b"From: " + b"(" * 50000 + b")" * 50000 + b"\r\nTo: " + b"<" * 50000 + b"\r\nDate: " + b"(" * 50000 + b"\r\n\r\nx\r\n",
+    "groups": b"To: " + b"a:" * 20000 + b";" * 20000 + b"\r\n\r\nx\r\n",
+    "folds": b"Subject: x\r\n" + b" \r\n" * 50000 + b" y\r\n\r\nx\r\n",
+    "encoded words": b"Subject: " + b"=?utf-8?b?/////w==?= " * 20000 + b"\r\n\r\nx\r\n",
+    "charsets": b"".join(b"X: =?%d-none?q?=zz=?=\r\n" % i for i in range(1000)) + b"Content-Type: text/plain; charset=utf-7\r\n\r\n+AAA-+" + b"A" * 10000 + b"\r\n",
+    "parameters": b"Content-Type: text/plain; " + b"".join(b"a*%d*=%%zz; " % i for i in range(20000)) + b"charset*=x''%ff\r\n\r\nx\r\n",
+    "base64": b"Content-Transfer-Encoding: base64\r\nContent-Type: text/html\r\n\r\n" + b"=" * 100000 + b"<" * 100000 + b"\r\n",
+    "html": b"Content-Type: text/html\r\n\r\n" + b"<p <" * 100000 + b"&#x110000;&#0;<!--" + b"<script>" * 10000 + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_strange_messages_come_back_as_they_were(server, account, kind):
+    """Whatever is in it: taken within reason, kept byte for byte, and described."""
+    message, begun = STRANGE[kind], time.time()
+    got = talk(server.port("smtp"), b"EHLO x\r\nMAIL FROM:<a@x.example> BODY=BINARYMIME\r\nRCPT TO:<" + account.encode() + b">\r\nBDAT %d LAST\r\n" % len(message) + message + b"QUIT\r\n", 60)
+    assert b"\r\n250 2.0.0 accepted" in got, got[-300:]
+    login = b"x LOGIN " + account.encode() + b" " + PASSWORD.encode() + b"\r\nx SELECT INBOX\r\n"
+    fetch = b"a FETCH 1 (ENVELOPE BODYSTRUCTURE BODY)\r\nb SEARCH OR OR TEXT zzz SUBJECT q OR HEADER X-5 v BODY none\r\nc FETCH 1 (BODY.PEEK[] BODY.PEEK[1.1.1] BODY.PEEK[HEADER.FIELDS (TO X-7)])\r\n"
+    got = talk(server.port("imap"), login + fetch + b"x LOGOUT\r\n", 60)
+    assert message in got and b"\r\na OK" in got and b"\r\nb OK" in got and b"\r\nc OK" in got, got[-2000:]
+    assert time.time() - begun < 60
+
+
 # ---- IMAP
 
 def imap(server, user, *commands):
