@@ -78,6 +78,11 @@ worker(void *arg)
 	for (struct link *l; !r->stopping && (l = list_first(&site->jobs));) {
 		struct job *j = CONTAINER_OF(l, struct job, link);
 		list_remove(l);
+		if (clock_mono_ms() >
+		    j->lease_end_ms - TRY_MS_MAX) { /* it waited too long: it comes again when its lease ends */
+			job_free(j);
+			continue;
+		}
 		await_try(r, j, route, remote);
 		settle_job(j);
 	}
@@ -117,6 +122,7 @@ job_new(struct relay *r, const struct store_queue_row *row)
 	struct job *j = must_calloc(1, sizeof *j);
 	j->relay = r;
 	arena_init(&j->arena, 0);
+	j->lease_end_ms = deadline_in_ms(LEASE_SEC * INT64_C(1000));
 	j->row = *row;
 	j->row.domain = slice_keep(&j->arena, row->domain);
 	j->row.envelope.reverse_path = slice_keep(&j->arena, row->envelope.reverse_path);

@@ -11,10 +11,11 @@
 #include "store_msg.h"
 
 enum {
-	CLAIM_ROWS = 64,      /* in one request */
-	JOBS_MAX = 512,       /* claimed and not settled */
-	SETTLE_JOBS = 64,     /* in one commit */
-	LEASE_SEC = 4 * 3600, /* longer than any try can take */
+	CLAIM_ROWS = 64,  /* in one request */
+	JOBS_MAX = 512,   /* claimed and not settled */
+	SETTLE_JOBS = 64, /* in one commit */
+	LEASE_SEC = 4 * 3600,
+	TRY_MS_MAX = 2 * 3600 * 1000, /* of one row, however many servers there are and however slowly they talk */
 	PIECE_BYTES = 256 * 1024,
 	ORIGINAL_BYTES_MAX = 64 * 1024, /* of the original message in a notice */
 	SHM_BYTES = 64 << 20,
@@ -47,8 +48,9 @@ struct job {
 	struct relay *relay;
 	struct arena arena;
 	struct store_queue_row row;
-	bool remote_dsn; /* the server that took it knows DSN */
-	char *block;     /* shared memory with a piece of the body */
+	int64_t lease_end_ms; /* from then on somebody else may have the row */
+	bool remote_dsn;      /* the server that took it knows DSN */
+	char *block;          /* shared memory with a piece of the body */
 	uint64_t block_from;
 	size_t block_len;
 	void *notice_blocks[3];

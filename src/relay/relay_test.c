@@ -167,7 +167,7 @@ static const struct store_server fake_store = {
 static void
 fake_lookup(struct ipc_call *call, const struct resolver_lookup_in *in)
 {
-	struct resolver_record record[2];
+	struct resolver_record record[32];
 	struct resolver_lookup_out out = { .records = record };
 	bool mx = in->type == 15, a = in->type == 1;
 	if (slice_equal(in->name, S("nowhere.test"))) {
@@ -184,6 +184,14 @@ fake_lookup(struct ipc_call *call, const struct resolver_lookup_in *in)
 	} else if (mx && slice_equal(in->name, S("loop.test"))) {
 		out.nrecords = 1;
 		record[0].bytes = S("\0\x0a\4here\4test\0");
+	} else if (mx && slice_equal(in->name, S("tarpit.test"))) {
+		out.nrecords = 2;
+		record[0].bytes = S("\0\x14\1a\6tarpit\4test\0");
+		record[1].bytes = S("\0\x0a\1b\6tarpit\4test\0");
+	} else if (a && slice_ends(in->name, S(".tarpit.test"))) {
+		out.nrecords = 32;
+		for (size_t i = 0; i < 32; i++)
+			record[i].bytes = S("\xc0\0\2\1");
 	} else if (a && slice_equal(in->name, S("home.test"))) {
 		out.nrecords = 1;
 		record[0].bytes = S("\x7f\0\0\1");
@@ -374,6 +382,13 @@ row_gone(void *arg)
 {
 	(void)arg;
 	return !play.there && !play.claimed;
+}
+
+static bool
+tried_once(void *arg)
+{
+	(void)arg;
+	return play.tries_kept > 0;
 }
 
 static int
@@ -594,6 +609,20 @@ bad_domains(void **state)
 	}
 }
 
+/* A domain with many servers, each of which takes a connection and says nothing: a try ends before its lease does. */
+static void
+tarpit(void **state)
+{
+	(void)state;
+	play.domain = "tarpit.test";
+	play.script = HANG;
+	assert_true(task_start(go, NULL));
+	assert_true(loop_run_until(tried_once, NULL, 8LL * DAY * 1000));
+	assert_in_range(clock_wall_sec() - BORN, 2 * HOUR, 2 * HOUR + 6 * MINUTE);
+	assert_in_range(play.connections, 20, 30); /* five minutes each, not all 64 */
+	assert_true(play.there && play.due > BORN);
+}
+
 static void
 dns_is_down(void **state)
 {
@@ -699,6 +728,7 @@ main(void)
 		STAGED_WITH(five_days, nobody),
 		STAGED_WITH(five_days, hang),
 		STAGED(bad_domains),
+		STAGED(tarpit),
 		STAGED(dns_is_down),
 		STAGED(no_notice_about_a_notice),
 		STAGED(notify_never),

@@ -10,7 +10,7 @@
 static void
 fill_deadline(struct remote *r, int64_t factor)
 {
-	r->io.deadline_ms = deadline_in_ms(r->timeout_ms * factor);
+	r->io.deadline_ms = MIN(deadline_in_ms(r->timeout_ms * factor), r->end_ms);
 }
 
 /* What went wrong without the remote server having said so, as a reply that may be tried again. */

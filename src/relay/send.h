@@ -23,6 +23,7 @@ struct remote {
 	bool size, eightbit, smtputf8, pipelining, chunking, binary, dsn, starttls;
 	uint64_t size_max; /* announced with SIZE; 0: none */
 	int64_t timeout_ms;
+	int64_t end_ms;            /* of all waits for the row that is being sent; set by the caller */
 	unsigned messages;         /* handed over so far */
 	struct remote_reply reply; /* the last one, or what stands for it */
 };

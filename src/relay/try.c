@@ -88,12 +88,12 @@ await_any_remote(struct relay *r, const struct route *route, struct remote *remo
 	struct send_settings s = { r->conf->v.hostname, r->conf->v.relay_connect_timeout, r->conf->v.relay_timeout,
 		                       r->tls };
 	bool temporary = false;
-	for (size_t h = 0; h < route->nhosts; h++) {
+	for (size_t h = 0; h < route->nhosts && clock_mono_ms() < remote->end_ms; h++) {
 		struct route_address addresses[ROUTE_ADDRESSES_MAX];
 		const struct route_host *host = &route->hosts[h];
 		size_t n = await_route_addresses(&r->resolver, r->conf, host, addresses, COUNT_OF(addresses), why);
 		temporary |= n == 0 && !reply_permanent(why);
-		for (size_t i = 0; i < n; i++) {
+		for (size_t i = 0; i < n && clock_mono_ms() < remote->end_ms; i++) {
 			snprintf(remote->host, sizeof remote->host, "%s", host->name);
 			snprintf(remote->address, sizeof remote->address, "%s", addresses[i].text);
 			if (await_remote_open(remote, (struct sockaddr *)&addresses[i].to, addresses[i].len, host->lmtp, host->tls,
@@ -115,6 +115,7 @@ await_try(struct relay *r, struct job *j, struct route *route, struct remote *re
 	int64_t began = clock_mono_ms();
 	struct remote_reply why;
 	j->row.tries++;
+	remote->end_ms = deadline_in_ms(TRY_MS_MAX);
 	for (int round = 0; round < 2; round++) {
 		bool used_before = remote->usable && remote->messages > 0;
 		if (!remote->usable) {

@@ -70,7 +70,7 @@ await_spool(struct body *b)
 	enum err e = await_store_spool_open(store, &(struct store_spool_open_in){ 0 }, &a, &out);
 	arena_release(&a);
 	if (e != OK)
-		return e;
+		return e == ERR_LIMIT ? ERR_AGAIN : e; /* all spool files are in use: that says nothing about this message */
 	if (out.file < 0 || out.spool == 0)
 		return ERR_IO;
 	b->generation = store->generation;
