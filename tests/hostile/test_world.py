@@ -251,6 +251,29 @@ def test_slow_reader_of_a_large_message(new_server):
     slow.close()
 
 
+def test_many_large_messages_at_once(new_server):
+    """Those for which there is no more room are deferred, not refused; small ones flow."""
+    s = new_server("sessions = 1")
+    chunk, clients = b"x" * 1100000, []
+    try:
+        for i in range(257):
+            c = socket.create_connection(("127.0.0.1", s.port("smtp")))
+            clients.append(c)
+            f = c.makefile("rb")
+            assert f.readline().startswith(b"220 ")
+            c.sendall(f"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<alice@{DOMAIN}>\r\nBDAT {len(chunk)}{' LAST' if i == 256 else ''}\r\n".encode() + chunk)
+            while not re.match(rb"2.0.0 1100000 bytes|2.0.0 accepted|[45]\.", (line := f.readline())[4:]):
+                pass
+            assert line.startswith(b"250 " if i < 256 else b"4"), (i, line)
+        deliver(s, to="bob")
+        clients.pop(0).close()
+        time.sleep(0.2)
+        deliver(s, b"Subject: large\r\n\r\n" + (b"x" * 76 + b"\r\n") * 20000)
+    finally:
+        for c in clients:
+            c.close()
+
+
 def test_slow_writer(new_server):
     s = new_server("sessions = 1")
     slow = socket.create_connection(("127.0.0.1", s.port("smtp")))
