@@ -60,6 +60,7 @@ first_time(struct auth *auth)
 	gate_init(&auth->hash_turn);
 	(void)mallopt(M_ARENA_MAX, 1); /* the memory of a hash (19 MiB) can go back only from the main arena */
 	ipc_client_init(&auth->store, &store_protocol, &store_ears, auth);
+	auth->store.wipes = true;
 }
 
 static enum err
@@ -117,8 +118,8 @@ serve(void *self, enum role_id role, uint32_t class_bit, uint32_t index, int fd)
 		return;
 	}
 	struct ipc_peer *p = ipc_peer_open(fd, &auth_protocol, &handlers, auth, class_bit, index);
-	if (p)
-		auth->peers[auth->npeers++] = p;
+	ipc_peer_wipes(p);
+	auth->peers[auth->npeers++] = p;
 }
 
 static enum err

@@ -90,6 +90,7 @@ struct ipc_client {
 	struct shm_pool *shm; /* offered to the server at each connect; NULL: none */
 	uint64_t generation;  /* counts connections: handles given by an earlier one are gone */
 	int64_t call_ms;      /* how long an answer may take; IPC_CALL_MS unless changed after init */
+	bool wipes;           /* set after init: passwords, hashes or keys go over it, and do not stay in its buffers */
 };
 void ipc_client_init(struct ipc_client *c, const struct ipc_protocol *protocol, const void *listener, void *owner);
 /* Takes over a connected socket; an older connection is closed and its calls fail. */
@@ -125,6 +126,7 @@ struct ipc_call {
 struct ipc_peer *ipc_peer_open(int fd, const struct ipc_protocol *protocol, const void *handlers, void *owner,
                                uint32_t class_bit, uint32_t index);
 void ipc_peer_close(struct ipc_peer *p);
+void ipc_peer_wipes(struct ipc_peer *p);                /* as ipc_client.wipes, for the server's end */
 void ipc_reply(struct ipc_call *call, const void *out); /* frees the call */
 void ipc_fail(struct ipc_call *call, enum err e);       /* frees the call */
 void ipc_done(struct ipc_call *call);                   /* ends a notice: frees it */

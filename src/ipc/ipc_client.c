@@ -163,6 +163,7 @@ ipc_client_connect(struct ipc_client *c, int fd)
 		connection_drop(c);
 	c->conn = ipc_conn_open(fd, c, frame_arrived, connection_broke);
 	c->conn->shm = c->shm;
+	c->conn->wipes = c->wipes;
 	c->generation++;
 	ASSERT(ipc_conn_put(c->conn, &(struct ipc_frame){ .number = IPC_NUMBER_HELLO }, put_hello, c));
 	gate_open(&c->connected, OK);

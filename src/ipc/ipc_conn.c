@@ -8,12 +8,21 @@
  * incomplete frame is copied to the connection. */
 #include "ipc/ipc_conn.h"
 
+#include "base/random.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 static char read_buffer[IPC_READ_BYTES];
+
+static void
+wipe(const struct ipc_conn *c, const struct buf *b)
+{
+	if (c->wipes && b->cap)
+		secret_wipe(b->at, b->cap);
+}
 
 static void
 ipc_conn_free(struct later *l)
@@ -25,6 +34,8 @@ ipc_conn_free(struct later *l)
 		close(c->out_fds[i].fd);
 	free(c->in_fds);
 	free(c->out_fds);
+	wipe(c, &c->in);
+	wipe(c, &c->out);
 	buf_release(&c->in);
 	buf_release(&c->out);
 	map_release(&c->calls);
@@ -94,6 +105,7 @@ out_sent(struct ipc_conn *c, size_t n)
 		return;
 	c->out_base += c->out_at;
 	c->out_at = 0;
+	wipe(c, &c->out);
 	if (c->out.cap > 4 * IPC_READ_BYTES)
 		buf_release(&c->out);
 	else
@@ -278,8 +290,10 @@ in_keep(struct ipc_conn *c, struct slice rest, bool own)
 		buf_cut(&c->in, c->in.len - rest.len);
 	else
 		buf_put(&c->in, rest);
-	if (c->in.len == 0 && c->in.cap)
+	if (c->in.len == 0 && c->in.cap) {
+		wipe(c, &c->in);
 		buf_release(&c->in);
+	}
 }
 
 static ssize_t
@@ -316,6 +330,8 @@ ipc_conn_read(struct ipc_conn *c)
 	size_t used = frames_read(c, got);
 	if (!c->broken)
 		in_keep(c, slice_from(got, used), own);
+	if (c->wipes && !own)
+		secret_wipe(read_buffer, (size_t)n);
 }
 
 static void

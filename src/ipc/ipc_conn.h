@@ -47,6 +47,7 @@ struct ipc_conn {
 	struct ipc_waiting_fd *out_fds;
 	size_t nout_fds, out_fds_cap;
 	bool broken, closed, waits_to_write;
+	bool wipes; /* secrets go over it: what was sent and read does not stay in its buffers */
 	/* the client's end */
 	struct map calls; /* id -> struct pending */
 	uint64_t next_id;

@@ -195,6 +195,13 @@ ipc_peer_open(int fd, const struct ipc_protocol *protocol, const void *handlers,
 }
 
 void
+ipc_peer_wipes(struct ipc_peer *p)
+{
+	if (p->conn)
+		p->conn->wipes = true;
+}
+
+void
 ipc_peer_close(struct ipc_peer *p)
 {
 	struct served *s = CONTAINER_OF(p, struct served, peer);

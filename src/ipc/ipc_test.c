@@ -298,6 +298,36 @@ a_class_that_may_not_is_refused(void **state)
 }
 
 static void
+ask_secret(void *arg)
+{
+	struct arena a;
+	arena_init(&a, 0);
+	static char secret[100];
+	memset(secret, 's', sizeof secret);
+	struct probe_echo_in in = { .g = slice_of(secret, sizeof secret), .file = -1 };
+	struct probe_echo_out out;
+	assert_int_equal(await_probe_echo(&client, &in, &a, &out), OK);
+	assert_true(slice_equal(out.g, in.g));
+	struct ipc_conn *ends[] = { client.conn, peer->conn };
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(ends[i]->out.cap > 0);
+		assert_null(memmem(ends[i]->out.at, ends[i]->out.cap, secret, sizeof secret));
+	}
+	arena_release(&a);
+	*(bool *)arg = true;
+}
+
+static void
+secrets_do_not_stay_in_buffers(void **state)
+{
+	bool done = false;
+	client.conn->wipes = true;
+	ipc_peer_wipes(peer);
+	assert_true(task_start(ask_secret, &done));
+	wait_for(&done, 1000);
+}
+
+static void
 ask_too_much(void *arg)
 {
 	struct arena a;
@@ -616,6 +646,7 @@ main(void)
 		TEST(a_class_that_may_not_is_refused),
 		TEST(sizes_have_limits),
 		TEST(what_one_peer_has_under_way_has_a_limit),
+		TEST(secrets_do_not_stay_in_buffers),
 		TEST(after_a_restart_retry_calls_are_asked_again),
 		TEST(answers_of_the_last_turn_still_go_out),
 		TEST(other_calls_fail_when_the_server_ends),

@@ -43,6 +43,7 @@ session_init(struct session *s, const struct conf *conf, uint32_t class_bit, siz
 	s->shm = shm_pool_new(shm_bytes);
 	ASSERT(s->shm); /* address space for it: an error of the set-up */
 	ipc_client_init(&s->auth, &auth_protocol, &auth_listener, s);
+	s->auth.wipes = true;
 	ipc_client_init(&s->store, &store_protocol, &store_listener, s);
 	ipc_client_init(&s->resolver, &resolver_protocol, NULL, s);
 	s->store.shm = s->shm;

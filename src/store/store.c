@@ -125,6 +125,8 @@ store_serve(struct store *s, uint32_t class_bit, uint32_t index, int fd)
 	list_init(&p->spools);
 	struct ipc_peer *peer = ipc_peer_open(fd, &store_protocol, &store_handlers, s, class_bit, index);
 	peer->state = p;
+	if (class_bit & (IPC_CLASS_AUTH | IPC_CLASS_ADMIN))
+		ipc_peer_wipes(peer);
 	s->peers[s->npeers++] = peer;
 	return true;
 }
