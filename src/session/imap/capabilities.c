@@ -29,6 +29,7 @@ static const struct {
 	{ S_ROW("UIDPLUS"), IMAP_LOGGED_IN, NEEDS_NOTHING },                        /* RFC 4315 */
 	{ S_ROW("SPECIAL-USE CREATE-SPECIAL-USE"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 6154 */
 	{ S_ROW("MOVE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                           /* RFC 6851 */
+	{ S_ROW("CONDSTORE QRESYNC"), IMAP_LOGGED_IN, NEEDS_NOTHING },              /* RFC 7162 */
 };
 
 static bool

@@ -68,7 +68,7 @@ reply_copied(struct imap *im, enum err e, bool move, const struct copied *done)
 	buf_put(&im->text, S("* OK ["));
 	buf_put(&im->text, code);
 	buf_put(&im->text, S("] moved\r\n"));
-	return imap_ok("moved");
+	return await_imap_expunged(im, true, "moved");
 }
 
 static struct imap_reply

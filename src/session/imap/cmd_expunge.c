@@ -4,7 +4,7 @@
 
 /* uids empty: all that are \Deleted. */
 static enum err
-await_expunge(struct imap *im, struct slice uids)
+await_expunge(struct imap *im, struct slice uids, bool *some)
 {
 	bool more = true;
 	while (more) {
@@ -14,6 +14,7 @@ await_expunge(struct imap *im, struct slice uids)
 		if (e != OK)
 			return e;
 		view_apply_vanished(&im->view, out.vanished);
+		*some = *some || out.vanished.len;
 		more = out.more;
 	}
 	return OK;
@@ -21,14 +22,14 @@ await_expunge(struct imap *im, struct slice uids)
 
 /* Message by message of the set: an empty list of uids would mean all. */
 static enum err
-await_expunge_set(struct imap *im, const struct view_spans *spans)
+await_expunge_set(struct imap *im, const struct view_spans *spans, bool *some)
 {
 	struct view_walk w = view_walk_of(spans);
 	for (;;) {
 		struct slice uids = imap_uids(im, &w, 0, VIEW_GONE, IMAP_UIDS_MAX, &im->arena);
 		if (!uids.len)
 			return OK;
-		enum err e = await_expunge(im, uids);
+		enum err e = await_expunge(im, uids, some);
 		if (e != OK)
 			return e;
 	}
@@ -45,13 +46,14 @@ imap_cmd_expunge(struct imap *im, struct cursor *args)
 		return imap_bad("too many arguments");
 	if (im->view.read_only)
 		return imap_no("READ-ONLY", "the mailbox is open for reading only");
+	bool some = false;
 	enum err e;
 	if (im->by_uid) {
 		view_resolve(&im->view, &set, true, &im->arena, &spans);
-		e = await_expunge_set(im, &spans);
+		e = await_expunge_set(im, &spans, &some);
 	} else {
-		e = await_expunge(im, SLICE_NONE);
+		e = await_expunge(im, SLICE_NONE, &some);
 	}
-	im->changed = true; /* others may have expunged in between: told with ours */
-	return e ? imap_err(e) : imap_ok("expunged");
+	struct imap_reply done = await_imap_expunged(im, some, "expunged");
+	return e ? imap_err(e) : done;
 }

@@ -62,6 +62,11 @@ put_row_items(struct fetching *f, struct index_row *row, uint32_t items)
 		put_word(f, S("RFC822.SIZE "));
 		buf_put_u64(to, row->bytes);
 	}
+	if (items & FETCH_MODSEQ) { /* RFC 7162 3.1.4.2 */
+		put_word(f, S("MODSEQ ("));
+		buf_put_u64(to, row->modseq);
+		buf_put_char(to, ')');
+	}
 }
 
 static const struct {
@@ -198,7 +203,9 @@ await_message(struct fetching *f, size_t index, const struct view_walk *ahead)
 	if (e != OK)
 		return e;
 	/* \Seen that the command itself set is told with the message (RFC 3501 7.4.2) */
-	uint32_t items = f->what->items | (row->flags & VIEW_DIRTY ? (uint32_t)FETCH_FLAGS : 0);
+	uint32_t items = f->what->items;
+	if (row->flags & VIEW_DIRTY) /* RFC 7162 3.2.4 */
+		items |= im->enabled & ENABLED_CONDSTORE ? (uint32_t)FETCH_FLAGS | FETCH_UID | FETCH_MODSEQ : FETCH_FLAGS;
 	buf_put(&im->text, S("* "));
 	buf_put_u64(&im->text, index + 1);
 	buf_put(&im->text, S(" FETCH ("));
@@ -239,6 +246,7 @@ await_seen(struct imap *im, struct view_walk w, size_t messages)
 		view_apply_rows(&im->view, (const void *)block, MIN(out.filled, got) / INDEX_ROW_BYTES, 0);
 	shm_free(im->c->session->shm, block);
 	await_imap_keywords(im, true);
+	im->changed = im->changed || (im->enabled & ENABLED_CONDSTORE);
 }
 
 /* ---- the command */
@@ -287,6 +295,47 @@ await_fetch(struct imap *im, const struct imap_fetch *what, const struct view_sp
 	return imap_ok("fetched");
 }
 
+/* RFC 7162 3.1.4.1: of those that were named, the ones that changed */
+static struct view_spans
+only_changed(struct imap *im, const struct view_spans *named, uint64_t since)
+{
+	struct view_spans s = { 0 };
+	size_t i, n = 0, last = SIZE_MAX;
+	for (struct view_walk w = view_walk_of(named); view_walk_next(&w, &i);) {
+		if (im->view.rows[i].modseq <= since)
+			continue;
+		n += last == SIZE_MAX || last + 1 != i;
+		last = i;
+	}
+	s.spans = ARENA_ARRAY(&im->arena, struct view_span, n);
+	for (struct view_walk w = view_walk_of(named); view_walk_next(&w, &i);) {
+		if (im->view.rows[i].modseq <= since)
+			continue;
+		if (!s.count || s.spans[s.count - 1].to != i)
+			s.spans[s.count++] = (struct view_span){ i, i };
+		s.spans[s.count - 1].to = i + 1;
+		s.messages++;
+	}
+	return s;
+}
+
+/* CHANGEDSINCE and VANISHED (RFC 7162 3.1.4.1, 3.2.6); OK status: go on. */
+static struct imap_reply
+await_modifiers(struct imap *im, const struct imap_fetch *what, const struct imap_set *set, struct view_spans *spans)
+{
+	if (what->vanished && !(im->by_uid && what->changed_only && (im->enabled & ENABLED_QRESYNC)))
+		return imap_bad("VANISHED goes with UID FETCH, CHANGEDSINCE and ENABLE QRESYNC");
+	if (what->items & FETCH_MODSEQ)
+		imap_enable(im, ENABLED_CONDSTORE);
+	if (!what->changed_only)
+		return imap_ok("");
+	*spans = only_changed(im, spans, what->changed_since);
+	if (!what->vanished)
+		return imap_ok("");
+	enum err e = await_imap_vanished(im, &(struct resync){ .since = what->changed_since, .set = set });
+	return e ? imap_err(e) : imap_ok("");
+}
+
 struct imap_reply
 imap_cmd_fetch(struct imap *im, struct cursor *args)
 {
@@ -294,11 +343,14 @@ imap_cmd_fetch(struct imap *im, struct cursor *args)
 	struct view_spans spans;
 	struct imap_fetch what;
 	if (!imap_take_space(args) || !imap_take_set(args, &im->arena, &set) || !imap_take_space(args) ||
-	    !imap_take_fetch(args, &im->arena, &what) || !take_end(args))
+	    !imap_take_fetch(args, &im->arena, &what) || !imap_take_fetch_modifiers(args, &what) || !take_end(args))
 		return imap_bad("FETCH takes a set and what to fetch");
 	if (!view_resolve(&im->view, &set, im->by_uid, &im->arena, &spans))
 		return imap_bad("there is no message of that number");
 	if (im->by_uid) /* RFC 3501 6.4.8 */
 		what.items |= FETCH_UID;
+	struct imap_reply no = await_modifiers(im, &what, &set, &spans);
+	if (no.status != IMAP_OK)
+		return no;
 	return await_fetch(im, &what, &spans);
 }

@@ -195,12 +195,23 @@ value_unseen(const struct store_mailbox *m)
 	return m->unseen;
 }
 
+static uint64_t
+value_highest(const struct store_mailbox *m)
+{
+	return m->modseq;
+}
+
 static const struct status_item {
 	struct slice word;
 	uint64_t (*value)(const struct store_mailbox *m);
+	uint32_t enables;
 } status_items[] = {
-	{ S_ROW("MESSAGES"), value_messages },       { S_ROW("RECENT"), value_recent }, { S_ROW("UIDNEXT"), value_uidnext },
-	{ S_ROW("UIDVALIDITY"), value_uidvalidity }, { S_ROW("UNSEEN"), value_unseen },
+	{ S_ROW("MESSAGES"), value_messages, 0 },
+	{ S_ROW("RECENT"), value_recent, 0 },
+	{ S_ROW("UIDNEXT"), value_uidnext, 0 },
+	{ S_ROW("UIDVALIDITY"), value_uidvalidity, 0 },
+	{ S_ROW("UNSEEN"), value_unseen, 0 },
+	{ S_ROW("HIGHESTMODSEQ"), value_highest, ENABLED_CONDSTORE }, /* RFC 7162 3.1.7 */
 };
 
 /* "(" status-att *(SP status-att) ")", as bits */
@@ -260,6 +271,9 @@ imap_cmd_status(struct imap *im, struct cursor *args)
 		e = ERR_NOT_FOUND;
 	if (e != OK)
 		return imap_err(e);
+	for (size_t i = 0; i < COUNT_OF(status_items); i++)
+		if (items & 1u << i)
+			imap_enable(im, status_items[i].enables);
 	put_status(im, in.name, &out.mailbox, items);
 	return imap_ok("done");
 }

@@ -87,15 +87,49 @@ imap_cmd_id(struct imap *im, struct cursor *args)
 	return imap_ok("pleased to meet you");
 }
 
-/* RFC 5161 3.1: what is not known is ignored; no extension that is here so far must be enabled first */
+/* ---- ENABLE, RFC 5161 3.1 */
+
+static const struct {
+	struct slice word;
+	uint32_t bits;
+} extensions[] = {
+	{ S_ROW("CONDSTORE"), ENABLED_CONDSTORE },
+	{ S_ROW("QRESYNC"), ENABLED_CONDSTORE | ENABLED_QRESYNC },
+};
+
+void
+imap_enable(struct imap *im, uint32_t what)
+{
+	bool first = (what & ~im->enabled & ENABLED_CONDSTORE) != 0;
+	im->enabled |= what;
+	im->view.tells_modseqs = im->enabled & ENABLED_CONDSTORE;
+	if (first && im->state == IMAP_SELECTED) /* RFC 7162 3.1 */
+		imap_put_highest(im);
+}
+
+/* What is not known is ignored. */
 struct imap_reply
 imap_cmd_enable(struct imap *im, struct cursor *args)
 {
+	uint32_t named = 0;
 	struct slice word;
 	do {
 		if (!imap_take_space(args) || !imap_take_atom(args, &word))
 			return imap_bad("ENABLE takes capabilities");
+		for (size_t i = 0; i < COUNT_OF(extensions); i++)
+			if (slice_equal_nocase(word, extensions[i].word))
+				named |= 1u << i;
 	} while (!take_end(args));
-	imap_untagged(im, S("ENABLED"));
+	buf_put(&im->text, S("* ENABLED"));
+	for (size_t i = 0; i < COUNT_OF(extensions); i++) {
+		if (!(named & 1u << i))
+			continue;
+		buf_put_char(&im->text, ' ');
+		buf_put(&im->text, extensions[i].word);
+	}
+	buf_put(&im->text, S("\r\n"));
+	for (size_t i = 0; i < COUNT_OF(extensions); i++)
+		if (named & 1u << i)
+			imap_enable(im, extensions[i].bits);
 	return imap_ok("done");
 }

@@ -264,8 +264,14 @@ resolve_sets(struct search_run *r)
 	r->sets = ARENA_ARRAY(&r->im->arena, struct view_spans, r->program->count);
 	for (size_t i = 0; i < r->program->count; i++) {
 		const struct imap_search_key *k = &r->program->keys[i];
+		if (k->op == SEARCH_MODSEQ) { /* RFC 7162 3.1 */
+			imap_enable(r->im, ENABLED_CONDSTORE);
+			r->tells_modseq = true;
+		}
 		if (k->op != SEARCH_SEQUENCE && k->op != SEARCH_UID)
 			continue;
+		/* RFC 7162 3.2.10.2: numbers must not change under such a command */
+		r->im->names_numbers = r->im->names_numbers || k->op == SEARCH_SEQUENCE;
 		if (!view_resolve(&r->im->view, &k->set, k->op == SEARCH_UID, &r->im->arena, &r->sets[i]))
 			return imap_bad("there is no message of that number");
 	}
@@ -276,15 +282,19 @@ static void
 await_put_found(const struct search_run *r)
 {
 	struct imap *im = r->im;
+	uint64_t highest = 0;
 	buf_put(&im->text, S("* SEARCH"));
 	for (size_t i = 0; i < im->view.count; i++) {
 		if (r->found[i] != SEARCH_YES)
 			continue;
 		buf_put_char(&im->text, ' ');
 		buf_put_u64(&im->text, im->by_uid ? im->view.rows[i].uid : i + 1);
+		highest = MAX(highest, im->view.rows[i].modseq);
 		if (im->text.len > TEXT_BYTES)
 			await_imap_text(im);
 	}
+	if (r->tells_modseq && highest) /* RFC 7162 3.1.6 */
+		buf_printf(&im->text, " (MODSEQ %llu)", (unsigned long long)highest);
 	buf_put(&im->text, S("\r\n"));
 }
 

@@ -13,7 +13,8 @@ start_view(struct view *v, const struct store_mailbox *m, struct slice name, boo
 	v->read_only = read_only;
 	v->uidvalidity = m->uidvalidity;
 	v->uidnext = m->uidnext;
-	v->modseq = m->modseq; /* of the first page: what changes from here on comes as a change */
+	v->modseq = v->told_modseq = m->modseq; /* of the first page: what changes from here on comes as a change */
+	v->tells_modseqs = false;
 }
 
 /* One page of rows, from uid *from on; *from is 0 after the last. */
@@ -37,6 +38,8 @@ await_page(struct imap *im, struct slice name, bool read_only, uint32_t *from)
 	if (e == OK) {
 		if (*from == 1)
 			start_view(v, &out.mailbox, name, read_only);
+		else if (out.mailbox.modseq != v->modseq)
+			im->changed = true; /* later pages are ahead of the first */
 		view_load(v, (const void *)block, MIN(out.filled, got) / INDEX_ROW_BYTES, *from == 1 ? out.first_recent : 0);
 		*from = out.more && out.filled && view_uid_last(v) < UINT32_MAX ? view_uid_last(v) + 1 : 0;
 	}
@@ -59,18 +62,66 @@ put_selected(struct imap *im)
 	imap_put_flags_response(im, true);
 	buf_printf(&im->text, "* OK [UIDNEXT %u] the next UID\r\n* OK [UIDVALIDITY %u] UIDs are good\r\n", v->uidnext,
 	           v->uidvalidity);
+	imap_put_highest(im);
 	v->told = v->count;
 	v->told_recent = v->recent;
+}
+
+/* The UID up to which pairs of number and UID agree with the mailbox: up to there nothing went that the client does not
+ * know of (RFC 7162 3.2.5.2). */
+static uint32_t
+known_up_to(const struct view *v, const struct imap_select *s)
+{
+	uint32_t known = 0;
+	size_t r = 0, at = 0;
+	for (size_t i = 0; i < s->match_numbers.count; i++) {
+		const struct imap_range *numbers = &s->match_numbers.ranges[i];
+		for (uint64_t n = numbers->low; n <= numbers->high; n++) {
+			if (r == s->match_uids.count || n > v->count)
+				return known;
+			uint32_t uid = s->match_uids.ranges[r].low + (uint32_t)at;
+			if (v->rows[n - 1].uid != uid)
+				return known;
+			known = uid;
+			at++;
+			if (uid == s->match_uids.ranges[r].high) {
+				at = 0;
+				r++;
+			}
+		}
+	}
+	return known;
+}
+
+/* RFC 7162 3.2.5: what changed and went since the client was here last */
+static enum err
+await_resync(struct imap *im, const struct imap_select *s)
+{
+	if (!s->qresync || s->uidvalidity != im->view.uidvalidity)
+		return OK;
+	struct resync r = { .since = s->since, .set = s->known ? &s->known_uids : NULL };
+	r.known_up_to = known_up_to(&im->view, s);
+	enum err e = await_imap_vanished(im, &r);
+	if (e == OK)
+		await_imap_changed(im, &r);
+	return e;
 }
 
 static struct imap_reply
 await_select(struct imap *im, struct cursor *args, bool read_only)
 {
 	struct slice name;
+	struct imap_select s;
 	bool valid;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, &name, &valid) || !take_end(args))
-		return imap_bad("SELECT and EXAMINE take a mailbox name");
+	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, &name, &valid) ||
+	    !imap_take_select_params(args, &im->arena, &s) || !take_end(args))
+		return imap_bad("SELECT and EXAMINE take a mailbox name, and perhaps parameters");
+	if (s.qresync && !(im->enabled & ENABLED_QRESYNC))
+		return imap_bad("ENABLE QRESYNC comes first");
+	if (im->state == IMAP_SELECTED) /* RFC 7162 3.2.11 */
+		imap_untagged(im, S("OK [CLOSED] the mailbox that was selected"));
 	imap_unselect(im); /* RFC 3501 6.3.1: whether it succeeds or not */
+	imap_enable(im, s.condstore || s.qresync ? ENABLED_CONDSTORE : 0);
 	if (!valid)
 		return imap_no("NONEXISTENT", "no mailbox can have that name");
 	uint32_t from = 1;
@@ -82,8 +133,14 @@ await_select(struct imap *im, struct cursor *args, bool read_only)
 		}
 	}
 	im->state = IMAP_SELECTED;
+	im->view.tells_modseqs = im->enabled & ENABLED_CONDSTORE;
 	await_imap_keywords(im, false);
 	put_selected(im);
+	enum err e = await_resync(im, &s);
+	if (e != OK) {
+		imap_unselect(im);
+		return imap_err(e);
+	}
 	return imap_ok_code(read_only ? S("READ-ONLY") : S("READ-WRITE"), "selected");
 }
 

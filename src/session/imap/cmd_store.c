@@ -9,10 +9,20 @@ enum {
 
 struct change {
 	uint32_t op;
-	bool silent;
+	bool silent, conditional;
+	uint64_t unchanged_since;
 	struct imap_flags flags;
 	struct store_keyword *keywords;
 };
+
+/* RFC 7162 7: SP "(" "UNCHANGEDSINCE" SP mod-sequence-valzer ")" */
+static bool
+take_modifiers(struct cursor *c, struct change *change)
+{
+	change->unchanged_since = STORE_MODSEQ_ANY;
+	change->conditional = take_nocase(c, S("(UNCHANGEDSINCE "));
+	return !change->conditional || (imap_take_modseq(c, &change->unchanged_since) && take_exact(c, S(") ")));
+}
 
 /* (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag))) */
 static bool
@@ -31,7 +41,7 @@ take_change(struct imap *im, struct cursor *c, struct change *change)
 }
 
 static enum err
-await_store_flags(struct imap *im, const struct change *change, struct slice uids)
+await_store_flags(struct imap *im, const struct change *change, struct slice uids, struct buf *refused)
 {
 	size_t got, need = uids.len / 4 * INDEX_ROW_BYTES;
 	char *block = await_imap_block(im, need, need, &got);
@@ -44,28 +54,96 @@ await_store_flags(struct imap *im, const struct change *change, struct slice uid
 		.flags = change->flags.system,
 		.keywords = change->keywords,
 		.nkeywords = (uint32_t)change->flags.nkeywords,
-		.unchanged_since = STORE_MODSEQ_ANY,
+		.unchanged_since = change->unchanged_since,
 		.into = imap_region(im, block, got),
 	};
 	struct store_message_store_out out = { 0 };
 	enum err e = await_imap_ask(im, message_store, &in, &im->arena, &out);
-	if (e == OK)
-		view_apply_own(&im->view, (const void *)block, MIN(out.filled, got) / INDEX_ROW_BYTES);
+	struct view_own own = { change->op, change->flags.system, change->flags.nkeywords > 0 };
+	if (e == OK) {
+		view_apply_own(&im->view, &own, (const void *)block, MIN(out.filled, got) / INDEX_ROW_BYTES);
+		buf_put(refused, out.refused);
+	}
 	shm_free(im->c->session->shm, block);
 	return e;
 }
 
+/* What the client hears of one message: its flags, or only its change number (RFC 7162 3.1.3) after a silent STORE. */
 static void
-await_tell(struct imap *im, const struct view_spans *spans)
+put_stored(struct imap *im, const struct change *change, size_t index)
+{
+	uint32_t flags = im->view.rows[index].flags;
+	if (flags & VIEW_GONE)
+		return;
+	if (!change->silent || (flags & VIEW_DIRTY))
+		imap_put_flag_update(im, index, im->by_uid);
+	else if ((im->enabled & ENABLED_CONDSTORE) && (change->conditional || (flags & VIEW_STAMPED)))
+		imap_put_modseq_update(im, index);
+}
+
+static bool
+is_refused(struct slice refused, uint32_t uid)
+{
+	size_t low = 0, high = refused.len / 4;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (bytes_get_le(refused.at + 4 * middle, 4) < uid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < refused.len / 4 && bytes_get_le(refused.at + 4 * low, 4) == uid;
+}
+
+static void
+await_tell(struct imap *im, const struct change *change, const struct view_spans *spans, struct slice refused)
 {
 	size_t i;
 	await_imap_keywords(im, true);
 	for (struct view_walk w = view_walk_of(spans); view_walk_next(&w, &i) && im->c->io.error == OK;) {
-		if (!(im->view.rows[i].flags & VIEW_GONE))
-			imap_put_flag_update(im, i, im->by_uid);
+		if (!is_refused(refused, im->view.rows[i].uid)) /* these are told with what others changed */
+			put_stored(im, change, i);
 		if (im->text.len > TEXT_BYTES)
 			await_imap_text(im);
 	}
+}
+
+/* RFC 7162 3.1.3: MODIFIED names those that were not changed, as the command named them. */
+static struct imap_reply
+reply_stored(struct imap *im, struct buf *refused)
+{
+	if (!refused->len)
+		return imap_ok("stored");
+	for (size_t i = 0; !im->by_uid && i < refused->len; i += 4) {
+		uint32_t uid = (uint32_t)bytes_get_le(refused->at + i, 4);
+		bytes_set_le(refused->at + i, view_index(&im->view, uid) + 1, 4);
+	}
+	struct buf code;
+	buf_init(&code, 4u << 20);
+	buf_put(&code, S("MODIFIED "));
+	imap_put_set(&code, buf_slice(refused));
+	struct imap_reply r = code.over ? imap_no("LIMIT", "too many of these messages were changed meanwhile")
+	                                : imap_ok_code(slice_keep(&im->arena, buf_slice(&code)), "others were stored");
+	buf_release(&code);
+	return r;
+}
+
+static struct imap_reply
+await_store(struct imap *im, const struct change *change, const struct view_spans *spans, struct buf *refused)
+{
+	struct view_walk w = view_walk_of(spans);
+	for (;;) {
+		struct slice uids = imap_uids(im, &w, 0, VIEW_GONE, UIDS_PER_CALL, &im->arena);
+		if (!uids.len)
+			break;
+		enum err e = await_store_flags(im, change, uids, refused);
+		if (e != OK)
+			return imap_err(e);
+	}
+	await_tell(im, change, spans, buf_slice(refused));
+	/* RFC 7162 3.2: what others did before must not be lost behind our change numbers */
+	im->changed = im->changed || (im->enabled & ENABLED_CONDSTORE);
+	return reply_stored(im, refused);
 }
 
 struct imap_reply
@@ -75,22 +153,17 @@ imap_cmd_store(struct imap *im, struct cursor *args)
 	struct view_spans spans;
 	struct change change;
 	if (!imap_take_space(args) || !imap_take_set(args, &im->arena, &set) || !imap_take_space(args) ||
-	    !take_change(im, args, &change) || !take_end(args))
+	    !take_modifiers(args, &change) || !take_change(im, args, &change) || !take_end(args))
 		return imap_bad("STORE takes a set, FLAGS, +FLAGS or -FLAGS, and flags that a client may set");
 	if (im->view.read_only)
 		return imap_no("READ-ONLY", "the mailbox is open for reading only");
 	if (!view_resolve(&im->view, &set, im->by_uid, &im->arena, &spans))
 		return imap_bad("there is no message of that number");
-	struct view_walk w = view_walk_of(&spans);
-	for (;;) {
-		struct slice uids = imap_uids(im, &w, 0, VIEW_GONE, UIDS_PER_CALL, &im->arena);
-		if (!uids.len)
-			break;
-		enum err e = await_store_flags(im, &change, uids);
-		if (e != OK)
-			return imap_err(e);
-	}
-	if (!change.silent)
-		await_tell(im, &spans);
-	return imap_ok("stored");
+	if (change.conditional)
+		imap_enable(im, ENABLED_CONDSTORE);
+	struct buf refused;
+	buf_init(&refused, 64u << 20);
+	struct imap_reply r = await_store(im, &change, &spans, &refused);
+	buf_release(&refused);
+	return r;
 }

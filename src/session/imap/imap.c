@@ -91,6 +91,14 @@ imap_err(enum err e)
 	}
 }
 
+/* RFC 7162 3.2: a client that sees change numbers above one whose EXPUNGE still waits must not count on them. */
+static void
+put_highest_if_behind(struct imap *im)
+{
+	if (im->state == IMAP_SELECTED && (im->enabled & ENABLED_CONDSTORE) && (im->view.gone || im->changed))
+		imap_put_highest(im);
+}
+
 static void
 put_reply(struct imap *im, const struct imap_reply *r)
 {
@@ -124,7 +132,7 @@ take_command(struct imap *im, struct cursor *c, struct imap_reply *no)
 {
 	struct slice word;
 	im->tag = SLICE_NONE;
-	im->by_uid = false;
+	im->by_uid = im->names_numbers = false;
 	*no = imap_bad("a command is a tag, a space and a word");
 	if (!imap_take_tag(c, &im->tag) || !imap_take_space(c)) {
 		if (!cursor_done(c)) /* what came first was no tag */
@@ -154,8 +162,11 @@ await_imap_reply(struct imap *im, const struct imap_command *row, const struct i
 	im->bad_in_row = r->status == IMAP_BAD ? im->bad_in_row + 1 : 0;
 	if (r->status == IMAP_SILENT)
 		return;
-	if (r->status != IMAP_BAD)
-		await_imap_sync(im, row && (row->flags & KEEPS_NUMBERS) && !im->by_uid ? 0 : SYNC_EXPUNGES);
+	bool keeps = row && (row->flags & KEEPS_NUMBERS) && (!im->by_uid || im->names_numbers);
+	if (r->status != IMAP_BAD) {
+		await_imap_sync(im, keeps ? 0 : SYNC_EXPUNGES);
+		put_highest_if_behind(im);
+	}
 	put_reply(im, r);
 	if (im->asked == ERR_STALE || im->asked == ERR_SUSPENDED) { /* the grant is over */
 		imap_untagged(im, S("BYE log in again"));

@@ -45,6 +45,8 @@ struct imap {
 	struct slice tag;
 	struct imap_literal literal; /* that APPEND has still to read */
 	bool by_uid;                 /* UID FETCH, not FETCH */
+	bool names_numbers;          /* sequence numbers stand among the arguments of a UID command */
+	uint32_t enabled;            /* ENABLED_*, until the connection ends */
 	bool changed;                /* somebody may have changed the selected mailbox */
 	bool ended;                  /* BYE was said */
 	uint32_t bad_in_row, logins_failed;
@@ -60,6 +62,14 @@ struct imap {
 	uint64_t handle_generation; /* of the store's connection; 0: not open */
 	enum err asked;             /* the result of the last call */
 };
+
+/* ---- what a client must ask for first (RFC 5161) */
+enum {
+	ENABLED_CONDSTORE = 1, /* RFC 7162 3.1: FETCH responses that were not asked for carry UID and MODSEQ */
+	ENABLED_QRESYNC = 2,   /* RFC 7162 3.2.3: VANISHED instead of EXPUNGE */
+};
+/* Any command of RFC 7162 3.1 may be the first that shows that the client knows change numbers. */
+void imap_enable(struct imap *im, uint32_t what);
 
 /* ---- replies: what a handler returns, and imap.c writes */
 enum imap_status { IMAP_OK, IMAP_NO, IMAP_BAD, IMAP_SILENT };
@@ -142,6 +152,8 @@ void await_imap_sync(struct imap *im, uint32_t how);
  */
 void await_imap_keywords(struct imap *im, bool tell);
 void imap_unselect(struct imap *im);
+/* After EXPUNGE and MOVE: tells all that is to be told, and says up to where (RFC 7162 3.2.7). */
+struct imap_reply await_imap_expunged(struct imap *im, bool some, const char *text);
 void await_imap_exists(struct imap *im); /* EXISTS and RECENT when they differ from what was told */
 
 /* ---- write.c */
@@ -152,7 +164,22 @@ void imap_put_flags(struct imap *im, struct buf *to, const struct index_row *row
 void imap_put_flags_response(struct imap *im, bool permanent);                     /* * FLAGS (...) */
 /* "* 12 FETCH (UID 5 FLAGS (...))" of a row; the client knows its flags then. */
 void imap_put_flag_update(struct imap *im, size_t index, bool with_uid);
+/* "* 12 FETCH (UID 5 MODSEQ (...))": RFC 7162 3.1.3: after a silent STORE */
+void imap_put_modseq_update(struct imap *im, size_t index);
+/* "* OK [HIGHESTMODSEQ n]": all changes up to n were told (RFC 7162 3.1.2.1). */
+void imap_put_highest(struct imap *im);
 void imap_put_set(struct buf *to, struct slice uids); /* 1:3,7 */
 void imap_untagged(struct imap *im, struct slice text);
+
+/* ---- resync.c: what went since a change number (RFC 7162 3.2.5, 3.2.6) */
+struct resync {
+	uint64_t since;
+	uint32_t known_up_to;       /* the client knows what went up to this UID */
+	const struct imap_set *set; /* UIDs that are asked for; NULL: all */
+};
+/* VANISHED (EARLIER) for what went. */
+enum err await_imap_vanished(struct imap *im, const struct resync *r);
+/* FETCH of flags for what changed. */
+void await_imap_changed(struct imap *im, const struct resync *r);
 
 #endif

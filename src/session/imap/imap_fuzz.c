@@ -4,6 +4,7 @@
  * output is a sequence of responses with true literal lengths, sequence numbers stay below what was told, and nothing
  * is left over when the connection is gone. */
 #include "session/imap/imap_testing.h"
+#include "session/imap/parse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,13 +40,33 @@ response_bytes(struct slice out)
 	}
 }
 
-/* EXISTS and EXPUNGE keep the count of messages; no FETCH names a higher number (RFC 3501 7.4.1). */
+/* RFC 7162 3.2.10.2: each UID is one message that is there no more. */
+static void
+check_vanished(struct cursor *c, uint64_t *exists)
+{
+	uint32_t low, high;
+	do {
+		ASSERT(imap_take_nz_number(c, &low));
+		high = low;
+		if (take_char(c, ':'))
+			ASSERT(imap_take_nz_number(c, &high) && high > low);
+		ASSERT(high - low < *exists);
+		*exists -= high - low + 1;
+	} while (take_char(c, ','));
+	ASSERT(take_exact(c, S("\r\n")));
+}
+
+/* EXISTS, EXPUNGE and VANISHED keep the count of messages; no FETCH names a higher number (RFC 3501 7.4.1). */
 static void
 check_number(struct slice response, uint64_t *exists)
 {
 	struct cursor c = cursor_of(response);
 	uint64_t n;
-	if (!take_exact(&c, S("* ")) || !take_u64(&c, &n))
+	if (!take_exact(&c, S("* ")))
+		return;
+	if (take_exact(&c, S("VANISHED ")) && peek(&c) != '(')
+		check_vanished(&c, exists);
+	if (!take_u64(&c, &n))
 		return;
 	if (take_exact(&c, S(" EXISTS\r\n"))) {
 		*exists = n;

@@ -281,10 +281,17 @@ fake_message_store(struct ipc_call *call, const struct store_message_store_in *i
 	ASSERT(in->into.len >= in->uids.len / 4 * INDEX_ROW_BYTES && in->uids.len);
 	if (fake_fails(call))
 		return;
+	char refused[4 * FAKE_MESSAGES_MAX];
+	out.refused.at = refused;
 	for (size_t i = 0; i < fake_mail.n; i++) {
 		struct index_row *row = &fake_mail.rows[i];
 		if (!fake_named(in->uids, row->uid))
 			continue;
+		if (row->modseq > in->unchanged_since) {
+			bytes_set_le(refused + out.refused.len, row->uid, 4);
+			out.refused.len += 4;
+			continue;
+		}
 		row->flags = in->op == FLAGS_SET      ? in->flags
 		             : in->op == FLAGS_REMOVE ? row->flags & ~in->flags
 		                                      : row->flags | in->flags;

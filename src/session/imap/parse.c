@@ -181,6 +181,16 @@ imap_take_nz_number(struct cursor *c, uint32_t *n)
 	return peek(c) != '0' && take_u32(c, n);
 }
 
+bool
+imap_take_modseq(struct cursor *c, uint64_t *n)
+{
+	struct cursor p = *c;
+	if (!take_u64(&p, n) || *n > INT64_MAX)
+		return false;
+	*c = p;
+	return true;
+}
+
 static bool
 take_set_number(struct cursor *c, uint32_t *n)
 {

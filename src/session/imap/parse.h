@@ -40,6 +40,7 @@ bool imap_take_string(struct cursor *c, struct arena *a, struct slice *s);
 bool imap_take_astring(struct cursor *c, struct arena *a, struct slice *s);
 bool imap_take_nstring(struct cursor *c, struct arena *a, struct slice *s, bool *nil);
 bool imap_take_nz_number(struct cursor *c, uint32_t *n);
+bool imap_take_modseq(struct cursor *c, uint64_t *n); /* mod-sequence-valzer: 63 bits */
 bool imap_take_set(struct cursor *c, struct arena *a, struct imap_set *set);
 /* A mailbox name as UTF-8, "INBOX" in capitals. *valid is false (and the cursor past it) for a name that no mailbox can
  * have. */
@@ -74,6 +75,17 @@ int64_t imap_day_of(int year, int month, int day);
 #define IMAP_DATE_TIME_BYTES 26
 void imap_put_date_time(char to[IMAP_DATE_TIME_BYTES], int64_t seconds);
 
+/* ---- SELECT (parse_select.c): what stands behind the name (RFC 7162 3.1.8, 3.2.5) */
+struct imap_select {
+	bool condstore, qresync;
+	uint32_t uidvalidity;
+	uint64_t since;
+	bool known; /* known_uids were given */
+	struct imap_set known_uids;
+	struct imap_set match_numbers, match_uids; /* pairs, in rising order */
+};
+bool imap_take_select_params(struct cursor *c, struct arena *a, struct imap_select *s);
+
 /* ---- FETCH (parse_fetch.c) */
 enum { /* bits of what is asked for, in the order in which it is answered */
 	   FETCH_UID = 1,
@@ -83,6 +95,7 @@ enum { /* bits of what is asked for, in the order in which it is answered */
 	   FETCH_ENVELOPE = 16,
 	   FETCH_BODY = 32,
 	   FETCH_BODYSTRUCTURE = 64,
+	   FETCH_MODSEQ = 128, /* RFC 7162 */
 };
 #define FETCH_NEEDS_FACTS (FETCH_ENVELOPE | FETCH_BODY | FETCH_BODYSTRUCTURE)
 
@@ -112,8 +125,13 @@ struct imap_fetch {
 	struct imap_section *sections;
 	size_t nsections;
 	bool sets_seen; /* one of the sections is no peek */
+	/* RFC 7162: only those changed since; VANISHED */
+	bool changed_only, vanished;
+	uint64_t changed_since;
 };
 bool imap_take_fetch(struct cursor *c, struct arena *a, struct imap_fetch *fetch);
+/* [SP "(" modifiers ")"] behind it */
+bool imap_take_fetch_modifiers(struct cursor *c, struct imap_fetch *fetch);
 
 /* ---- SEARCH (parse_search.c) */
 enum imap_search_op {
@@ -134,6 +152,7 @@ enum imap_search_op {
 	SEARCH_SENTBEFORE,
 	SEARCH_SENTON,
 	SEARCH_SENTSINCE,
+	SEARCH_MODSEQ, /* modseq: RFC 7162 3.1.5 */
 	SEARCH_HEADER, /* field, text */
 	SEARCH_BODY,   /* text */
 	SEARCH_TEXT,
@@ -142,6 +161,7 @@ struct imap_search_key {
 	enum imap_search_op op;
 	uint32_t number;
 	int64_t day;
+	uint64_t modseq;
 	struct slice field, text;
 	struct slice folded; /* text as mail/fold.h has it; made by who runs the program */
 	struct imap_set set;

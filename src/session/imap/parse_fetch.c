@@ -18,6 +18,7 @@ static const struct {
 	{ S_ROW("ENVELOPE"), FETCH_ENVELOPE, false },
 	{ S_ROW("BODYSTRUCTURE"), FETCH_BODYSTRUCTURE, false },
 	{ S_ROW("BODY"), FETCH_BODY, false },
+	{ S_ROW("MODSEQ"), FETCH_MODSEQ, false },
 };
 
 /* RFC 3501 6.4.5: each is a BODY section under another name */
@@ -246,6 +247,37 @@ imap_take_fetch(struct cursor *c, struct arena *a, struct imap_fetch *fetch)
 	}
 	do {
 		if (!take_item(&p, a, fetch, false))
+			return false;
+	} while (imap_take_space(&p));
+	if (!take_char(&p, ')'))
+		return false;
+	*c = p;
+	return true;
+}
+
+/* RFC 4466 2.4, RFC 7162 7: "CHANGEDSINCE" SP mod-sequence-value / "VANISHED" */
+static bool
+take_modifier(struct cursor *c, struct imap_fetch *fetch)
+{
+	if (take_nocase(c, S("VANISHED"))) {
+		fetch->vanished = true;
+		return true;
+	}
+	fetch->changed_only = take_nocase(c, S("CHANGEDSINCE ")) && imap_take_modseq(c, &fetch->changed_since);
+	fetch->items |= FETCH_MODSEQ; /* RFC 7162 3.1.4.1 */
+	return fetch->changed_only;
+}
+
+bool
+imap_take_fetch_modifiers(struct cursor *c, struct imap_fetch *fetch)
+{
+	struct cursor p = *c;
+	if (!imap_take_space(&p))
+		return true;
+	if (!take_char(&p, '('))
+		return false;
+	do {
+		if (!take_modifier(&p, fetch))
 			return false;
 	} while (imap_take_space(&p));
 	if (!take_char(&p, ')'))

@@ -5,7 +5,7 @@
 
 #include "store/rows.h"
 
-enum arg { ARG_NONE, ARG_TEXT, ARG_KEYWORD, ARG_DAY, ARG_NUMBER, ARG_SET, ARG_FIELD_TEXT };
+enum arg { ARG_NONE, ARG_TEXT, ARG_KEYWORD, ARG_DAY, ARG_NUMBER, ARG_SET, ARG_FIELD_TEXT, ARG_MODSEQ };
 
 static const struct word {
 	struct slice name;
@@ -28,6 +28,7 @@ static const struct word {
 	{ S_ROW("HEADER"), SEARCH_HEADER, ARG_FIELD_TEXT, false, 0, { NULL, 0 } },
 	{ S_ROW("KEYWORD"), SEARCH_KEYWORD, ARG_KEYWORD, false, 0, { NULL, 0 } },
 	{ S_ROW("LARGER"), SEARCH_LARGER, ARG_NUMBER, false, 0, { NULL, 0 } },
+	{ S_ROW("MODSEQ"), SEARCH_MODSEQ, ARG_MODSEQ, false, 0, { NULL, 0 } },
 	{ S_ROW("OLD"), SEARCH_RECENT, ARG_NONE, true, 0, { NULL, 0 } },
 	{ S_ROW("ON"), SEARCH_ON, ARG_DAY, false, 0, { NULL, 0 } },
 	{ S_ROW("RECENT"), SEARCH_RECENT, ARG_NONE, false, 0, { NULL, 0 } },
@@ -110,6 +111,18 @@ key_done(struct parser *p)
 	}
 }
 
+/* RFC 7162 7: [entry-name SP entry-type-req SP] mod-sequence-valzer; there is one change number for all entries */
+static bool
+take_modseq(struct parser *p, uint64_t *modseq)
+{
+	struct cursor *c = &p->c;
+	struct slice entry;
+	if (peek(c) == '"' && !(imap_take_string(c, p->arena, &entry) && imap_take_space(c) &&
+	                        (take_nocase(c, S("priv ")) || take_nocase(c, S("shared ")) || take_nocase(c, S("all ")))))
+		return false;
+	return imap_take_modseq(c, modseq);
+}
+
 static bool
 take_arg(struct parser *p, enum arg arg, struct imap_search_key *key)
 {
@@ -129,6 +142,7 @@ take_arg(struct parser *p, enum arg arg, struct imap_search_key *key)
 		key->number = (uint32_t)MIN(n, (uint64_t)UINT32_MAX);
 		return true;
 	case ARG_SET: return imap_take_set(c, p->arena, &key->set);
+	case ARG_MODSEQ: return take_modseq(p, &key->modseq);
 	default:
 		return imap_take_astring(c, p->arena, &key->field) && imap_take_space(c) &&
 		       imap_take_astring(c, p->arena, &key->text);

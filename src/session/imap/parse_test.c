@@ -264,11 +264,66 @@ fetch_items(void **state)
 	}
 }
 
+/* ---- SELECT */
+
+static const struct {
+	const char *text;
+	bool taken, qresync;
+	size_t known, pairs;
+} selects[] = {
+	{ "", true, false, 0, 0 },
+	{ " (CONDSTORE)", true, false, 0, 0 },
+	{ " (condstore qresync (1 2))", true, true, 0, 0 },
+	{ " (QRESYNC (1 2 3:4,7))", true, true, 2, 0 },
+	{ " (QRESYNC (1 2 (5,6 7,8)))", true, true, 0, 2 },
+	{ " (QRESYNC (1 2 3 (5 7)))", true, true, 1, 1 },
+	{ " ()", false, false, 0, 0 },
+	{ " (QRESYNC (1 2) QRESYNC (1 2))", false, false, 0, 0 },
+	{ " (QRESYNC (1 0))", false, false, 0, 0 },
+	{ " (QRESYNC (1 2 3:*))", false, false, 0, 0 },
+	{ " (QRESYNC (1 2 3 (5)))", false, false, 0, 0 },
+};
+
+static void
+select_parameters(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(selects); i++) {
+		struct cursor c = cursor_of(slice_text(selects[i].text));
+		struct imap_select s;
+		bool ok = imap_take_select_params(&c, &arena, &s) && take_end(&c);
+		if (ok != selects[i].taken)
+			fail_msg("%s %s", selects[i].text, ok ? "was taken" : "was refused");
+		if (ok && (s.qresync != selects[i].qresync || s.known_uids.count != selects[i].known ||
+		           s.match_numbers.count != selects[i].pairs))
+			fail_msg("%s", selects[i].text);
+	}
+}
+
 /* ---- SEARCH */
 
-static const char *const op_names[] = { "ALL",        "and",    "or",        "not",    "seq",   "uid",    "flag",
-	                                    "keyword",    "RECENT", "BEFORE",    "ON",     "SINCE", "LARGER", "SMALLER",
-	                                    "SENTBEFORE", "SENTON", "SENTSINCE", "header", "BODY",  "TEXT" };
+static const char *const op_names[] = {
+	[SEARCH_ALL] = "ALL",
+	[SEARCH_AND] = "and",
+	[SEARCH_OR] = "or",
+	[SEARCH_NOT] = "not",
+	[SEARCH_SEQUENCE] = "seq",
+	[SEARCH_UID] = "uid",
+	[SEARCH_FLAG] = "flag",
+	[SEARCH_KEYWORD] = "keyword",
+	[SEARCH_RECENT] = "RECENT",
+	[SEARCH_BEFORE] = "BEFORE",
+	[SEARCH_ON] = "ON",
+	[SEARCH_SINCE] = "SINCE",
+	[SEARCH_LARGER] = "LARGER",
+	[SEARCH_SMALLER] = "SMALLER",
+	[SEARCH_SENTBEFORE] = "SENTBEFORE",
+	[SEARCH_SENTON] = "SENTON",
+	[SEARCH_SENTSINCE] = "SENTSINCE",
+	[SEARCH_MODSEQ] = "MODSEQ",
+	[SEARCH_HEADER] = "header",
+	[SEARCH_BODY] = "BODY",
+	[SEARCH_TEXT] = "TEXT",
+};
 
 static const struct {
 	const char *text, *postfix; /* NULL: refused */
@@ -287,6 +342,9 @@ static const struct {
 	{ "SINCE 1-Feb-1994", "SINCE" },
 	{ "CHARSET UTF-8 BODY x", "BODY" },
 	{ "KEYWORD $Forwarded", "keyword" },
+	{ "MODSEQ 5 OR MODSEQ \"/flags/\\\\draft\" all 6 SEEN", "MODSEQ MODSEQ flag or and" },
+	{ "MODSEQ 9223372036854775808", NULL },
+	{ "MODSEQ \"/flags/x\" 6", NULL },
 	{ "", NULL },
 	{ "ALL ", NULL },
 	{ " ALL", NULL },
@@ -390,6 +448,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(flags, start, end),
 		cmocka_unit_test_setup_teardown(append, start, end),
 		cmocka_unit_test_setup_teardown(fetch_items, start, end),
+		cmocka_unit_test_setup_teardown(select_parameters, start, end),
 		cmocka_unit_test_setup_teardown(search_programs, start, end),
 		cmocka_unit_test_setup_teardown(search_limits, start, end),
 		cmocka_unit_test(wildcards),

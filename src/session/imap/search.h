@@ -16,7 +16,8 @@ struct search_run {
 	uint8_t *found;          /* one for each message of the view: SEARCH_NO, _YES, _UNKNOWN */
 	uint8_t *stack;
 	struct buf *scratch;
-	bool *hits; /* third round: what scan said of each key */
+	bool tells_modseq; /* a key asked for change numbers */
+	bool *hits;        /* third round: what scan said of each key */
 };
 
 /* What can be said of a message: facts NULL: only what the view says; hits: scan was asked too. Pure. */

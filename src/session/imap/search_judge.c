@@ -97,6 +97,7 @@ judge_key(const struct search_run *r, size_t key, size_t index, const struct fac
 	case SEARCH_BEFORE:
 	case SEARCH_ON:
 	case SEARCH_SINCE: return judge_day(k->op, day_of(row->received), k->day);
+	case SEARCH_MODSEQ: return row->modseq >= k->modseq;
 	case SEARCH_LARGER: return row->bytes > k->number;
 	case SEARCH_SMALLER: return row->bytes < k->number;
 	case SEARCH_SENTBEFORE:

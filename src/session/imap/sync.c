@@ -153,9 +153,31 @@ await_imap_exists(struct imap *im)
 	await_imap_text(im);
 }
 
+enum { VANISHED_UIDS = 4096 }; /* of one response */
+
+/* RFC 7162 3.2.10: UIDs instead of numbers, only of messages that the client was told of. */
+static void
+await_put_vanished(struct imap *im)
+{
+	struct view *v = &im->view;
+	char uids[4 * VANISHED_UIDS];
+	size_t n = 0;
+	for (size_t i = 0; i < v->count; i++) {
+		if (v->rows[i].flags & VIEW_GONE)
+			bytes_set_le(uids + 4 * n++, v->rows[i].uid, 4);
+		if (n == VANISHED_UIDS || (n && i + 1 == v->count)) {
+			buf_put(&im->text, S("* VANISHED "));
+			imap_put_set(&im->text, slice_of(uids, 4 * n));
+			buf_put(&im->text, S("\r\n"));
+			n = 0;
+			await_imap_text(im);
+		}
+	}
+}
+
 /* From the last to the first, so that no number changes under another. */
 static void
-await_expunges(struct imap *im)
+await_put_expunges(struct imap *im)
 {
 	struct view *v = &im->view;
 	for (size_t seq = v->count + 1; (seq = view_next_gone(v, seq - 1)) != 0;) {
@@ -165,6 +187,16 @@ await_expunges(struct imap *im)
 		if (im->text.len > TEXT_BYTES)
 			await_imap_text(im);
 	}
+}
+
+static void
+await_expunges(struct imap *im)
+{
+	struct view *v = &im->view;
+	if (im->enabled & ENABLED_QRESYNC)
+		await_put_vanished(im);
+	else
+		await_put_expunges(im);
 	view_close_gaps(v);
 	v->told = v->count;
 }
@@ -198,4 +230,16 @@ await_imap_sync(struct imap *im, uint32_t how)
 	}
 	if (v->dirty > 0)
 		await_flag_updates(im);
+	if (!v->gone && !im->changed)
+		v->told_modseq = v->modseq;
+}
+
+struct imap_reply
+await_imap_expunged(struct imap *im, bool some, const char *text)
+{
+	im->changed = true; /* others may have expunged in between: told with ours */
+	if (!some || !(im->enabled & ENABLED_QRESYNC))
+		return imap_ok(text);
+	await_imap_sync(im, SYNC_ASK | SYNC_EXPUNGES);
+	return imap_ok_code(arena_printf(&im->arena, "HIGHESTMODSEQ %llu", (unsigned long long)im->view.told_modseq), text);
 }

@@ -65,6 +65,7 @@ mark_dirty(struct view *v, struct index_row *row)
 void
 view_clean(struct view *v, struct index_row *row)
 {
+	row->flags &= ~(uint32_t)VIEW_STAMPED;
 	if (!(row->flags & VIEW_DIRTY))
 		return;
 	row->flags &= ~(uint32_t)VIEW_DIRTY;
@@ -117,11 +118,12 @@ update_row(struct view *v, struct index_row *mine, const struct index_row *their
 {
 	bool differs = (mine->flags & MESSAGE_FLAGS_ALL) != (theirs->flags & MESSAGE_FLAGS_ALL) ||
 	               mine->keyword_set != theirs->keyword_set;
+	bool stamped = v->tells_modseqs && mine->modseq != theirs->modseq;
 	mine->flags = (mine->flags & ~(uint32_t)MESSAGE_FLAGS_ALL) | (theirs->flags & MESSAGE_FLAGS_ALL);
 	mine->keyword_set = theirs->keyword_set;
 	mine->modseq = theirs->modseq;
 	note_keywords(v, mine);
-	return differs;
+	return differs || stamped;
 }
 
 void
@@ -139,13 +141,30 @@ view_apply_rows(struct view *v, const struct index_row *rows, size_t n, uint32_t
 	}
 }
 
+/* Is a row after our STORE what the client thinks it is? Keywords that our STORE named are told in any case. */
+static bool
+is_as_expected(const struct index_row *mine, const struct view_own *own, const struct index_row *theirs)
+{
+	uint32_t was = mine->flags & MESSAGE_FLAGS_ALL;
+	uint32_t expected = own->op == FLAGS_SET      ? own->flags
+	                    : own->op == FLAGS_REMOVE ? was & ~own->flags
+	                                              : was | own->flags;
+	bool drops = own->op == FLAGS_SET && !own->keywords && !theirs->keyword_set;
+	return expected == (theirs->flags & MESSAGE_FLAGS_ALL) && (mine->keyword_set == theirs->keyword_set || drops);
+}
+
 void
-view_apply_own(struct view *v, const struct index_row *rows, size_t n)
+view_apply_own(struct view *v, const struct view_own *own, const struct index_row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct index_row *mine = view_find(v, rows[i].uid);
-		if (mine)
-			update_row(v, mine, &rows[i]);
+		if (!mine)
+			continue;
+		if (!is_as_expected(mine, own, &rows[i]))
+			mark_dirty(v, mine);
+		update_row(v, mine, &rows[i]);
+		if (v->tells_modseqs)
+			mine->flags |= VIEW_STAMPED;
 	}
 }
 

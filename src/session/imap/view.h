@@ -11,9 +11,10 @@
 
 /* Bits of index_row.flags that are the session's own, above MESSAGE_FLAGS_ALL. */
 enum {
-	VIEW_RECENT = 1 << 8, /* \Recent for this session */
-	VIEW_DIRTY = 1 << 9,  /* its flags changed and the client does not know */
-	VIEW_GONE = 1 << 10,  /* expunged and the client does not know */
+	VIEW_RECENT = 1 << 8,   /* \Recent for this session */
+	VIEW_DIRTY = 1 << 9,    /* its flags changed and the client does not know */
+	VIEW_GONE = 1 << 10,    /* expunged and the client does not know */
+	VIEW_STAMPED = 1 << 11, /* this session's STORE gave it a change number that the client does not know */
 };
 
 struct view_keywords {
@@ -28,6 +29,8 @@ struct view {
 	bool read_only;
 	uint32_t uidvalidity, uidnext;
 	uint64_t modseq;        /* changes up to here are in the rows */
+	uint64_t told_modseq;   /* the client knows all changes up to here */
+	bool tells_modseqs;     /* a change number alone is news to the client (RFC 7162) */
 	struct index_row *rows; /* by uid; sequence number n is rows[n - 1] */
 	size_t count, cap;
 	size_t gone, dirty; /* rows with these marks */
@@ -46,8 +49,13 @@ void view_release(struct view *v); /* nothing is selected afterwards */
 void view_load(struct view *v, const struct index_row *rows, size_t n, uint32_t first_recent);
 /* Rows that are new or changed, in order of uid. New ones are recent from first_recent on (0: none). */
 void view_apply_rows(struct view *v, const struct index_row *rows, size_t n, uint32_t first_recent);
-/* Rows that this session changed itself: the client hears of them from the command. */
-void view_apply_own(struct view *v, const struct index_row *rows, size_t n);
+/* Rows that this session changed itself: the client hears of them from the command. What others changed besides is
+ * marked as such. */
+struct view_own {
+	uint32_t op, flags; /* FLAGS_*, MESSAGE_* */
+	bool keywords;      /* some were named: what they are afterwards is told */
+};
+void view_apply_own(struct view *v, const struct view_own *own, const struct index_row *rows, size_t n);
 /* uids: u32 little endian, as store.msg has them. */
 void view_apply_vanished(struct view *v, struct slice uids);
 /* These are all rows there are from uid first to uid last: others in between are gone. */

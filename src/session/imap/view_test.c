@@ -81,11 +81,34 @@ static void
 own_changes_are_not_dirty(void **state)
 {
 	struct index_row row = { .uid = 40, .modseq = 5, .flags = MESSAGE_DELETED };
-	view_apply_own(&view, &row, 1);
+	struct view_own own = { FLAGS_ADD, MESSAGE_DELETED, false };
+	view_apply_own(&view, &own, &row, 1);
 	assert_int_equal(view.dirty, 0);
 	assert_int_equal(view.rows[3].flags, MESSAGE_DELETED | VIEW_RECENT);
 	view_apply_rows(&view, &row, 1, 0); /* and heard again */
 	assert_int_equal(view.dirty, 0);
+}
+
+static void
+changes_of_others_below_own_ones_are_dirty(void **state)
+{
+	struct view_own own = { FLAGS_ADD, MESSAGE_DELETED, false };
+	struct index_row row = { .uid = 40, .modseq = 5, .flags = MESSAGE_DELETED | MESSAGE_FLAGGED };
+	view_apply_own(&view, &own, &row, 1);
+	assert_int_equal(view.dirty, 1);
+	assert_int_equal(view.rows[3].flags & VIEW_STAMPED, 0);
+}
+
+static void
+a_change_number_alone_is_news_to_those_who_asked(void **state)
+{
+	struct index_row row = { .uid = 40, .modseq = 5 };
+	view_apply_rows(&view, &row, 1, 0);
+	assert_int_equal(view.dirty, 0);
+	view.tells_modseqs = true;
+	row.modseq = 6;
+	view_apply_rows(&view, &row, 1, 0);
+	assert_int_equal(view.dirty, 1);
 }
 
 static void
@@ -189,6 +212,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(expunged_rows_keep_their_numbers_until_told, start, end),
 		cmocka_unit_test_setup_teardown(changes_of_others_make_rows_dirty, start, end),
 		cmocka_unit_test_setup_teardown(own_changes_are_not_dirty, start, end),
+		cmocka_unit_test_setup_teardown(changes_of_others_below_own_ones_are_dirty, start, end),
+		cmocka_unit_test_setup_teardown(a_change_number_alone_is_news_to_those_who_asked, start, end),
 		cmocka_unit_test_setup_teardown(rows_that_are_missing_from_the_whole_are_gone, start, end),
 		cmocka_unit_test_setup_teardown(sets_become_rows, start, end),
 		cmocka_unit_test_setup_teardown(sets_of_an_empty_mailbox, start, end),

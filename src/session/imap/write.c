@@ -134,15 +134,37 @@ imap_put_flag_update(struct imap *im, size_t index, bool with_uid)
 	buf_put(to, S("* "));
 	buf_put_u64(to, index + 1);
 	buf_put(to, S(" FETCH ("));
-	if (with_uid) {
+	bool with_modseq = im->enabled & ENABLED_CONDSTORE;
+	if (with_uid || with_modseq) { /* RFC 7162 3.2.4 */
 		buf_put(to, S("UID "));
 		buf_put_u64(to, row->uid);
 		buf_put_char(to, ' ');
 	}
 	buf_put(to, S("FLAGS "));
 	imap_put_flags(im, to, row);
+	if (with_modseq) {
+		buf_put(to, S(" MODSEQ ("));
+		buf_put_u64(to, row->modseq);
+		buf_put_char(to, ')');
+	}
 	buf_put(to, S(")\r\n"));
 	view_clean(&im->view, row);
+}
+
+void
+imap_put_modseq_update(struct imap *im, size_t index)
+{
+	struct index_row *row = &im->view.rows[index];
+	buf_printf(&im->text, "* %zu FETCH (UID %u MODSEQ (%llu))\r\n", index + 1, row->uid,
+	           (unsigned long long)row->modseq);
+	view_clean(&im->view, row);
+}
+
+void
+imap_put_highest(struct imap *im)
+{
+	buf_printf(&im->text, "* OK [HIGHESTMODSEQ %llu] changes up to there are known\r\n",
+	           (unsigned long long)im->view.told_modseq);
 }
 
 /* ---- sets */
