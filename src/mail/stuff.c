@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stuff.c - see stuff.h. A stretch runs up to the next line that begins with a dot, or the next line end that is not
- * CRLF. */
+ * CRLF and has to become it. Called by relay and POP3. */
 #include "mail/stuff.h"
 
 void
-stuffer_init(struct stuffer *st)
+stuffer_init(struct stuffer *st, enum stuff_rule rule)
 {
-	*st = (struct stuffer){ .line_start = true };
+	*st = (struct stuffer){ .rule = rule, .line_start = true };
 }
 
 static bool
@@ -16,9 +16,9 @@ give(struct slice *out, struct slice what)
 	return true;
 }
 
-/* How far the bytes go on without anything to change, from the start of a line or within one. Sets how it ended. */
+/* How far the bytes go on without anything to change, from the start of a line or within one. */
 static size_t
-plain_run(struct slice s, bool line_start)
+plain_run(struct slice s, bool line_start, bool mend)
 {
 	size_t i = 0;
 	if (line_start && s.len > 0 && s.at[0] == '.')
@@ -26,12 +26,12 @@ plain_run(struct slice s, bool line_start)
 	for (;;) {
 		const char *lf = i < s.len ? memchr(s.at + i, '\n', s.len - i) : NULL;
 		size_t end = lf ? (size_t)(lf - s.at) : s.len;
-		const char *cr = end > i ? memchr(s.at + i, '\r', end - i) : NULL;
+		const char *cr = mend && end > i ? memchr(s.at + i, '\r', end - i) : NULL;
 		if (cr && (!lf || cr != lf - 1))
 			return (size_t)(cr - s.at); /* a bare CR, or one at the end of the piece */
 		if (!lf)
 			return s.len;
-		if (!cr)
+		if (mend && !cr)
 			return end; /* a bare LF */
 		i = end + 1;
 		if (i >= s.len || s.at[i] == '.')
@@ -42,9 +42,10 @@ plain_run(struct slice s, bool line_start)
 bool
 stuffer_next(struct stuffer *st, struct slice *piece, struct slice *out)
 {
+	bool mend = st->rule == STUFF_MEND;
 	if (piece->len == 0)
 		return false;
-	if (st->after_cr) { /* RFC 5321 2.3.8: CR LF together, whatever stood after the CR */
+	if (st->after_cr && mend) { /* RFC 5321 2.3.8: CR LF together, whatever stood after the CR */
 		st->after_cr = false;
 		st->line_start = true;
 		if (piece->at[0] == '\n')
@@ -55,13 +56,16 @@ stuffer_next(struct stuffer *st, struct slice *piece, struct slice *out)
 		st->line_start = false;
 		return give(out, S(".")); /* the dot of the piece follows with its line */
 	}
-	size_t n = plain_run(*piece, st->line_start);
+	size_t n = plain_run(*piece, st->line_start, mend);
 	if (n > 0) {
 		struct slice run = slice_part(*piece, 0, n);
 		st->line_start = run.at[n - 1] == '\n';
+		st->bare_lf = st->line_start && !(n > 1 ? run.at[n - 2] == '\r' : st->after_cr);
+		st->after_cr = run.at[n - 1] == '\r';
 		*piece = slice_from(*piece, n);
 		return give(out, run);
 	}
+	ASSERT(mend);
 	char c = piece->at[0];
 	*piece = slice_from(*piece, 1);
 	if (c == '\r') {
@@ -76,5 +80,5 @@ stuffer_next(struct stuffer *st, struct slice *piece, struct slice *out)
 struct slice
 stuffer_end(struct stuffer *st)
 {
-	return st->line_start && !st->after_cr ? S(".\r\n") : S("\r\n.\r\n");
+	return st->line_start && !st->after_cr && !st->bare_lf ? S(".\r\n") : S("\r\n.\r\n");
 }

@@ -9,9 +9,11 @@
 
 #include <cmocka.h>
 
-static const struct {
+struct row {
 	const char *what, *in, *out;
-} rows[] = {
+};
+
+static const struct row mend_rows[] = {
 	{ "an empty message is a dot", "", ".\r\n" },
 	{ "a line stays as it is", "a\r\n", "a\r\n.\r\n" },
 	{ "a dot at the start of a line is doubled", ".a\r\n.\r\n", "..a\r\n..\r\n.\r\n" },
@@ -27,13 +29,28 @@ static const struct {
 	{ "nobody can smuggle an end", "a\r\n.\r.\n.\r\nb", "a\r\n..\r\n..\r\n..\r\nb\r\n.\r\n" },
 };
 
+static const struct row keep_rows[] = {
+	{ "plain", "a\r\nb\r\n", "a\r\nb\r\n.\r\n" },
+	{ "a dot at the start", ".a\r\n", "..a\r\n.\r\n" },
+	{ "a lone dot", "a\r\n.\r\nb\r\n", "a\r\n..\r\nb\r\n.\r\n" },
+	{ "dots in a row", "a\r\n...\r\n", "a\r\n....\r\n.\r\n" },
+	{ "a dot inside", "a.b\r\n", "a.b\r\n.\r\n" },
+	{ "a dot after a bare LF", "a\n.\nb\r\n", "a\n..\nb\r\n.\r\n" },
+	{ "a bare CR stays, and ends no line", "a\r.b\r\n", "a\r.b\r\n.\r\n" },
+	{ "no line end at the end", "a", "a\r\n.\r\n" },
+	{ "a bare LF at the end", "a\n", "a\n\r\n.\r\n" },
+	{ "a bare CR at the end", "a\r", "a\r\r\n.\r\n" },
+	{ "empty", "", ".\r\n" },
+	{ "only a line end", "\r\n", "\r\n.\r\n" },
+};
+
 static void
-stuff(struct slice whole, size_t cut, struct buf *to)
+stuff(enum stuff_rule rule, struct slice whole, size_t cut, struct buf *to)
 {
 	struct stuffer st;
 	struct slice out, pieces[2] = { slice_part(whole, 0, cut), slice_from(whole, cut) };
 	buf_clear(to);
-	stuffer_init(&st);
+	stuffer_init(&st, rule);
 	for (int i = 0; i < 2; i++)
 		while (stuffer_next(&st, &pieces[i], &out))
 			buf_put(to, out);
@@ -41,25 +58,38 @@ stuff(struct slice whole, size_t cut, struct buf *to)
 }
 
 static void
-stuffing(void **state)
+check(enum stuff_rule rule, const struct row *row)
 {
-	(void)state;
+	struct slice in = slice_text(row->in);
 	struct buf got;
 	buf_init(&got, 4096);
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		struct slice in = slice_text(rows[i].in);
-		for (size_t cut = 0; cut <= in.len; cut++) {
-			stuff(in, cut, &got);
-			if (!slice_equal(buf_slice(&got), slice_text(rows[i].out)))
-				fail_msg("%s, cut at %zu: '%.*s'", rows[i].what, cut, SLICE_ARG(buf_slice(&got)));
-		}
+	for (size_t cut = 0; cut <= in.len; cut++) {
+		stuff(rule, in, cut, &got);
+		if (!slice_equal(buf_slice(&got), slice_text(row->out)))
+			fail_msg("%s, cut at %zu: '%.*s'", row->what, cut, SLICE_ARG(buf_slice(&got)));
 	}
 	buf_release(&got);
+}
+
+static void
+line_ends_mended(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(mend_rows); i++)
+		check(STUFF_MEND, &mend_rows[i]);
+}
+
+static void
+line_ends_kept(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(keep_rows); i++)
+		check(STUFF_KEEP, &keep_rows[i]);
 }
 
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(stuffing) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(line_ends_mended), cmocka_unit_test(line_ends_kept) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

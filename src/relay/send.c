@@ -306,7 +306,7 @@ await_put_data(struct sending *s, await_piece_fn *await_piece, void *arg)
 	struct stuffer st;
 	struct slice piece, out;
 	struct stream *io = &s->r->io;
-	stuffer_init(&st);
+	stuffer_init(&st, STUFF_MEND);
 	for (uint64_t from = s->row->envelope.skip;;) {
 		enum err e = await_piece(arg, from, &piece);
 		if (e || piece.len == 0)

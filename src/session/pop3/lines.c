@@ -34,42 +34,6 @@ pop3_numbers(struct slice rest, uint32_t *numbers, unsigned max)
 	return (int)n;
 }
 
-void
-dots_begin(struct dots *d)
-{
-	*d = (struct dots){ .line_start = true, .whole = true };
-}
-
-/* A line ends at LF here, with or without CR before it: many clients read so, and a bare "\n.\n" from a binary message
- * would end the answer for them and let its sender speak as the server. */
-void
-dots_piece(struct dots *d, struct slice piece, dots_put_fn *put, void *arg)
-{
-	if (piece.len == 0)
-		return;
-	const char *from = piece.at, *end = piece.at + piece.len;
-	if (d->line_start && *from == '.')
-		put(arg, S("."));
-	for (const char *at = from; (at = memchr(at, '\n', (size_t)(end - at)));) {
-		at++;
-		if (at < end && *at == '.') {
-			put(arg, slice_of(from, (size_t)(at - from)));
-			put(arg, S("."));
-			from = at;
-		}
-	}
-	put(arg, slice_of(from, (size_t)(end - from)));
-	d->line_start = end[-1] == '\n';
-	d->whole = d->line_start && (piece.len > 1 ? end[-2] == '\r' : d->cr);
-	d->cr = end[-1] == '\r';
-}
-
-void
-dots_end(struct dots *d, dots_put_fn *put, void *arg)
-{
-	put(arg, d->whole ? S(".\r\n") : S("\r\n.\r\n"));
-}
-
 size_t
 top_piece(struct top *t, struct slice piece)
 {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lines_test.c - command lines, dot-stuffing at every cut, and what TOP keeps. */
+/* lines_test.c - command lines, and what TOP keeps. */
 #include "session/pop3/lines.h"
-
-#include "base/buf.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,47 +48,6 @@ numbers(void **state)
 	}
 }
 
-static void
-collect(void *arg, struct slice bytes)
-{
-	buf_put(arg, bytes);
-}
-
-static const struct {
-	const char *what, *in, *out;
-} dot_rows[] = {
-	{ "plain", "a\r\nb\r\n", "a\r\nb\r\n.\r\n" },
-	{ "a dot at the start", ".a\r\n", "..a\r\n.\r\n" },
-	{ "a lone dot", "a\r\n.\r\nb\r\n", "a\r\n..\r\nb\r\n.\r\n" },
-	{ "dots in a row", "a\r\n...\r\n", "a\r\n....\r\n.\r\n" },
-	{ "a dot inside", "a.b\r\n", "a.b\r\n.\r\n" },
-	{ "a dot after a bare LF", "a\n.\nb\r\n", "a\n..\nb\r\n.\r\n" },
-	{ "no line end at the end", "a", "a\r\n.\r\n" },
-	{ "a bare LF at the end", "a\n", "a\n\r\n.\r\n" },
-	{ "empty", "", ".\r\n" },
-	{ "only a line end", "\r\n", "\r\n.\r\n" },
-};
-
-static void
-dots_at_every_cut(void **state)
-{
-	for (size_t i = 0; i < COUNT_OF(dot_rows); i++) {
-		struct slice in = slice_text(dot_rows[i].in);
-		for (size_t cut = 0; cut <= in.len; cut++) {
-			struct buf b;
-			struct dots d;
-			buf_init(&b, 1000);
-			dots_begin(&d);
-			dots_piece(&d, slice_part(in, 0, cut), collect, &b);
-			dots_piece(&d, slice_from(in, cut), collect, &b);
-			dots_end(&d, collect, &b);
-			if (!slice_equal(buf_slice(&b), slice_text(dot_rows[i].out)))
-				fail_msg("%s, cut at %zu: %.*s", dot_rows[i].what, cut, SLICE_ARG(buf_slice(&b)));
-			buf_release(&b);
-		}
-	}
-}
-
 static const struct {
 	const char *what, *in;
 	uint32_t lines;
@@ -128,7 +85,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(command_lines),
 		cmocka_unit_test(numbers),
-		cmocka_unit_test(dots_at_every_cut),
 		cmocka_unit_test(top_at_every_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

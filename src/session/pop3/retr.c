@@ -3,33 +3,36 @@
  * +OK is out, trouble ends the connection: there is no other way to say that the message is cut. */
 #include "session/pop3/pop3.h"
 
-static void
-put(void *arg, struct slice bytes)
-{
-	await_put(arg, bytes); /* sticky: looked at after the message */
-}
+#include "mail/stuff.h"
 
 /* A message that is being sent. */
 struct sending {
 	struct pop3 *p;
 	struct pop3_message *m;
 	struct top *top; /* NULL: the whole of it */
-	struct dots dots;
+	struct stuffer stuffer;
 };
 
 static void
 await_send(struct sending *s, struct slice piece)
 {
-	struct stream *io = &s->p->c->io;
+	struct slice out;
 	if (s->top)
 		piece.len = top_piece(s->top, piece);
-	dots_piece(&s->dots, piece, put, io);
+	while (stuffer_next(&s->stuffer, &piece, &out))
+		await_put(&s->p->c->io, out); /* sticky: looked at after the message */
+}
+
+static void
+await_send_end(struct sending *s)
+{
+	await_put(&s->p->c->io, stuffer_end(&s->stuffer));
 }
 
 static void
 begin(struct sending *s)
 {
-	dots_begin(&s->dots);
+	stuffer_init(&s->stuffer, STUFF_KEEP);
 	if (s->top)
 		stream_put(&s->p->c->io, S("+OK the top of it follows\r\n"));
 	else
@@ -78,7 +81,7 @@ await_send_pieces(struct sending *s)
 			stream_fail(io, ERR_CLOSED);
 		arena_clear(s->p->arena);
 	}
-	dots_end(&s->dots, put, io);
+	await_send_end(s);
 	pop3_window_done(s->p);
 	return OK;
 }
@@ -96,7 +99,7 @@ await_message(struct pop3 *p, uint32_t number, struct top *top)
 	else if (!e) {
 		begin(&s);
 		await_send(&s, bytes);
-		dots_end(&s.dots, put, &p->c->io);
+		await_send_end(&s);
 		pop3_window_done(p);
 	}
 	if (e == ERR_NOT_FOUND)
