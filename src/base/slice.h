@@ -74,5 +74,12 @@ ascii_alpha(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
+/* Of a hexadecimal digit in either case; -1: it is none. */
+static inline int
+hex_value(char c)
+{
+	char low = ascii_lower(c);
+	return ascii_digit(c) ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+}
 
 #endif

@@ -137,3 +137,20 @@ header_id(struct slice name)
 			return rows[i].id;
 	return HEADER_OTHER;
 }
+
+void
+header_skip_cfws(struct cursor *c)
+{
+	size_t depth = 0;
+	for (; !cursor_done(c); c->at++) {
+		char ch = *c->at;
+		if (ch == '(')
+			depth++;
+		else if (depth && ch == ')')
+			depth--;
+		else if (depth && ch == '\\' && cursor_left(c) > 1)
+			c->at++;
+		else if (!depth && ch != ' ' && ch != '\t' && ch != '\r' && ch != '\n')
+			return;
+	}
+}

@@ -31,6 +31,8 @@ size_t header_bytes(struct slice text);
 bool header_find(struct slice text, struct slice name, struct header_field *f);
 /* RFC 5322 2.2.3: without line ends and without white space at both ends. Copies only what is folded. */
 struct slice header_unfold(struct arena *a, struct slice value);
+/* CFWS (RFC 5322 3.2.2): white space and comments, which nest. */
+void header_skip_cfws(struct cursor *c);
 
 /* The fields that this house looks at. */
 enum header_id {

@@ -256,7 +256,7 @@ put_disposition(struct printer *p, struct slice value)
 {
 	struct cursor c = cursor_of(value);
 	struct slice word;
-	mime_skip_cfws(&c);
+	header_skip_cfws(&c);
 	if (!mime_take_token(&c, &word)) {
 		buf_put(p->to, S("NIL"));
 		return;
@@ -276,7 +276,7 @@ put_language(struct printer *p, struct slice value)
 	struct slice tag;
 	char separator = '(';
 	while (!cursor_done(&c)) {
-		mime_skip_cfws(&c);
+		header_skip_cfws(&c);
 		if (mime_take_token(&c, &tag)) {
 			buf_put_char(p->to, separator);
 			structure_put_string(p->to, tag);

@@ -104,12 +104,12 @@ read_type(struct mime_part *part, struct slice value)
 {
 	struct cursor c = cursor_of(value);
 	struct slice type, subtype;
-	mime_skip_cfws(&c);
+	header_skip_cfws(&c);
 	if (!mime_take_token(&c, &type))
 		return;
-	mime_skip_cfws(&c);
+	header_skip_cfws(&c);
 	if (take_char(&c, '/')) {
-		mime_skip_cfws(&c);
+		header_skip_cfws(&c);
 		if (!mime_take_token(&c, &subtype))
 			return;
 	} else if (slice_equal_nocase(type, S("text"))) {
@@ -126,7 +126,7 @@ static void
 read_encoding(struct mime_part *part, struct slice value)
 {
 	struct cursor c = cursor_of(value);
-	mime_skip_cfws(&c);
+	header_skip_cfws(&c);
 	if (!mime_take_token(&c, &part->encoding))
 		return;
 	part->at.encoding = transfer_encoding(part->encoding);

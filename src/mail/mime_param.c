@@ -5,25 +5,9 @@
 
 #include "mail/charset.h"
 #include "mail/encoded_words.h"
+#include "mail/header.h"
 
 #define SECTIONS_MAX 1000 /* the largest number of a continuation that is believed */
-
-void
-mime_skip_cfws(struct cursor *c)
-{
-	size_t depth = 0;
-	for (; !cursor_done(c); c->at++) {
-		char ch = *c->at;
-		if (ch == '(')
-			depth++;
-		else if (depth && ch == ')')
-			depth--;
-		else if (depth && ch == '\\' && cursor_left(c) > 1)
-			c->at++;
-		else if (!depth && ch != ' ' && ch != '\t' && ch != '\r' && ch != '\n')
-			return;
-	}
-}
 
 static bool
 is_tchar(char c)
@@ -105,13 +89,13 @@ static bool
 take_param(struct cursor *c, struct arena *a, struct raw *r)
 {
 	*r = (struct raw){ 0 };
-	mime_skip_cfws(c);
+	header_skip_cfws(c);
 	if (!mime_take_token(c, &r->name))
 		return false;
-	mime_skip_cfws(c);
+	header_skip_cfws(c);
 	if (!take_char(c, '='))
 		return false;
-	mime_skip_cfws(c);
+	header_skip_cfws(c);
 	r->value = peek(c) == '"' ? take_quoted(c, a) : take_bare(c);
 	split_name(r);
 	return true;
@@ -165,9 +149,9 @@ take_raw(struct cursor *c, struct arena *a, struct raw *rows)
 	size_t n = 0;
 	while (!cursor_done(c) && n < MIME_PARAMS_MAX) {
 		const char *before = c->at;
-		mime_skip_cfws(c);
+		header_skip_cfws(c);
 		while (take_char(c, ';'))
-			mime_skip_cfws(c);
+			header_skip_cfws(c);
 		if (take_param(c, a, &rows[n]))
 			n++;
 		else /* no parameter: on to the next ";" */
@@ -212,15 +196,6 @@ mime_param_find(const struct mime_params *p, struct slice name)
 			plain = &p->rows[i];
 	}
 	return plain;
-}
-
-static int
-hex_value(char c)
-{
-	if (ascii_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 void

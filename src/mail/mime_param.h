@@ -26,8 +26,6 @@ void mime_params_take(struct cursor *c, struct arena *a, struct mime_params *p);
 const struct mime_param *mime_param_find(const struct mime_params *p, struct slice name);
 /* The value as people read it, in UTF-8. Encoded words are decoded too, because many programs write them there. */
 void mime_param_put(struct buf *to, const struct mime_param *p);
-/* White space and comments. */
-void mime_skip_cfws(struct cursor *c);
 /* 1*tchar (RFC 2045 5.1), 8-bit bytes included. */
 bool mime_take_token(struct cursor *c, struct slice *token);
 

@@ -3,6 +3,7 @@
 #include "mail/part_text.h"
 
 #include "mail/charset.h"
+#include "mail/header.h"
 #include "mail/html_text.h"
 #include "mail/mime_param.h"
 #include "mail/transfer.h"
@@ -28,7 +29,7 @@ part_is_attachment(const struct mime_part *part)
 {
 	struct cursor c = cursor_of(part->disposition);
 	struct slice word = SLICE_NONE;
-	mime_skip_cfws(&c);
+	header_skip_cfws(&c);
 	if (mime_take_token(&c, &word) && !slice_equal_nocase(word, S("inline")))
 		return true; /* RFC 2183 2.8: unknown dispositions are attachments */
 	struct arena a;

@@ -115,15 +115,6 @@ base64_count(struct slice s)
 
 /* ---- quoted-printable, RFC 2045 6.7 */
 
-static int
-hex_value(char c)
-{
-	if (ascii_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Text inside a line. "=" without two hex digits stands for itself (6.7, robust implementations). to NULL: only
  * counts. */
 static size_t

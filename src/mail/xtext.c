@@ -2,6 +2,7 @@
 /* xtext.c - RFC 3461 4. */
 #include "mail/xtext.h"
 
+/* RFC 3461 4: upper case only. */
 static int
 hex_digit(char c)
 {

@@ -131,15 +131,6 @@ http_request_parse(struct slice head, struct http_request *r, const char **why)
 	return status;
 }
 
-static int
-hex_digit(char ch)
-{
-	if (ascii_digit(ch))
-		return ch - '0';
-	ch = ascii_lower(ch);
-	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
-}
-
 bool
 http_decode(struct slice text, struct arena *a, struct slice *out)
 {
@@ -148,9 +139,9 @@ http_decode(struct slice text, struct arena *a, struct slice *out)
 	for (size_t i = 0; i < text.len; i++) {
 		char ch = text.at[i];
 		if (ch == '%') {
-			if (text.len - i < 3 || hex_digit(text.at[i + 1]) < 0 || hex_digit(text.at[i + 2]) < 0)
+			if (text.len - i < 3 || hex_value(text.at[i + 1]) < 0 || hex_value(text.at[i + 2]) < 0)
 				return false;
-			ch = (char)(hex_digit(text.at[i + 1]) * 16 + hex_digit(text.at[i + 2]));
+			ch = (char)(hex_value(text.at[i + 1]) * 16 + hex_value(text.at[i + 2]));
 			i += 2;
 		}
 		to[len++] = ch;
