@@ -3,6 +3,8 @@
  * calendar is the proleptic Gregorian one; years reach from 1 to 9999. */
 #include "mail/date.h"
 
+#include "mail/header.h"
+
 static const char months[12][4] = {
 	"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
 };
@@ -47,24 +49,6 @@ day_exists(struct civil d)
 		return false;
 	bool leap = d.year % 4 == 0 && (d.year % 100 != 0 || d.year % 400 == 0);
 	return d.month != 2 || d.day < 29 || leap;
-}
-
-/* CFWS (RFC 5322 3.2.2): white space and comments, which nest. */
-static void
-skip_cfws(struct cursor *c)
-{
-	size_t depth = 0;
-	for (; !cursor_done(c); c->at++) {
-		char ch = *c->at;
-		if (ch == '(')
-			depth++;
-		else if (depth && ch == ')')
-			depth--;
-		else if (depth && ch == '\\' && cursor_left(c) > 1)
-			c->at++;
-		else if (!depth && ch != ' ' && ch != '\t' && ch != '\r' && ch != '\n')
-			return;
-	}
 }
 
 static bool
@@ -122,15 +106,15 @@ take_time(struct cursor *c, int64_t *sec)
 	size_t n;
 	if (!take_number(c, 2, &h, &n))
 		return false;
-	skip_cfws(c);
+	header_skip_cfws(c);
 	if (!take_char(c, ':'))
 		return false;
-	skip_cfws(c);
+	header_skip_cfws(c);
 	if (!take_number(c, 2, &m, &n))
 		return false;
-	skip_cfws(c);
+	header_skip_cfws(c);
 	if (take_char(c, ':')) {
-		skip_cfws(c);
+		header_skip_cfws(c);
 		if (!take_number(c, 2, &s, &n))
 			return false;
 	}
@@ -174,7 +158,7 @@ take_zone(struct cursor *c, int32_t *zone)
 {
 	struct slice word;
 	*zone = 0;
-	skip_cfws(c);
+	header_skip_cfws(c);
 	if (!take_offset(c, zone) && take_while(c, is_letter, &word))
 		*zone = named_zone(word);
 }
@@ -196,23 +180,23 @@ date_parse(struct slice value, int64_t *sec, int32_t *zone)
 	size_t n;
 	*sec = DATE_NONE;
 	*zone = 0;
-	skip_cfws(&c);
+	header_skip_cfws(&c);
 	if (take_while(&c, is_letter, &weekday)) {
-		skip_cfws(&c);
+		header_skip_cfws(&c);
 		take_char(&c, ',');
-		skip_cfws(&c);
+		header_skip_cfws(&c);
 	}
 	if (!take_number(&c, 2, &d.day, &n))
 		return false;
-	skip_cfws(&c);
+	header_skip_cfws(&c);
 	take_char(&c, '-'); /* 21-Nov-2024, as some old programs write */
 	if (!take_month(&c, &d.month))
 		return false;
-	skip_cfws(&c);
+	header_skip_cfws(&c);
 	take_char(&c, '-');
 	if (!take_year(&c, &d.year) || !day_exists(d))
 		return false;
-	skip_cfws(&c);
+	header_skip_cfws(&c);
 	if (!take_time(&c, &time))
 		return false;
 	take_zone(&c, zone);
@@ -257,24 +241,30 @@ date_put(struct buf *to, int64_t sec, int32_t zone)
 	           t.h, t.m, t.s, t.sign, t.zone);
 }
 
-void
-date_put_imap(struct buf *to, int64_t sec, int32_t zone)
+/* ---- IMAP's forms, which are of fixed width */
+
+static bool
+take_digits(struct cursor *c, size_t digits, unsigned *value)
 {
-	struct moment t = moment_of(sec, zone);
-	buf_printf(to, "%2u-%s-%04d %02u:%02u:%02u %c%04u", t.d.day, months[t.d.month - 1], (int)t.d.year, t.h, t.m, t.s,
-	           t.sign, t.zone);
+	struct cursor in = *c;
+	size_t n;
+	if (!take_number(&in, digits, value, &n) || n != digits)
+		return false;
+	*c = in;
+	return true;
 }
 
 static bool
-take_day(struct cursor *c, struct civil *d)
+take_month_year(struct cursor *c, struct civil *d)
 {
-	size_t day_digits, year_digits;
 	unsigned year;
-	if (!take_number(c, 2, &d->day, &day_digits) || !take_char(c, '-') || !take_month(c, &d->month) ||
-	    !take_char(c, '-') || !take_number(c, 4, &year, &year_digits))
+	if (!take_char(c, '-'))
+		return false;
+	const char *month = c->at;
+	if (!take_month(c, &d->month) || c->at != month + 3 || !take_char(c, '-') || !take_digits(c, 4, &year))
 		return false;
 	d->year = year;
-	return year_digits == 4 && day_exists(*d);
+	return day_exists(*d);
 }
 
 bool
@@ -282,24 +272,64 @@ take_imap_date(struct cursor *c, int64_t *days)
 {
 	struct cursor in = *c;
 	struct civil d;
-	if (!take_day(&in, &d))
+	if (!(take_digits(&in, 2, &d.day) || take_digits(&in, 1, &d.day)) || !take_month_year(&in, &d))
 		return false;
 	*days = days_of(d);
 	*c = in;
 	return true;
 }
 
+static bool
+take_fixed_time(struct cursor *c, int64_t *sec)
+{
+	unsigned h, m, s;
+	if (!take_digits(c, 2, &h) || !take_char(c, ':') || !take_digits(c, 2, &m) || !take_char(c, ':') ||
+	    !take_digits(c, 2, &s))
+		return false;
+	*sec = (int64_t)h * 3600 + m * 60 + s;
+	return h < 24 && m < 60 && s <= 60;
+}
+
 bool
-take_imap_date_time(struct cursor *c, int64_t *sec, int32_t *zone)
+take_imap_date_time(struct cursor *c, int64_t *sec)
 {
 	struct cursor in = *c;
 	struct civil d;
 	int64_t time;
-	take_char(&in, ' '); /* date-day-fixed = (SP DIGIT) / 2DIGIT */
-	if (!take_day(&in, &d) || !take_char(&in, ' ') || !take_time(&in, &time) || !take_char(&in, ' ') ||
-	    !take_offset(&in, zone))
+	int32_t zone;
+	/* date-day-fixed = (SP DIGIT) / 2DIGIT */
+	if (!((take_char(&in, ' ') && take_digits(&in, 1, &d.day)) || take_digits(&in, 2, &d.day)) ||
+	    !take_month_year(&in, &d) || !take_char(&in, ' ') || !take_fixed_time(&in, &time) || !take_char(&in, ' ') ||
+	    !take_offset(&in, &zone))
 		return false;
-	*sec = seconds_of(d, time, *zone);
+	*sec = seconds_of(d, time, zone);
 	*c = in;
 	return true;
+}
+
+static void
+put_digits(char *to, size_t digits, int64_t value)
+{
+	while (digits--) {
+		to[digits] = (char)('0' + value % 10);
+		value /= 10;
+	}
+}
+
+/* Without printf: FETCH writes one for each message. */
+void
+date_write_imap(char to[DATE_IMAP_BYTES], int64_t sec)
+{
+	sec = MIN(MAX(sec, INT64_C(-62135596800)), INT64_C(253402300799)); /* years of four digits: 0001 to 9999 */
+	int64_t days = date_days(sec, 0), time = sec - days * 86400;
+	struct civil d = civil_of(days);
+	memcpy(to, "dd-mmm-yyyy hh:mm:ss +0000", DATE_IMAP_BYTES);
+	put_digits(to, 2, d.day);
+	if (to[0] == '0')
+		to[0] = ' ';
+	memcpy(to + 3, months[d.month - 1], 3);
+	put_digits(to + 7, 4, d.year);
+	put_digits(to + 12, 2, time / 3600);
+	put_digits(to + 15, 2, time / 60 % 60);
+	put_digits(to + 18, 2, time % 60);
 }

@@ -14,10 +14,11 @@ bool date_parse(struct slice value, int64_t *sec, int32_t *zone);
 /* Thu, 21 Nov 2024 21:24:32 +0100 */
 void date_put(struct buf *to, int64_t sec, int32_t zone);
 
-/* "21-Nov-2024 21:24:32 +0100" without the quotes, the day padded with a space (RFC 9051 date-time). */
-bool take_imap_date_time(struct cursor *c, int64_t *sec, int32_t *zone);
-void date_put_imap(struct buf *to, int64_t sec, int32_t zone);
-/* 1-Feb-1994 (RFC 9051 date-text): days since 1970-01-01. */
+/* date-time of RFC 3501 9, without its quotes: "21-Nov-2024 21:24:32 +0100", the day padded with a space or a zero. */
+bool take_imap_date_time(struct cursor *c, int64_t *sec);
+#define DATE_IMAP_BYTES 26
+void date_write_imap(char to[DATE_IMAP_BYTES], int64_t sec); /* in UTC */
+/* date-text of RFC 3501 9, without quotes: 1-Feb-1994; days since 1970-01-01. */
 bool take_imap_date(struct cursor *c, int64_t *days);
 
 /* The day that a moment falls on at a place with that zone: what IMAP's SENTON and ON compare. */

@@ -17,7 +17,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ASSERT(zone == zone_again && (sec == again || sec < -62134000000 || sec > 253401000000));
 	}
 	struct cursor c = cursor_of(slice_of(data, size));
-	(void)take_imap_date_time(&c, &sec, &zone);
+	if (take_imap_date_time(&c, &sec)) {
+		char text[DATE_IMAP_BYTES];
+		date_write_imap(text, sec);
+		c = cursor_of(slice_of(text, sizeof text));
+		ASSERT(take_imap_date_time(&c, &again) && (sec == again || sec < -62135596800 || sec > 253402300799));
+	}
+	c = cursor_of(slice_of(data, size));
 	(void)take_imap_date(&c, &sec);
 	buf_release(&b);
 	return 0;

@@ -4,6 +4,8 @@
  * that another session expunged meanwhile is left out (RFC 2180 4.1.2), and the reply says so. */
 #include "session/imap/fetch.h"
 
+#include "mail/date.h"
+
 enum {
 	TEXT_BYTES = 32 << 10, /* responses that are gathered before they are handed to the stream */
 	SEEN_BATCH = 4096,     /* messages that become \Seen with one commit */
@@ -26,8 +28,8 @@ struct fetching {
 static void
 put_internal_date(struct buf *to, const struct index_row *row)
 {
-	char text[IMAP_DATE_TIME_BYTES];
-	imap_put_date_time(text, row->received);
+	char text[DATE_IMAP_BYTES];
+	date_write_imap(text, row->received);
 	buf_put(to, slice_of(text, sizeof text));
 	buf_put_char(to, '"');
 }

@@ -3,6 +3,7 @@
  * or in the text itself. FETCH and SEARCH have files of their own. */
 #include "session/imap/parse.h"
 
+#include "mail/date.h"
 #include "session/imap/mutf7.h"
 #include "store/rows.h"
 
@@ -400,97 +401,15 @@ imap_take_store_flags(struct cursor *c, struct arena *a, struct imap_flags *flag
 
 /* ---- dates */
 
-static const char months[12][4] = {
-	"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
-};
-
-/* Days since 1970 in the proleptic Gregorian calendar. */
-int64_t
-imap_day_of(int year, int month, int day)
-{
-	int64_t y = year - (month <= 2);
-	int64_t era = (y >= 0 ? y : y - 399) / 400;
-	int64_t of_era = y - era * 400;
-	int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static bool
-take_digits(struct cursor *c, size_t n, int *value)
-{
-	if (cursor_left(c) < n)
-		return false;
-	int v = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (!ascii_digit(c->at[i]))
-			return false;
-		v = v * 10 + (c->at[i] - '0');
-	}
-	*value = v;
-	c->at += n;
-	return true;
-}
-
-static bool
-take_month(struct cursor *c, int *month)
-{
-	for (int i = 0; i < 12; i++) {
-		if (take_nocase(c, slice_of(months[i], 3))) {
-			*month = i + 1;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool
-take_month_year(struct cursor *c, int *month, int *year)
-{
-	return take_char(c, '-') && take_month(c, month) && take_char(c, '-') && take_digits(c, 4, year);
-}
-
-static bool
-is_day(int year, int month, int day)
-{
-	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-	return day >= 1 && day <= days[month - 1] + (month == 2 && leap);
-}
-
-/* date-text = date-day "-" date-month "-" date-year, with or without quotes */
+/* date = date-text / DQUOTE date-text DQUOTE */
 bool
 imap_take_date(struct cursor *c, int64_t *day)
 {
 	struct cursor p = *c;
 	bool quoted = take_char(&p, '"');
-	int d, m, y;
-	if (!(take_digits(&p, 2, &d) || take_digits(&p, 1, &d)) || !take_month_year(&p, &m, &y) || !is_day(y, m, d) ||
-	    (quoted && !take_char(&p, '"')))
+	if (!take_imap_date(&p, day) || (quoted && !take_char(&p, '"')))
 		return false;
-	*day = imap_day_of(y, m, d);
 	*c = p;
-	return true;
-}
-
-static bool
-take_time(struct cursor *c, int *seconds)
-{
-	int h, m, s;
-	if (!take_digits(c, 2, &h) || !take_char(c, ':') || !take_digits(c, 2, &m) || !take_char(c, ':') ||
-	    !take_digits(c, 2, &s) || h > 23 || m > 59 || s > 60)
-		return false;
-	*seconds = h * 3600 + m * 60 + s;
-	return true;
-}
-
-static bool
-take_zone(struct cursor *c, int *seconds)
-{
-	int h, m;
-	bool west = take_char(c, '-');
-	if ((!west && !take_char(c, '+')) || !take_digits(c, 2, &h) || !take_digits(c, 2, &m) || m > 59)
-		return false;
-	*seconds = (h * 3600 + m * 60) * (west ? -1 : 1);
 	return true;
 }
 
@@ -499,48 +418,10 @@ bool
 imap_take_date_time(struct cursor *c, int64_t *seconds)
 {
 	struct cursor p = *c;
-	int d, m, y, time, zone;
-	if (!take_char(&p, '"') || !((imap_take_space(&p) && take_digits(&p, 1, &d)) || take_digits(&p, 2, &d)) ||
-	    !take_month_year(&p, &m, &y) || !is_day(y, m, d) || !imap_take_space(&p) || !take_time(&p, &time) ||
-	    !imap_take_space(&p) || !take_zone(&p, &zone) || !take_char(&p, '"'))
+	if (!take_char(&p, '"') || !take_imap_date_time(&p, seconds) || !take_char(&p, '"'))
 		return false;
-	*seconds = imap_day_of(y, m, d) * 86400 + time - zone;
 	*c = p;
 	return true;
-}
-
-static void
-put_digits(char *to, int n, int64_t v)
-{
-	while (n--) {
-		to[n] = (char)('0' + v % 10);
-		v /= 10;
-	}
-}
-
-void
-imap_put_date_time(char to[IMAP_DATE_TIME_BYTES], int64_t seconds)
-{
-	/* the year has four digits here: 0001 to 9999 */
-	seconds = MIN(MAX(seconds, INT64_C(-62135596800)), INT64_C(253402300799));
-	int64_t days = seconds / 86400, time = seconds % 86400;
-	if (time < 0) {
-		time += 86400;
-		days--;
-	}
-	int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097, of_era = z - era * 146097;
-	int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	int64_t of_year = of_era - (365 * year + year / 4 - year / 100), mp = (5 * of_year + 2) / 153;
-	int64_t day = of_year - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9;
-	memcpy(to, "dd-mmm-yyyy hh:mm:ss +0000", IMAP_DATE_TIME_BYTES);
-	put_digits(to, 2, day);
-	if (to[0] == '0')
-		to[0] = ' ';
-	memcpy(to + 3, months[month - 1], 3);
-	put_digits(to + 7, 4, year + era * 400 + (month <= 2));
-	put_digits(to + 12, 2, time / 3600);
-	put_digits(to + 15, 2, time / 60 % 60);
-	put_digits(to + 18, 2, time % 60);
 }
 
 /* ---- APPEND */

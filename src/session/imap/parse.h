@@ -69,12 +69,6 @@ bool imap_take_append(struct cursor *c, struct arena *a, struct imap_append *app
 /* The same for the whole command text, tag and word included: is the literal that it ends with a message? */
 bool imap_is_append(struct slice command, struct arena *a);
 
-/* ---- dates, both ways */
-int64_t imap_day_of(int year, int month, int day);
-/* " 7-Feb-1994 21:52:25 +0000": 26 bytes. */
-#define IMAP_DATE_TIME_BYTES 26
-void imap_put_date_time(char to[IMAP_DATE_TIME_BYTES], int64_t seconds);
-
 /* ---- SELECT (parse_select.c): what stands behind the name (RFC 7162 3.1.8, 3.2.5) */
 struct imap_select {
 	bool condstore, qresync;
