@@ -64,6 +64,13 @@ clock_sim_advance(int64_t ms)
 	sim.wall_ms += ms;
 }
 
+void
+clock_sim_step(int64_t sec)
+{
+	ASSERT(sim.on);
+	sim.wall_ms += sec * 1000;
+}
+
 bool
 clock_is_sim(void)
 {

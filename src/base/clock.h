@@ -18,6 +18,7 @@ int64_t deadline_in_ms(int64_t ms);
 /* Simulation: from now on both clocks stand still and are moved by clock_sim_advance only. */
 void clock_sim_start(int64_t wall_sec);
 void clock_sim_advance(int64_t ms);
+void clock_sim_step(int64_t sec); /* somebody sets the wall clock, back when negative */
 bool clock_is_sim(void);
 
 #endif

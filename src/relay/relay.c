@@ -4,8 +4,8 @@
  * The pump claims rows under a lease and sorts them by site (the domain). Each site has up to relay.connections
  * workers; a worker is a task with one connection, which sends row after row and ends when its site has none left. What
  * came of a row goes to the settler, which makes many of them durable in one commit, together with the notices that
- * they cause. When this process dies, the leases end and the rows are due again: only a message whose acceptance was
- * not yet settled can go out twice. */
+ * they cause. When this process dies, the store ends its leases and the rows are due again: only a message whose
+ * acceptance was not yet settled can go out twice. */
 #include "relay/relay.h"
 
 #include "base/log.h"
@@ -20,6 +20,7 @@ job_free(struct job *j)
 	for (size_t i = 0; i < j->nnotices; i++)
 		shm_free(j->relay->shm, j->notice_blocks[i]);
 	arena_release(&j->arena);
+	map_remove(&j->relay->held, j->row.id);
 	j->relay->jobs--;
 	free(j);
 }
@@ -46,11 +47,32 @@ site_free_unused(struct site *site)
 {
 	if (site->connections > 0 || !list_empty(&site->jobs))
 		return;
+	list_remove(&site->in_waiting);
 	map_remove(&site->relay->sites, site->key);
 	free(site);
 }
 
+void
+job_drop(struct job *j)
+{
+	ASSERT(!j->begun && list_in(&j->link));
+	struct site *site = site_of(j->relay, j->row.domain);
+	list_remove(&j->link);
+	job_free(j);
+	site_free_unused(site);
+}
+
 static void site_go(struct site *site);
+
+static void
+next_site_go(struct relay *r)
+{
+	struct link *l = list_first(&r->waiting);
+	if (!l || r->stopping)
+		return;
+	list_remove(l);
+	site_go(CONTAINER_OF(l, struct site, in_waiting));
+}
 
 static void
 worker_ended(struct site *site)
@@ -59,11 +81,7 @@ worker_ended(struct site *site)
 	site->connections--;
 	r->connections--;
 	site_free_unused(site);
-	struct link *l = list_first(&r->waiting);
-	if (l && !r->stopping) {
-		list_remove(l);
-		site_go(CONTAINER_OF(l, struct site, in_waiting));
-	}
+	next_site_go(r);
 	if (r->connections == 0)
 		gate_open(&r->idle, OK);
 }
@@ -78,11 +96,7 @@ worker(void *arg)
 	for (struct link *l; !r->stopping && (l = list_first(&site->jobs));) {
 		struct job *j = CONTAINER_OF(l, struct job, link);
 		list_remove(l);
-		if (clock_mono_ms() >
-		    j->lease_end_ms - TRY_MS_MAX) { /* it waited too long: it comes again when its lease ends */
-			job_free(j);
-			continue;
-		}
+		j->begun = true;
 		await_try(r, j, route, remote);
 		settle_job(j);
 	}
@@ -107,10 +121,20 @@ site_go(struct site *site)
 	}
 	site->connections++;
 	r->connections++;
-	if (!task_start(worker, site)) { /* no stack now: the leases end, the rows come again */
-		site->connections--;
-		r->connections--;
-	}
+	if (task_start(worker, site))
+		return;
+	site->connections--; /* no stack now: when a worker ends, or soon (go_on) */
+	r->connections--;
+	if (site->connections == 0)
+		list_append(&r->waiting, &site->in_waiting);
+}
+
+void
+go_on(struct relay *r)
+{
+	if (r->connections < r->conf->v.relay_connections_max)
+		next_site_go(r);
+	settle_finished(r);
 }
 
 /* ---- the pump */
@@ -122,7 +146,6 @@ job_new(struct relay *r, const struct store_queue_row *row)
 	struct job *j = must_calloc(1, sizeof *j);
 	j->relay = r;
 	arena_init(&j->arena, 0);
-	j->lease_end_ms = deadline_in_ms(LEASE_SEC * INT64_C(1000));
 	j->row = *row;
 	j->row.domain = slice_keep(&j->arena, row->domain);
 	j->row.envelope.reverse_path = slice_keep(&j->arena, row->envelope.reverse_path);
@@ -139,6 +162,7 @@ job_new(struct relay *r, const struct store_queue_row *row)
 		to->mta = slice_keep(&j->arena, to->mta);
 	}
 	r->jobs++;
+	map_set(&r->held, row->id, j);
 	return j;
 }
 
@@ -155,18 +179,22 @@ static bool
 await_claim(struct relay *r)
 {
 	struct arena a;
-	struct store_queue_claim_in in = { .now = clock_wall_sec(), .max = CLAIM_ROWS, .lease_sec = LEASE_SEC };
+	struct store_queue_claim_in in = {
+		.now = relay_now(r), .max = CLAIM_ROWS, .lease_sec = LEASE_SEC, .horizon = relay_horizon(r)
+	};
 	struct store_queue_claim_out out;
 	arena_init(&a, 0);
 	enum err e = await_store_queue_claim(&r->store, &in, &a, &out);
 	for (uint32_t i = 0; e == OK && i < out.nrows; i++) {
+		if (lease_taken_over(r, &out.rows[i]))
+			continue;
 		struct job *j = job_new(r, &out.rows[i]);
 		struct site *site = site_of(r, j->row.domain);
 		list_append(&site->jobs, &j->link);
 		site_go(site);
 	}
 	bool more = e == OK && out.nrows == CLAIM_ROWS;
-	if (!more)
+	if (!more && !r->stopping)
 		wake_at(r, e == OK ? out.next : clock_wall_sec() + 1);
 	arena_release(&a);
 	return more;
@@ -181,7 +209,10 @@ pump_task(void *arg)
 		while (!r->stopping && r->jobs + CLAIM_ROWS <= JOBS_MAX && await_claim(r))
 			;
 	} while (r->pump_again && !r->stopping && r->jobs + CLAIM_ROWS <= JOBS_MAX);
+	if (r->stopping)
+		await_give_back_all(r);
 	r->pumping = false;
+	gate_open(&r->idle, OK);
 }
 
 void
@@ -209,6 +240,8 @@ static void
 on_queue_ready(struct ipc_client *c, const struct store_queue_ready_in *in)
 {
 	struct relay *r = c->owner;
+	if (r->stopping)
+		return;
 	if (in->due <= clock_wall_sec())
 		pump(r);
 	else if (!r->wake.slot || r->wake.due_ms > deadline_in_ms((in->due - clock_wall_sec()) * 1000))
@@ -219,8 +252,10 @@ static void
 on_connected(struct ipc_client *c)
 {
 	struct relay *r = c->owner;
-	if (r->tls) /* before go there is nothing to do */
-		pump(r);
+	if (!r->tls || r->stopping) /* before go there is nothing to do */
+		return;
+	renew_soon(r); /* a store that was started again does not know who holds what */
+	pump(r);
 }
 
 static const struct store_listener store_heard = { .queue_ready = on_queue_ready, .connected = on_connected };
@@ -271,19 +306,23 @@ relay_await_go(void *self, const char **why)
 		*why = "OpenSSL cannot make a client context";
 		return ERR_TLS;
 	}
+	renew_soon(r);
 	pump(r);
 	return OK;
 }
 
-/* What is under way may end by itself for a moment; the rest comes again when its leases end or are given back. */
+/* What did not begin is given back; what is under way may end by itself for a moment, then the store ends its leases
+ * with our connection. */
 static void
 relay_await_stop(void *self, int64_t grace_ms)
 {
 	struct relay *r = self;
 	r->stopping = true;
 	timer_cancel(&r->wake);
+	timer_cancel(&r->renew);
 	int64_t deadline = deadline_in_ms(grace_ms);
-	while ((r->connections > 0 || r->settling) && await_gate(&r->idle, deadline) == OK)
+	await_give_back_all(r);
+	while ((r->connections > 0 || r->settling || r->pumping || r->renewing) && await_gate(&r->idle, deadline) == OK)
 		;
 }
 
@@ -295,11 +334,13 @@ relay_release(struct relay *r)
 		list_remove(l);
 		job_free(CONTAINER_OF(l, struct job, link));
 	}
-	ASSERT(r->connections == 0);
+	ASSERT(r->connections == 0 && r->jobs == 0);
 	timer_cancel(&r->wake);
+	timer_cancel(&r->renew);
 	ipc_client_release(&r->store);
 	ipc_client_release(&r->resolver);
 	map_release(&r->sites);
+	map_release(&r->held);
 	shm_pool_free(&r->shm);
 	tls_context_free(&r->tls);
 	if (r->conf)

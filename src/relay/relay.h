@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* relay.h - the relay role as its own files see it: relay.c claims rows and shares them out, try.c makes one try,
- * settle.c makes durable what came of it. */
+/* relay.h - the relay role as its own files see it: relay.c claims rows and shares them out, lease.c keeps them, try.c
+ * makes one try, settle.c makes durable what came of it. */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
@@ -11,10 +11,10 @@
 #include "store_msg.h"
 
 enum {
-	CLAIM_ROWS = 64,  /* in one request */
-	JOBS_MAX = 512,   /* claimed and not settled */
-	SETTLE_JOBS = 64, /* in one commit */
-	LEASE_SEC = 4 * 3600,
+	CLAIM_ROWS = 64,              /* in one request */
+	JOBS_MAX = 512,               /* claimed and not settled; their leases are renewed in one request */
+	SETTLE_JOBS = 64,             /* in one commit */
+	LEASE_SEC = 600,              /* how long mail waits after a crash of everything */
 	TRY_MS_MAX = 2 * 3600 * 1000, /* of one row, however many servers there are and however slowly they talk */
 	PIECE_BYTES = 256 * 1024,
 	ORIGINAL_BYTES_MAX = 64 * 1024, /* of the original message in a notice */
@@ -29,10 +29,13 @@ struct relay {
 	struct map sites;     /* hash of the domain -> struct site */
 	struct link waiting;  /* sites that have jobs and may not have a connection yet */
 	struct link finished; /* jobs that wait to be settled */
-	struct timer wake;
+	struct map held;      /* row -> struct job, all of them */
+	struct timer wake, renew;
 	size_t jobs, connections;
-	bool pumping, pump_again, settling, stopping;
-	struct gate idle; /* opened when the last worker or the settler ended */
+	bool pumping, pump_again, settling, renewing, stopping;
+	bool clock_seen;
+	int64_t clock_ahead; /* wall clock minus monotonic clock when they were last looked at */
+	struct gate idle;    /* opened when the last worker, the settler or the pump ended */
 };
 
 struct site {
@@ -48,9 +51,10 @@ struct job {
 	struct relay *relay;
 	struct arena arena;
 	struct store_queue_row row;
-	int64_t lease_end_ms; /* from then on somebody else may have the row */
-	bool remote_dsn;      /* the server that took it knows DSN */
-	char *block;          /* shared memory with a piece of the body */
+	bool begun;      /* a worker has it, or the settler */
+	bool lost;       /* begun, and somebody else has the lease */
+	bool remote_dsn; /* the server that took it knows DSN */
+	char *block;     /* shared memory with a piece of the body */
 	uint64_t block_from;
 	size_t block_len;
 	void *notice_blocks[3];
@@ -65,10 +69,23 @@ enum err await_job_piece(void *job, uint64_t from, struct slice *piece);
 
 /* settle.c: takes the job over. */
 void settle_job(struct job *j);
+void settle_finished(struct relay *r); /* begins when there are any and nobody is at it */
+
+/* lease.c */
+int64_t relay_now(struct relay *r); /* wall seconds; logs when somebody set the clock */
+/* No wait is longer. */
+int64_t relay_horizon(const struct relay *r);
+/* The row is under way in a job already, which goes on under the new lease. */
+bool lease_taken_over(struct relay *r, const struct store_queue_row *row);
+void renew_soon(struct relay *r);
+void await_give_back(struct relay *r, const struct job *j);
+void await_give_back_all(struct relay *r); /* and drops them: those that did not begin */
 
 /* relay.c */
 void pump(struct relay *r); /* looks for due rows soon */
 void job_free(struct job *j);
+void job_drop(struct job *j);        /* one that did not begin */
+void go_on(struct relay *r);         /* with what found no stack */
 void relay_release(struct relay *r); /* everything but the struct; for tests, the process ends otherwise */
 
 #endif

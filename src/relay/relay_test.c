@@ -36,7 +36,8 @@ enum script {
 	DEFER_TWICE,
 	REFUSE_MAIL,
 	LONG_LINE,
-	NO_PIPELINING
+	NO_PIPELINING,
+	SLOW /* takes the message, but only after half an hour */
 };
 
 static struct {
@@ -48,7 +49,9 @@ static struct {
 	char mail_from[400], rcpts[800];
 	/* the row */
 	bool there, claimed;
-	int64_t due;
+	int64_t due, leased_until;
+	uint64_t lease;
+	unsigned renewals, given_back, conflicts, taken; /* taken: how often a server said 250 to the message */
 	uint32_t tries_kept, notices_kept, nrecipients;
 	struct store_recipient recipients[4];
 	const char *reverse_path, *domain;
@@ -74,7 +77,6 @@ static void
 fake_claim(struct ipc_call *call, const struct store_queue_claim_in *in)
 {
 	struct store_queue_row row = { .id = 7,
-		                           .lease = 1,
 		                           .domain = slice_text(play.domain),
 		                           .due = play.due,
 		                           .born = BORN,
@@ -87,12 +89,35 @@ fake_claim(struct ipc_call *call, const struct store_queue_claim_in *in)
 	row.envelope.ret = play.ret;
 	row.recipients = play.recipients;
 	row.nrecipients = play.nrecipients;
-	if (play.there && !play.claimed && play.due <= in->now) {
+	int64_t when = play.claimed ? play.leased_until : play.due;
+	bool astray = when > in->now + in->horizon;
+	if (play.there && (when <= in->now || astray)) {
+		row.lease = ++play.lease;
 		play.claimed = true;
+		play.leased_until = in->now + in->lease_sec;
 		out.nrows = 1;
 	}
-	out.next = play.there && !play.claimed ? play.due : 0;
+	out.next = play.there && !out.nrows ? when : 0;
 	store_queue_claim_reply(call, &out);
+}
+
+static void
+fake_renew(struct ipc_call *call, const struct store_queue_renew_in *in)
+{
+	struct store_queue_lease lost[1];
+	struct store_queue_renew_out out = { .lost = lost };
+	assert_int_equal(in->nleases, 1);
+	assert_int_equal(in->leases[0].id, 7);
+	if (!play.there || !play.claimed || in->leases[0].lease != play.lease) {
+		lost[out.nlost++] = in->leases[0];
+	} else if (in->lease_sec == 0) {
+		play.claimed = false;
+		play.given_back++;
+	} else {
+		play.leased_until = in->now + in->lease_sec;
+		play.renewals++;
+	}
+	store_queue_renew_reply(call, &out);
 }
 
 static void
@@ -135,6 +160,11 @@ fake_commit(struct ipc_call *call, const struct store_commit_in *in)
 		store_commit_reply(call, &(struct store_commit_out){ .verdict = play.refuse_mails });
 		return;
 	}
+	if (in->nsettles && in->settles[0].lease != play.lease) {
+		play.conflicts++;
+		store_commit_reply(call, &(struct store_commit_out){ .verdict = ERR_CONFLICT });
+		return;
+	}
 	for (uint32_t i = 0; i < in->nmails; i++)
 		take_mail(call, &in->mails[i]);
 	for (uint32_t i = 0; i < in->nsettles; i++) {
@@ -158,9 +188,11 @@ fake_commit(struct ipc_call *call, const struct store_commit_in *in)
 	store_commit_reply(call, &(struct store_commit_out){ .culprit = STORE_NO_CULPRIT });
 }
 
-static const struct store_server fake_store = {
-	.queue_claim = fake_claim, .queue_body = fake_body, .resolve = fake_resolve, .commit = fake_commit
-};
+static const struct store_server fake_store = { .queue_claim = fake_claim,
+	                                            .queue_renew = fake_renew,
+	                                            .queue_body = fake_body,
+	                                            .resolve = fake_resolve,
+	                                            .commit = fake_commit };
 
 /* ---- DNS */
 
@@ -275,6 +307,10 @@ await_serve_line(struct stream *io, struct slice line)
 		if (!await_talk(io, "354 go ahead\r\n"))
 			return false;
 		await_take_message(io);
+		if (play.script == SLOW)
+			for (int i = 0; i < 29; i++)
+				await_sleep(MINUTE * 1000);
+		play.taken += play.script != DROP_AFTER_DATA;
 		return play.script != DROP_AFTER_DATA && await_talk(io, "250 2.0.0 taken as 123\r\n");
 	}
 	if (slice_equal_nocase(line, S("QUIT")))
@@ -609,7 +645,7 @@ bad_domains(void **state)
 	}
 }
 
-/* A domain with many servers, each of which takes a connection and says nothing: a try ends before its lease does. */
+/* A domain with many servers, each of which takes a connection and says nothing: a try ends all the same. */
 static void
 tarpit(void **state)
 {
@@ -700,6 +736,173 @@ dropped_after_data(void **state)
 	assert_int_equal(play.try_at[1] - BORN, 5 * MINUTE);
 }
 
+/* ---- leases */
+
+static void
+run_for(int64_t sec)
+{
+	bool never = false;
+	loop_run_until(is_set, &never, sec * 1000);
+}
+
+static void
+begin(enum script script)
+{
+	play.script = script;
+	if (script == SLOW)
+		relay->conf->v.relay_timeout = HOUR * 1000LL;
+	assert_true(task_start(go, NULL));
+}
+
+/* A try that takes longer than its lease: renewed all the time. */
+static void
+renewed(void **state)
+{
+	(void)state;
+	begin(SLOW);
+	run_script(SLOW);
+	assert_int_equal(play.taken, 1);
+	assert_in_range(clock_wall_sec() - BORN, 29 * MINUTE, 30 * MINUTE);
+	assert_in_range(play.renewals, 7, 30);
+	assert_int_equal(play.conflicts, 0);
+}
+
+/* The clock is set forward over the end of the lease: the claim brings the row again, under way it stays one. */
+static void
+clock_set_forward(void **state)
+{
+	(void)state;
+	begin(SLOW);
+	run_for(5 * MINUTE);
+	clock_sim_step(DAY);
+	run_script(SLOW);
+	assert_int_equal(play.taken, 1);
+	assert_int_equal(play.tries, 1);
+	assert_in_range(play.lease, 2, 3);
+	assert_int_equal(play.conflicts, 0);
+}
+
+/* Set back with a row under way: its lease ends far in the future, it is not sent twice. */
+static void
+clock_set_back_under_way(void **state)
+{
+	(void)state;
+	begin(SLOW);
+	run_for(5 * MINUTE);
+	clock_sim_step(-DAY);
+	run_script(SLOW);
+	assert_int_equal(play.taken, 1);
+	assert_int_equal(play.tries, 1);
+}
+
+/* Set back between tries: tried again within the ordinary wait, no notice comes early, nothing comes twice. */
+static void
+clock_set_back(void **state)
+{
+	(void)state;
+	begin(DEFER_RCPT);
+	run_for(6 * MINUTE);
+	assert_int_equal(play.tries, 2);
+	clock_sim_step(-DAY);
+	int64_t set = clock_mono_ms();
+	run_for(10 * MINUTE);
+	assert_int_equal(play.tries, 3);
+	run_for(3 * HOUR);
+	assert_in_range(play.tries, 5, 8); /* the schedule goes on */
+	assert_int_equal(play.nmails, 0);
+	unsigned tries = play.tries;
+	run_script(ACCEPT);
+	assert_in_range(clock_mono_ms() - set, 3 * HOUR * 1000LL, 8 * HOUR * 1000LL);
+	assert_int_equal(play.tries, tries + 1);
+	assert_int_equal(play.taken, 1);
+	assert_int_equal(play.nmails, 0);
+}
+
+/* Somebody else has the lease: what did not begin is dropped, what is under way goes on and is settled in vain. */
+static void
+lost_under_way(void **state)
+{
+	(void)state;
+	begin(SLOW);
+	run_for(5 * MINUTE);
+	play.lease += 10;
+	play.leased_until = clock_wall_sec() + 2 * HOUR;
+	run_for(HOUR);
+	assert_int_equal(play.taken, 1);
+	assert_int_equal(play.conflicts, 1);
+	assert_int_equal(relay->jobs, 0);
+	assert_true(play.there);
+}
+
+static void
+lost_before_it_began(void **state)
+{
+	(void)state;
+	relay->connections += relay->conf->v.relay_connections_max; /* all are busy */
+	begin(ACCEPT);
+	run_for(MINUTE);
+	assert_int_equal(relay->jobs, 1);
+	play.lease += 10;
+	run_for(4 * MINUTE);
+	assert_int_equal(relay->jobs, 0);
+	assert_int_equal(relay->sites.count, 0);
+	assert_int_equal(play.tries, 0);
+	relay->connections = 0;
+	run_script(ACCEPT); /* the other one's lease ended */
+	assert_int_equal(play.taken, 1);
+}
+
+/* The store lost the connection and the row was claimed anew before the job that has it could settle. */
+static void
+claimed_again_while_settling(void **state)
+{
+	(void)state;
+	begin(SLOW);
+	run_for(5 * MINUTE);
+	play.leased_until = 0; /* ended: as when our connection closed */
+	store_queue_ready_notify(store_peer, &(struct store_queue_ready_in){ clock_wall_sec() });
+	run_for(MINUTE);
+	assert_int_equal(play.lease, 2);
+	run_script(SLOW);
+	assert_int_equal(play.taken, 1);
+	assert_int_equal(play.conflicts, 0);
+}
+
+/* A store that was started again hears at once what is held. */
+static void
+renewed_after_reconnect(void **state)
+{
+	(void)state;
+	int other;
+	begin(SLOW);
+	run_for(MINUTE);
+	unsigned renewals = play.renewals;
+	role_relay.peer(relay, ROLE_STORE, 0, ipc_pair(&other));
+	ipc_peer_close(store_peer);
+	store_peer = ipc_peer_open(other, &store_protocol, &fake_store, NULL, IPC_CLASS_RELAY, 0);
+	run_for(1);
+	assert_int_equal(play.renewals, renewals + 1);
+	run_script(SLOW);
+	assert_int_equal(play.taken, 1);
+}
+
+static void
+given_back_at_the_stop(void **state)
+{
+	(void)state;
+	bool stopped = false;
+	relay->connections += relay->conf->v.relay_connections_max;
+	begin(ACCEPT);
+	run_for(MINUTE);
+	assert_int_equal(relay->jobs, 1);
+	relay->connections = 0;
+	assert_true(task_start(stop, &stopped));
+	assert_true(loop_run_until(is_set, &stopped, 1000));
+	assert_int_equal(play.given_back, 1);
+	assert_int_equal(relay->jobs, 0);
+	assert_int_equal(play.tries, 0);
+}
+
 int
 main(void)
 {
@@ -736,6 +939,15 @@ main(void)
 		STAGED(success_is_passed_on),
 		STAGED(whole_message_when_asked),
 		STAGED(dropped_after_data),
+		STAGED(renewed),
+		STAGED(clock_set_forward),
+		STAGED(clock_set_back_under_way),
+		STAGED(clock_set_back),
+		STAGED(lost_under_way),
+		STAGED(lost_before_it_began),
+		STAGED(claimed_again_while_settling),
+		STAGED(renewed_after_reconnect),
+		STAGED(given_back_at_the_stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,6 +182,22 @@ await_commit_one(struct batch *b, size_t i)
 	return await_commit(b, i, i + 1, false);
 }
 
+/* The row may have been claimed again under the job, which has the newer lease then: a settle that was refused under
+ * the older one is made under the newer; after one that was made, the row is given back. */
+static enum err
+await_settle_claimed_again(struct batch *b, size_t i, enum err e)
+{
+	struct job *j = b->jobs[i];
+	struct store_settle *s = &b->settles[i];
+	for (int round = 0; round < 3 && e == ERR_CONFLICT && s->lease != j->row.lease; round++) {
+		s->lease = j->row.lease;
+		e = await_commit_one(b, i);
+	}
+	if (e == OK && s->lease != j->row.lease)
+		await_give_back(b->relay, j);
+	return e;
+}
+
 /* Takes finished jobs and settles them in one commit; when that fails, each alone, so that one that somebody else took
  * over (ERR_CONFLICT), or whose notice nobody takes, does not hold up the others. */
 static void
@@ -198,6 +214,7 @@ await_settle_some(struct relay *r)
 	enum err e = await_commit(b, 0, b->njobs, true);
 	for (size_t i = 0; i < b->njobs; i++) {
 		enum err one = e && (b->njobs > 1 || is_about_notices(e)) ? await_commit_one(b, i) : e;
+		one = await_settle_claimed_again(b, i, one);
 		if (one)
 			log_lost(b->jobs[i], one);
 		job_free(b->jobs[i]);
@@ -221,13 +238,18 @@ settler(void *arg)
 }
 
 void
-settle_job(struct job *j)
+settle_finished(struct relay *r)
 {
-	struct relay *r = j->relay;
-	list_append(&r->finished, &j->link);
-	if (r->settling)
+	if (r->settling || list_empty(&r->finished))
 		return;
 	r->settling = true;
 	if (!task_start(settler, r))
 		r->settling = false;
+}
+
+void
+settle_job(struct job *j)
+{
+	list_append(&j->relay->finished, &j->link);
+	settle_finished(j->relay);
 }

@@ -456,6 +456,7 @@ check_commit(struct job *j, const struct store_commit_in *in)
 static void
 committed(struct job *j, enum err e)
 {
+	const struct store_commit_in *in = j->in;
 	struct store_commit_out *out = j->out;
 	if (e) {
 		out->verdict = e;
@@ -466,6 +467,8 @@ committed(struct job *j, enum err e)
 		for (uint32_t i = 0; i < out->ndelivered; i++)
 			notice_changed(j->s, out->delivered[i].account, out->delivered[i].mailbox, j->modseqs[i]);
 	}
+	for (uint32_t i = 0; i < in->nsettles && !e; i++)
+		lease_settled(j->s, &in->settles[i]);
 	ipc_reply(j->call, out);
 }
 
@@ -482,14 +485,6 @@ call_commit(struct ipc_call *call, const struct store_commit_in *in)
 	((struct store_commit_out *)j->out)->culprit = STORE_NO_CULPRIT; /* it may fail before it runs */
 	j->answers = committed;
 	j->update.makes_space = in->nmails == 0;
-	job_start(j);
-}
-
-static void
-call_queue_claim(struct ipc_call *call, const struct store_queue_claim_in *in)
-{
-	struct job *j = job_new(call, in, sizeof(struct store_queue_claim_out), queue_claim);
-	j->update.makes_space = true; /* what is sent makes space */
 	job_start(j);
 }
 
@@ -519,7 +514,8 @@ const struct store_server store_handlers = {
 	.message_expunge = call_message_expunge,
 	.message_append = call_message_append,
 	.maildrop_lock = call_maildrop_lock,
-	.queue_claim = call_queue_claim,
+	.queue_claim = queue_claim_call,
+	.queue_renew = queue_renew_call,
 	.queue_body = queue_body_call,
 	.secret_get = call_secret_get,
 	.secret_put = call_secret_put,

@@ -583,12 +583,13 @@ directory_close(struct store *s)
 	if (!s->rows)
 		return;
 	struct rows *r = s->rows;
-	ASSERT(r->handles.count == 0);
+	ASSERT(r->handles.count == 0 && r->held.count == 0);
 	later_cancel(&r->notices);
 	later_cancel(&r->queue_notice);
 	removal_free(&r->removal);
 	indexes_free(&r->indexes);
 	map_release(&r->handles);
+	map_release(&r->held);
 	map_release(&s->accounts_open);
 	secret_wipe(r->grant_key, sizeof r->grant_key);
 	free(r);

@@ -263,6 +263,46 @@ notices_body(void)
 	ASSERT(house.changed == 2);
 }
 
+static uint32_t
+await_append(const char *mailbox)
+{
+	struct store_append append = { .body = body_of(S("x")), .facts = S("facts") };
+	struct store_message_append_in in = { handle, slice_text(mailbox), &append, 1 };
+	struct store_message_append_out out;
+	ASSERT(await_store_message_append(&house.user, &in, &house.a, &out) == OK);
+	return (uint32_t)bytes_get_le(out.uids.at, 4);
+}
+
+/* The clock is set back by a day: whatever grows goes on growing. */
+static void
+clock_set_back_body(void)
+{
+	await_start();
+	ASSERT(await_create("kept") == OK && await_create("made again") == OK);
+	struct store_mailbox kept, made, kept_after, made_after;
+	uint32_t uid = await_append("kept");
+	await_append("made again");
+	ASSERT(await_status("kept", &kept) == OK && await_status("made again", &made) == OK);
+	int64_t before = clock_wall_sec();
+	clock_sim_step(-86400);
+	ASSERT(clock_wall_sec() < before - 86000);
+
+	ASSERT(await_delete("made again") == OK && await_create("made again") == OK);
+	ASSERT(await_status("made again", &made_after) == OK && made_after.uidvalidity > made.uidvalidity);
+	ASSERT(await_append("made again") >= 1);
+	ASSERT(await_status("made again", &made_after) == OK && made_after.modseq > made.modseq);
+
+	ASSERT(await_append("kept") > uid);
+	ASSERT(await_status("kept", &kept_after) == OK);
+	ASSERT(kept_after.uidvalidity == kept.uidvalidity && kept_after.modseq > kept.modseq);
+	ASSERT(kept_after.uidnext > kept.uidnext);
+
+	/* a name that comes by renaming is new, too */
+	ASSERT(await_rename("kept", "elsewhere") == OK && await_create("kept") == OK);
+	struct store_mailbox again;
+	ASSERT(await_status("kept", &again) == OK && again.uidvalidity > kept.uidvalidity);
+}
+
 #define HOUSE_TEST(name)                                                                                               \
 	static void name(void **state)                                                                                     \
 	{                                                                                                                  \
@@ -276,6 +316,13 @@ HOUSE_TEST(recent)
 HOUSE_TEST(listing_pages)
 HOUSE_TEST(notices)
 
+static void
+clock_set_back(void **state)
+{
+	loop_sim_start(1700000000);
+	on_new_house(clock_set_back_body);
+}
+
 int
 main(void)
 {
@@ -283,7 +330,7 @@ main(void)
 		cmocka_unit_test(names),    cmocka_unit_test(deleting),
 		cmocka_unit_test(renaming), cmocka_unit_test(renaming_the_inbox),
 		cmocka_unit_test(recent),   cmocka_unit_test(listing_pages),
-		cmocka_unit_test(notices),
+		cmocka_unit_test(notices),  cmocka_unit_test(clock_set_back), /* last: the clock stays simulated */
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

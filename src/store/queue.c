@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue.c - mail that waits for remote servers: rows 'q', and 'Q' by time. Relay claims rows that are due under a lease
- * that stands in the row: it ends by itself when relay or the store does. A row that is claimed stands in 'Q' at the
- * end of its lease; a row that is held stands in it nowhere. Each row counts as one reference to the body.
- *
- * A clock that was wrong and is set back leaves rows far in the future: what is due later than any retry could be is
- * due now, unless it is being sent. */
+ * that stands in the row (lease.c). A row that is claimed stands in 'Q' at the end of its lease; a row that is held
+ * stands in it nowhere. Each row counts as one reference to the body. */
 #include "store/rows_state.h"
 
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/random.h"
 
-#define CLAIM_MAX 64
-#define AHEAD_SEC (24 * 3600) /* and the longest wait between tries: nothing is due later than that */
 #define QUEUE_PAGE 100
 #define CHANGE_STEP 1000 /* rows that queue_change looks at in one transaction */
 
@@ -27,8 +22,7 @@ queue_row_get(struct txn *t, uint64_t id, struct row_queue *row)
 	return e ? e : row_queue_take(value, txn_arena(t), row) ? OK : row_damaged("queue");
 }
 
-/* When the row is to be looked at next; INT64_MAX: never. */
-static int64_t
+int64_t
 queue_time(const struct row_queue *row)
 {
 	if (row->held)
@@ -42,8 +36,7 @@ time_key(int64_t when, uint64_t id)
 	return key2('Q', (uint64_t)MAX(when, (int64_t)0), id);
 }
 
-/* was: its time until now, INT64_MAX when it had none. */
-static void
+void
 queue_row_put(struct job *j, struct txn *t, uint64_t id, int64_t was, const struct row_queue *row)
 {
 	int64_t now = queue_time(row);
@@ -182,17 +175,17 @@ struct due {
 	uint64_t id;
 };
 
-/* Rows by time, from a key on, as long as they are not later than `until`; *next: when the one after them is (0: none).
- */
+/* The first rows by time: at most max that are due, and when the one after them is (0: none). */
 static enum err
-find_until(struct txn *t, const struct key *from, int64_t until, size_t max, struct due *due, size_t *n, int64_t *next)
+find_due(struct txn *t, int64_t now, size_t max, struct due *due, size_t *n, int64_t *next)
 {
 	struct slice k, value;
+	*n = 0;
 	*next = 0;
-	struct range *r = range_begin(t, key_slice(from), S("R"), false);
+	struct range *r = range_begin(t, S("Q"), S("R"), false);
 	while (*next == 0 && range_next(r, &k, &value)) {
 		struct due d = { (int64_t)bytes_get_be(k.at + 1, 8), bytes_get_be(k.at + 9, 8) };
-		if (d.when > until || *n == max)
+		if (d.when > now || *n == max)
 			*next = MAX(d.when, (int64_t)1);
 		else
 			due[(*n)++] = d;
@@ -200,46 +193,34 @@ find_until(struct txn *t, const struct key *from, int64_t until, size_t max, str
 	return range_end(&r);
 }
 
-/* The latest that a row can be due when the clock was never set back. */
-static int64_t
-latest_due(const struct store *s, int64_t now)
+/* Rows later than that were scheduled, or leased, by a clock that was wrong: they are due. But not those that somebody
+ * holds at this moment: the next renewal puts their end right. */
+static enum err
+find_astray(struct job *j, struct txn *t, int64_t later_than, size_t max, struct due *due, size_t *n)
 {
-	int64_t longest = AHEAD_SEC;
-	for (size_t i = 0; i < s->conf->nretry; i++)
-		longest = MAX(longest, AHEAD_SEC + s->conf->retry_sec[i]);
-	return now > INT64_MAX - longest ? INT64_MAX : now + longest;
+	struct slice k, value;
+	struct key from = key1('Q', (uint64_t)later_than + 1);
+	struct range *r = range_begin(t, key_slice(&from), S("R"), false);
+	while (*n < max && range_next(r, &k, &value)) {
+		struct due d = { (int64_t)bytes_get_be(k.at + 1, 8), bytes_get_be(k.at + 9, 8) };
+		if (!lease_is_held(j->s, d.id))
+			due[(*n)++] = d;
+	}
+	return range_end(&r);
 }
 
-/* The first rows by time: at most max that are due, and when the one after them is (0: none). */
 static enum err
-find_due(struct store *s, struct txn *t, int64_t now, size_t max, struct due *due, size_t *n, int64_t *next)
-{
-	int64_t none;
-	struct key from;
-	*n = 0;
-	key_begin(&from, 'Q');
-	enum err e = find_until(t, &from, now, max, due, n, next);
-	if (e || *n == max || latest_due(s, now) == INT64_MAX)
-		return e;
-	from = time_key(latest_due(s, now) + 1, 0);
-	return find_until(t, &from, INT64_MAX, max, due, n, &none);
-}
-
-/* Adds the row to the answer; one that is being sent stays with whoever has it until its lease ends. */
-static enum err
-claim_one(struct job *j, struct txn *t, const struct due *d, struct store_queue_claim_out *out, size_t *bytes)
+claim_one(struct job *j, struct txn *t, const struct due *d, struct store_queue_row *out, size_t *bytes)
 {
 	const struct store_queue_claim_in *in = j->in;
 	struct row_queue row;
 	enum err e = queue_row_get(t, d->id, &row);
 	if (e)
 		return e == ERR_NOT_FOUND ? row_damaged("queue by time") : e;
-	if (d->when > in->now && row.lease)
-		return OK;
 	row.lease = random_u64() | 1;
 	row.lease_until = in->now + in->lease_sec;
 	queue_row_put(j, t, d->id, d->when, &row);
-	*bytes += queue_answer(j, d->id, &row, &out->rows[out->nrows++]);
+	*bytes += queue_answer(j, d->id, &row, out);
 	return OK;
 }
 
@@ -249,11 +230,17 @@ queue_claim(struct job *j, struct txn *t)
 	const struct store_queue_claim_in *in = j->in;
 	struct store_queue_claim_out *out = j->out;
 	struct due due[CLAIM_MAX];
-	size_t n, i, bytes = 0;
-	enum err e = find_due(j->s, t, in->now, MIN(in->max, (uint32_t)CLAIM_MAX), due, &n, &out->next);
+	size_t n, i, bytes = 0, max = MIN(in->max, (uint32_t)CLAIM_MAX);
+	enum err e = find_due(t, in->now, max, due, &n, &out->next);
+	if (!e && in->horizon) {
+		if (out->next > in->now + in->horizon)
+			out->next = 0;
+		e = find_astray(j, t, in->now + in->horizon, max, due, &n);
+	}
 	out->rows = ARENA_ARRAY(&j->call->arena, struct store_queue_row, n + 1);
 	for (i = 0; i < n && !e && bytes < ANSWER_BYTES_MAX / 2; i++)
-		e = claim_one(j, t, &due[i], out, &bytes);
+		e = claim_one(j, t, &due[i], &out->rows[i], &bytes);
+	out->nrows = (uint32_t)i;
 	if (i < n)
 		out->next = MAX(MIN(due[i].when, in->now), (int64_t)1);
 	return e;

@@ -2,6 +2,7 @@
 /* queue_test.c - rows for remote mail: claims under a lease, settling, holding, and the counts. */
 #include "base/clock.h"
 #include "base/counter.h"
+#include "store/rows_state.h"
 #include "store/store_testing.h"
 
 #include <setjmp.h>
@@ -40,7 +41,7 @@ await_queue(uint32_t ngroups, int64_t due)
 static struct store_queue_claim_out
 await_claim(int64_t now, uint32_t max)
 {
-	struct store_queue_claim_in in = { now, max, 60 };
+	struct store_queue_claim_in in = { now, max, 60, 86400 };
 	struct store_queue_claim_out out;
 	ASSERT(await_store_queue_claim(&house.relay, &in, &house.a, &out) == OK);
 	return out;
@@ -202,6 +203,228 @@ clock_set_back_body(void)
 	       OK);
 }
 
+/* ---- leases and their holders */
+
+static struct store_queue_claim_out
+await_claim_now(uint32_t lease_sec, int64_t horizon)
+{
+	struct store_queue_claim_in in = { clock_wall_sec(), 64, lease_sec, horizon };
+	struct store_queue_claim_out out;
+	ASSERT(await_store_queue_claim(&house.relay, &in, &house.a, &out) == OK);
+	return out;
+}
+
+/* How many of these leases are lost. */
+static uint32_t
+await_renew(const struct store_queue_row *rows, uint32_t n, uint32_t lease_sec)
+{
+	struct store_queue_lease *leases = ARENA_ARRAY(&house.a, struct store_queue_lease, n + 1);
+	for (uint32_t i = 0; i < n; i++)
+		leases[i] = (struct store_queue_lease){ rows[i].id, rows[i].lease };
+	struct store_queue_renew_in in = { clock_wall_sec(), lease_sec, leases, n };
+	struct store_queue_renew_out out;
+	ASSERT(await_store_queue_renew(&house.relay, &in, &house.a, &out) == OK);
+	return out.nlost;
+}
+
+static struct store_settle
+gone(const struct store_queue_row *row)
+{
+	return (struct store_settle){ .id = row->id, .lease = row->lease, .gone = true };
+}
+
+/* The relay process ends and another one comes. */
+static void
+await_new_relay(void)
+{
+	ipc_client_release(&house.relay);
+	client_init(&house.relay);
+	house_connect(&house.relay, IPC_CLASS_RELAY);
+	await_sleep(20);
+}
+
+static void
+holder_gone_body(void)
+{
+	await_queue(3, 0);
+	struct store_queue_claim_out out = await_claim_now(600, 0);
+	ASSERT(out.nrows == 3 && await_claim_now(600, 0).nrows == 0);
+	ASSERT(await_settle(gone(&out.rows[0])) == OK);
+	await_sleep(5);
+	house.queue_ready = 0;
+	await_new_relay();
+	ASSERT(house.queue_ready == 1); /* it is told */
+	struct store_queue_claim_out again = await_claim_now(600, 0);
+	ASSERT(again.nrows == 2 && again.rows[0].lease != out.rows[0].lease);
+	ASSERT(await_settle(gone(&out.rows[1])) == ERR_CONFLICT);
+	ASSERT(await_settle(gone(&again.rows[0])) == OK && await_settle(gone(&again.rows[1])) == OK);
+	ASSERT(rows_of_kind('q') == 0 && rows_of_kind('Q') == 0 && house.s.rows->held.count == 0);
+}
+
+/* No more than the connection was lost: what was held still is, as long as nobody claimed it. */
+static void
+connection_lost_body(void)
+{
+	await_queue(2, 0);
+	struct store_queue_claim_out out = await_claim_now(600, 0);
+	await_new_relay();
+	ASSERT(await_settle(gone(&out.rows[0])) == OK);
+	ASSERT(await_renew(&out.rows[1], 1, 600) == 0 && await_claim_now(600, 0).nrows == 0);
+	await_new_relay(); /* held by the second one by its renewal */
+	ASSERT(await_claim_now(600, 0).nrows == 1);
+	ASSERT(await_renew(&out.rows[1], 1, 600) == 1);
+}
+
+static void
+commit_and_die(void *arg)
+{
+	struct store_settle *settle = arg;
+	struct store_commit_in in = { .settles = settle, .nsettles = 1, .id = S("0123456789abcdef") };
+	struct store_commit_out out;
+	struct arena a;
+	arena_init(&a, 0);
+	(void)await_store_commit(&house.relay, &in, &a, &out);
+	arena_release(&a);
+}
+
+/* A settle that was asked for before the connection closed is made before the leases end. */
+static void
+killed_while_committing_body(void)
+{
+	await_queue(2, 0);
+	struct store_queue_claim_out out = await_claim_now(600, 0);
+	struct store_settle settle = gone(&out.rows[0]);
+	ASSERT(task_start(commit_and_die, &settle));
+	await_turn(); /* it is sent */
+	await_new_relay();
+	struct store_queue_claim_out again = await_claim_now(600, 0);
+	ASSERT(again.nrows == 1 && again.rows[0].id == out.rows[1].id);
+	ASSERT(house.s.rows->held.count == 1);
+}
+
+static void
+claim_and_die(void *arg)
+{
+	struct store_queue_claim_in in = { clock_wall_sec(), 64, 600, 0 };
+	struct store_queue_claim_out out;
+	struct arena a;
+	arena_init(&a, 0);
+	(void)await_store_queue_claim(&house.relay, &in, &a, &out);
+	arena_release(&a);
+}
+
+static void
+killed_while_claiming_body(void)
+{
+	await_queue(2, 0);
+	ASSERT(task_start(claim_and_die, NULL));
+	await_turn();
+	await_new_relay();
+	ASSERT(await_claim_now(600, 0).nrows == 2);
+}
+
+/* The store dies: leases stay in their rows and are known again with the next renewal. */
+static void
+store_killed_body(void)
+{
+	await_queue(2, 0);
+	struct store_queue_claim_out out = await_claim_now(600, 0);
+	house.s.broken = ERR_IO; /* nothing is written any more */
+	await_reopen();
+	ASSERT(house.s.rows->held.count == 0 && await_claim_now(600, 0).nrows == 0);
+	ASSERT(await_renew(out.rows, 2, 600) == 0 && house.s.rows->held.count == 2);
+	await_new_relay();
+	ASSERT(await_claim_now(600, 0).nrows == 2);
+}
+
+/* A renewal may cross a settle, and the settle a new claim: it names what it is about by lease. */
+static void
+renewing_body(void)
+{
+	await_queue(4, 0);
+	struct store_queue_claim_out out = await_claim_now(1, 0);
+	ASSERT(out.nrows == 4 && await_renew(out.rows, 4, 600) == 0);
+	await_sleep(1100);
+	ASSERT(await_claim_now(600, 0).nrows == 0); /* it was renewed */
+	struct store_settle later = gone(&out.rows[1]);
+	later.gone = false;
+	later.recipients = out.rows[1].recipients;
+	later.nrecipients = 1;
+	later.due = clock_wall_sec();
+	ASSERT(await_settle(gone(&out.rows[0])) == OK && await_settle(later) == OK);
+	ASSERT(await_renew(out.rows, 4, 600) == 2);
+	struct store_queue_claim_out again = await_claim_now(600, 0);
+	ASSERT(again.nrows == 1 && again.rows[0].id == out.rows[1].id);
+	ASSERT(await_renew(out.rows, 4, 600) == 2); /* the old lease is no longer that of row 1 */
+	ASSERT(await_settle(gone(&again.rows[0])) == OK);
+
+	/* given back: due at once, and those that are held stay held */
+	ASSERT(await_change(out.rows[2].id, QUEUE_HOLD) == 1);
+	await_sleep(5);
+	house.queue_ready = 0;
+	ASSERT(await_renew(out.rows + 2, 2, 0) == 0);
+	await_sleep(5);
+	ASSERT(house.queue_ready == 1 && house.s.rows->held.count == 0);
+	again = await_claim_now(600, 0);
+	ASSERT(again.nrows == 1 && again.rows[0].id == out.rows[3].id);
+	ASSERT(await_change(out.rows[3].id, QUEUE_DELETE) == 1);
+	ASSERT(await_renew(again.rows, 1, 600) == 1 && house.s.rows->held.count == 0);
+	ASSERT(await_renew(out.rows, 0, 600) == 0);
+}
+
+static void
+lease_limits_body(void)
+{
+	for (int i = 0; i < 5; i++)
+		await_queue(1000, 100);
+	struct store_queue_claim_in in = { 100, 64, 60, 0 };
+	struct store_queue_claim_out out;
+	enum err e = OK;
+	uint32_t claims = 0;
+	while (claims < 100 && (e = await_store_queue_claim(&house.relay, &in, &house.a, &out)) == OK)
+		claims++;
+	ASSERT(e == ERR_LIMIT && claims == 64);
+	in.now = -1;
+	ASSERT(await_store_queue_claim(&house.relay, &in, &house.a, &out) == ERR_SYNTAX);
+	in = (struct store_queue_claim_in){ 1, 1, 1, INT64_MAX };
+	ASSERT(await_store_queue_claim(&house.relay, &in, &house.a, &out) == ERR_SYNTAX);
+	struct store_queue_renew_in renew = { INT64_MIN, 1, NULL, 0 };
+	struct store_queue_renew_out renewed;
+	ASSERT(await_store_queue_renew(&house.relay, &renew, &house.a, &renewed) == ERR_SYNTAX);
+	renew.now = 0;
+	ASSERT(await_store_queue_renew(&house.user, &renew, &house.a, &renewed) == ERR_DENIED);
+	await_new_relay(); /* all that was held ends, in several updates */
+	ASSERT(house.s.rows->held.count == 0 && await_claim(100, 64).nrows == 64);
+}
+
+/* Due further ahead than the horizon: scheduled by a clock that was wrong. */
+static void
+horizon_body(void)
+{
+	const int64_t day = 86400, hour = 3600;
+	int64_t now = clock_wall_sec();
+	await_queue(1, now + day);
+	await_queue(1, now + hour);
+	struct store_queue_claim_out out = await_claim_now(600, 0);
+	ASSERT(out.nrows == 0 && out.next == now + hour);
+	out = await_claim_now(600, 5 * hour);
+	ASSERT(out.nrows == 1 && out.rows[0].due == now + day && out.next == now + hour);
+	ASSERT(await_claim_now(600, 5 * hour).nrows == 0);
+
+	/* a lease that the wrong clock gave is not given again while somebody holds it, and is afterwards */
+	struct store_queue_lease wrong = { out.rows[0].id, out.rows[0].lease };
+	struct store_queue_renew_in in = { now + day, 600, &wrong, 1 };
+	struct store_queue_renew_out renewed;
+	ASSERT(await_store_queue_renew(&house.relay, &in, &house.a, &renewed) == OK && renewed.nlost == 0);
+	struct store_queue_claim_out none = await_claim_now(600, 5 * hour);
+	ASSERT(none.nrows == 0 && none.next == now + hour);
+	house.s.broken = ERR_IO;
+	await_reopen();
+	ASSERT(await_claim_now(600, 5 * hour).nrows == 1); /* nobody holds it that we know of */
+	await_new_relay();
+	ASSERT(await_claim_now(600, 5 * hour).nrows == 1); /* its lease ended, whatever the row is due */
+}
+
 #define HOUSE_TEST(name)                                                                                               \
 	static void name(void **state)                                                                                     \
 	{                                                                                                                  \
@@ -212,13 +435,32 @@ HOUSE_TEST(bodies)
 HOUSE_TEST(people)
 HOUSE_TEST(many_rows)
 HOUSE_TEST(clock_set_back)
+HOUSE_TEST(holder_gone)
+HOUSE_TEST(connection_lost)
+HOUSE_TEST(killed_while_committing)
+HOUSE_TEST(killed_while_claiming)
+HOUSE_TEST(store_killed)
+HOUSE_TEST(renewing)
+HOUSE_TEST(lease_limits)
+HOUSE_TEST(horizon)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(claiming),  cmocka_unit_test(bodies),         cmocka_unit_test(people),
-		cmocka_unit_test(many_rows), cmocka_unit_test(clock_set_back),
+		cmocka_unit_test(claiming),
+		cmocka_unit_test(bodies),
+		cmocka_unit_test(people),
+		cmocka_unit_test(many_rows),
+		cmocka_unit_test(clock_set_back),
+		cmocka_unit_test(holder_gone),
+		cmocka_unit_test(connection_lost),
+		cmocka_unit_test(killed_while_committing),
+		cmocka_unit_test(killed_while_claiming),
+		cmocka_unit_test(store_killed),
+		cmocka_unit_test(renewing),
+		cmocka_unit_test(lease_limits),
+		cmocka_unit_test(horizon),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

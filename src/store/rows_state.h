@@ -37,6 +37,8 @@ struct rows {
 	bool queue_pending;
 	int64_t queue_due;
 	struct later queue_notice;
+	struct map held;         /* lease.c: queue row -> who holds it */
+	uint32_t claims;         /* under way */
 	struct indexes *indexes; /* index.c */
 	struct removal *removal; /* removal.c */
 };
@@ -100,11 +102,24 @@ void queue_body_call(struct ipc_call *call, const struct store_queue_body_in *in
 enum err answers_remove(struct txn *t, size_t max, bool *more);
 
 /* ---- queue.c */
+#define CLAIM_MAX 64 /* rows in one claim */
 enum err queue_row_get(struct txn *t, uint64_t id, struct row_queue *row);
+/* When the row is to be looked at next; INT64_MAX: never. */
+int64_t queue_time(const struct row_queue *row);
+/* was: its time until now, INT64_MAX when it had none. */
+void queue_row_put(struct job *j, struct txn *t, uint64_t id, int64_t was, const struct row_queue *row);
 enum err queue_add(struct job *j, struct txn *t, const struct store_mail *mail, const struct store_group *group,
                    uint64_t object, uint64_t bytes);
 enum err queue_settle(struct job *j, struct txn *t, const struct store_settle *settle);
 void queue_change_call(struct ipc_call *call, const struct store_queue_change_in *in);
+
+/* ---- lease.c */
+void queue_claim_call(struct ipc_call *call, const struct store_queue_claim_in *in);
+void queue_renew_call(struct ipc_call *call, const struct store_queue_renew_in *in);
+/* Somebody who is connected holds the row, and renewed it in time. */
+bool lease_is_held(const struct store *s, uint64_t id);
+/* The settle is durable. */
+void lease_settled(struct store *s, const struct store_settle *settle);
 
 /* ---- removal.c: rows that go in the background, a bounded number at a time */
 struct removal *removal_new(struct store *s);

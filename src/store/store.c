@@ -86,6 +86,7 @@ store_peer_closed(struct ipc_peer *peer)
 		return;
 	struct store *s = p->store;
 	account_peer_closed(s, peer);
+	lease_peer_closed(s, peer);
 	spool_peer_closed(peer);
 	for (size_t i = 0; i < s->npeers; i++)
 		if (s->peers[i] == peer)
@@ -123,6 +124,7 @@ store_serve(struct store *s, uint32_t class_bit, uint32_t index, int fd)
 	p->store = s;
 	list_init(&p->handles);
 	list_init(&p->spools);
+	list_init(&p->held);
 	struct ipc_peer *peer = ipc_peer_open(fd, &store_protocol, &store_handlers, s, class_bit, index);
 	peer->state = p;
 	if (class_bit & (IPC_CLASS_AUTH | IPC_CLASS_ADMIN))

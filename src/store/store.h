@@ -21,6 +21,7 @@ struct store_peer {
 	struct store *store;
 	struct link handles; /* account.c: open accounts */
 	struct link spools;  /* spool.c */
+	struct link held;    /* lease.c: queue rows */
 };
 
 struct store {
@@ -110,10 +111,11 @@ enum err body_source_of(struct ipc_peer *peer, const struct store_body *b, struc
 void notice_changed(struct store *s, uint64_t account, uint64_t mailbox, uint64_t modseq);
 void notice_revoked(struct store *s, uint64_t account);
 void notice_queue(struct store *s, int64_t due);
-/* Called by store.c when a peer goes away: its handles, locks and spools. */
+/* Called by store.c when a peer goes away: its handles, locks, leases and spools. */
 void account_peer_closed(struct store *s, struct ipc_peer *peer);
+void lease_peer_closed(struct store *s, struct ipc_peer *peer);
 void spool_peer_closed(struct ipc_peer *peer);
-/* store.c: the closed handler of the protocol; takes the peer out of s->peers and calls the two above. */
+/* store.c: the closed handler of the protocol; takes the peer out of s->peers and calls the three above. */
 void store_peer_closed(struct ipc_peer *peer);
 /* Called once when the store opened: makes what must exist (head row, grant key), starts timed work. */
 enum err directory_open(struct store *s);

@@ -400,7 +400,7 @@ static void
 await_relay_step(void)
 {
 	struct arena a;
-	struct store_queue_claim_in ask = { .now = clock_wall_sec(), .max = 2, .lease_sec = 1 };
+	struct store_queue_claim_in ask = { .now = clock_wall_sec(), .max = 2, .lease_sec = 1, .horizon = 7200 };
 	struct store_queue_claim_out rows;
 	arena_init(&a, 0);
 	if (await_store_queue_claim(&house.relay, &ask, &a, &rows) == OK && rows.nrows) {
