@@ -112,6 +112,14 @@ out_sent(struct ipc_conn *c, size_t n)
 		buf_clear(&c->out);
 }
 
+/* Nobody reads any more. What was said to us before may still be unread: the end is found there, after it. */
+static void
+out_forget(struct ipc_conn *c)
+{
+	fds_sent(c, c->nout_fds);
+	out_sent(c, c->out.len - c->out_at);
+}
+
 /* One sendmsg; false: no more can be sent now. */
 static bool
 send_some(struct ipc_conn *c)
@@ -128,7 +136,9 @@ send_some(struct ipc_conn *c)
 		out_sent(c, (size_t)n);
 		return true;
 	}
-	if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+	if (errno == EPIPE || errno == ECONNRESET)
+		out_forget(c);
+	else if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
 		ipc_conn_break(c, strerror(errno));
 	return false;
 }

@@ -566,6 +566,28 @@ lies_end_the_connection(void **state)
 	}
 }
 
+/* What a process said before it died is heard, even when an answer to it finds nobody any more. */
+static void
+last_words_are_heard(void **state)
+{
+	enum { NOTICES = 10000 };
+	static char last[NOTICES][24];
+	int fds[2], room = 4 << 20;
+	pair(fds);
+	assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
+	ipc_peer_open(fds[1], &probe_protocol, &server, NULL, IPC_CLASS_MX, 0);
+	struct slice begin = S(HELLO "\0\0\0\0\3\0\0\0\0\0\0\0\0\0\0\0"); /* a call that is answered */
+	for (size_t i = 0; i < NOTICES; i++)
+		memcpy(last[i], "\x08\0\0\0\5", 5);
+	assert_true(sizeof last > IPC_READ_BYTES);
+	assert_int_equal(write(fds[0], begin.at, begin.len), begin.len);
+	assert_int_equal(write(fds[0], last, sizeof last), sizeof last);
+	close(fds[0]);
+	turns(10);
+	assert_int_equal(seen.told, NOTICES);
+	assert_int_equal(seen.closed, 1);
+}
+
 static void
 a_greeting_byte_by_byte(void **state)
 {
@@ -654,6 +676,7 @@ main(void)
 		TEST(a_cancelled_call_holds_back_freed_memory),
 		TEST(a_replaced_connection_holds_it_back_too),
 		TEST(lies_end_the_connection),
+		TEST(last_words_are_heard),
 		TEST(a_greeting_byte_by_byte),
 		TEST(memory_that_can_shrink_is_refused),
 		TEST(a_client_leaves_a_server_that_lies),
