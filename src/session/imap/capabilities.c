@@ -30,6 +30,10 @@ static const struct {
 	{ S_ROW("SPECIAL-USE CREATE-SPECIAL-USE"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 6154 */
 	{ S_ROW("MOVE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                           /* RFC 6851 */
 	{ S_ROW("CONDSTORE QRESYNC"), IMAP_LOGGED_IN, NEEDS_NOTHING },              /* RFC 7162 */
+	{ S_ROW("ESEARCH"), IMAP_LOGGED_IN, NEEDS_NOTHING },                        /* RFC 4731 */
+	{ S_ROW("SEARCHRES"), IMAP_LOGGED_IN, NEEDS_NOTHING },                      /* RFC 5182 */
+	{ S_ROW("WITHIN"), IMAP_LOGGED_IN, NEEDS_NOTHING },                         /* RFC 5032 */
+	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                        /* RFC 9394 */
 };
 
 static bool

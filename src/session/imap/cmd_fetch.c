@@ -321,12 +321,36 @@ only_changed(struct imap *im, const struct view_spans *named, uint64_t since)
 	return s;
 }
 
-/* CHANGEDSINCE and VANISHED (RFC 7162 3.1.4.1, 3.2.6); OK status: go on. */
+/* RFC 9394 3.3: the messages first to last of those that were named, counted from an end */
+static struct view_spans
+only_partial(struct imap *im, const struct view_spans *named, const struct imap_partial *partial)
+{
+	size_t n = named->messages, first = MIN((size_t)partial->first - 1, n), last = MIN((size_t)partial->last, n);
+	size_t from = partial->from_end ? n - last : first, to = partial->from_end ? n - first : last, at = 0;
+	struct view_spans s = { .spans = ARENA_ARRAY(&im->arena, struct view_span, named->count) };
+	for (size_t i = 0; i < named->count; i++) {
+		struct view_span span = named->spans[i];
+		size_t len = span.to - span.from, skip = MIN(from > at ? from - at : 0, len),
+		       keep = MIN(to > at ? to - at : 0, len);
+		at += len;
+		if (skip >= keep)
+			continue;
+		s.spans[s.count++] = (struct view_span){ span.from + skip, span.from + keep };
+		s.messages += keep - skip;
+	}
+	return s;
+}
+
+/* PARTIAL, CHANGEDSINCE and VANISHED (RFC 9394 3.3, RFC 7162 3.1.4.1, 3.2.6); OK status: go on. */
 static struct imap_reply
 await_modifiers(struct imap *im, const struct imap_fetch *what, const struct imap_set *set, struct view_spans *spans)
 {
 	if (what->vanished && !(im->by_uid && what->changed_only && (im->enabled & ENABLED_QRESYNC)))
 		return imap_bad("VANISHED goes with UID FETCH, CHANGEDSINCE and ENABLE QRESYNC");
+	if (what->partial_only && !im->by_uid)
+		return imap_bad("PARTIAL goes with UID FETCH");
+	if (what->partial_only)
+		*spans = only_partial(im, spans, &what->partial);
 	if (what->items & FETCH_MODSEQ)
 		imap_enable(im, ENABLED_CONDSTORE);
 	if (!what->changed_only)

@@ -239,10 +239,15 @@ bool
 imap_take_set(struct cursor *c, struct arena *a, struct imap_set *set)
 {
 	struct cursor p = *c;
+	*set = (struct imap_set){ .saved = take_char(&p, '$') }; /* RFC 5182 3: seq-last-command, and nothing beside it */
+	if (set->saved) {
+		bool alone = cursor_done(&p) || !imap_is_atom_char(*p.at);
+		*c = alone ? p : *c;
+		return alone;
+	}
 	if (!ascii_digit((char)peek(&p)) && peek(&p) != '*')
 		return false;
 	set->ranges = ARENA_ARRAY(a, struct imap_range, count_set_elements(&p));
-	set->count = 0;
 	do {
 		if (!take_set_range(&p, &set->ranges[set->count++]))
 			return false;

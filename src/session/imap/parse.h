@@ -16,6 +16,7 @@ struct imap_range {
 struct imap_set {
 	struct imap_range *ranges;
 	size_t count;
+	bool saved; /* "$": what SEARCH RETURN (SAVE) found (RFC 5182) */
 };
 
 struct imap_literal {
@@ -122,6 +123,11 @@ struct imap_fetch {
 	/* RFC 7162: only those changed since; VANISHED */
 	bool changed_only, vanished;
 	uint64_t changed_since;
+	bool partial_only; /* RFC 9394 */
+	struct imap_partial {
+		uint32_t first, last; /* first <= last */
+		bool from_end;
+	} partial;
 };
 bool imap_take_fetch(struct cursor *c, struct arena *a, struct imap_fetch *fetch);
 /* [SP "(" modifiers ")"] behind it */
@@ -141,6 +147,8 @@ enum imap_search_op {
 	SEARCH_BEFORE,  /* day: of the internal date */
 	SEARCH_ON,
 	SEARCH_SINCE,
+	SEARCH_OLDER, /* number: seconds (RFC 5032) */
+	SEARCH_YOUNGER,
 	SEARCH_LARGER, /* number */
 	SEARCH_SMALLER,
 	SEARCH_SENTBEFORE,
@@ -169,6 +177,23 @@ struct imap_search {
 	size_t count;
 };
 enum imap_search_fault { SEARCH_FINE, SEARCH_SYNTAX, SEARCH_TOO_DEEP, SEARCH_TOO_MANY };
+/* [RETURN "(" ... ")" SP]: what SEARCH and SORT answer */
+enum {
+	RETURN_MIN = 1,
+	RETURN_MAX = 2,
+	RETURN_ALL = 4,
+	RETURN_COUNT = 8,
+	RETURN_SAVE = 16,    /* RFC 5182 */
+	RETURN_PARTIAL = 32, /* RFC 9394 */
+};
+struct imap_return {
+	bool extended; /* RETURN stands there: the answer is an ESEARCH */
+	uint32_t items;
+	struct imap_partial partial;
+};
+bool imap_take_return(struct cursor *c, struct imap_return *ret);
+bool imap_take_partial(struct cursor *c, struct imap_partial *partial);
+
 /* search-program; takes the rest of the text. */
 enum imap_search_fault imap_parse_search(struct cursor *c, struct arena *a, struct imap_search *search);
 

@@ -263,6 +263,10 @@ take_modifier(struct cursor *c, struct imap_fetch *fetch)
 		fetch->vanished = true;
 		return true;
 	}
+	if (take_nocase(c, S("PARTIAL "))) { /* RFC 9394 4 */
+		fetch->partial_only = true;
+		return imap_take_partial(c, &fetch->partial);
+	}
 	fetch->changed_only = take_nocase(c, S("CHANGEDSINCE ")) && imap_take_modseq(c, &fetch->changed_since);
 	fetch->items |= FETCH_MODSEQ; /* RFC 7162 3.1.4.1 */
 	return fetch->changed_only;

@@ -5,7 +5,7 @@
 
 #include "store/rows.h"
 
-enum arg { ARG_NONE, ARG_TEXT, ARG_KEYWORD, ARG_DAY, ARG_NUMBER, ARG_SET, ARG_FIELD_TEXT, ARG_MODSEQ };
+enum arg { ARG_NONE, ARG_TEXT, ARG_KEYWORD, ARG_DAY, ARG_NUMBER, ARG_SET, ARG_FIELD_TEXT, ARG_MODSEQ, ARG_SECONDS };
 
 static const struct word {
 	struct slice name;
@@ -29,6 +29,7 @@ static const struct word {
 	{ S_ROW("KEYWORD"), SEARCH_KEYWORD, ARG_KEYWORD, false, 0, { NULL, 0 } },
 	{ S_ROW("LARGER"), SEARCH_LARGER, ARG_NUMBER, false, 0, { NULL, 0 } },
 	{ S_ROW("MODSEQ"), SEARCH_MODSEQ, ARG_MODSEQ, false, 0, { NULL, 0 } },
+	{ S_ROW("OLDER"), SEARCH_OLDER, ARG_SECONDS, false, 0, { NULL, 0 } },
 	{ S_ROW("OLD"), SEARCH_RECENT, ARG_NONE, true, 0, { NULL, 0 } },
 	{ S_ROW("ON"), SEARCH_ON, ARG_DAY, false, 0, { NULL, 0 } },
 	{ S_ROW("RECENT"), SEARCH_RECENT, ARG_NONE, false, 0, { NULL, 0 } },
@@ -48,6 +49,7 @@ static const struct word {
 	{ S_ROW("UNFLAGGED"), SEARCH_FLAG, ARG_NONE, true, MESSAGE_FLAGGED, { NULL, 0 } },
 	{ S_ROW("UNKEYWORD"), SEARCH_KEYWORD, ARG_KEYWORD, true, 0, { NULL, 0 } },
 	{ S_ROW("UNSEEN"), SEARCH_FLAG, ARG_NONE, true, MESSAGE_SEEN, { NULL, 0 } },
+	{ S_ROW("YOUNGER"), SEARCH_YOUNGER, ARG_SECONDS, false, 0, { NULL, 0 } },
 };
 
 /* What is open: a parenthesis (or the whole program) that gathers keys, a NOT or OR that waits for its keys. */
@@ -142,12 +144,80 @@ take_arg(struct parser *p, enum arg arg, struct imap_search_key *key)
 		key->number = (uint32_t)MIN(n, (uint64_t)UINT32_MAX);
 		return true;
 	case ARG_SET: return imap_take_set(c, p->arena, &key->set);
+	case ARG_SECONDS: return imap_take_nz_number(c, &key->number);
 	case ARG_MODSEQ: return take_modseq(p, &key->modseq);
 	default:
 		return imap_take_astring(c, p->arena, &key->field) && imap_take_space(c) &&
 		       imap_take_astring(c, p->arena, &key->text);
 	}
 }
+
+/* ---- RETURN */
+
+static const struct {
+	struct slice name;
+	uint32_t item;
+} returns[] = {
+	{ S_ROW("MIN"), RETURN_MIN },     { S_ROW("MAX"), RETURN_MAX },   { S_ROW("ALL"), RETURN_ALL },
+	{ S_ROW("COUNT"), RETURN_COUNT }, { S_ROW("SAVE"), RETURN_SAVE }, { S_ROW("PARTIAL"), RETURN_PARTIAL },
+};
+
+/* partial-range = nz-number ":" nz-number / "-" nz-number ":" "-" nz-number (RFC 9394 4) */
+bool
+imap_take_partial(struct cursor *c, struct imap_partial *partial)
+{
+	struct cursor p = *c;
+	uint32_t a, b;
+	partial->from_end = take_char(&p, '-');
+	if (!imap_take_nz_number(&p, &a) || !take_char(&p, ':') || take_char(&p, '-') != partial->from_end ||
+	    !imap_take_nz_number(&p, &b))
+		return false;
+	partial->first = MIN(a, b);
+	partial->last = MAX(a, b);
+	*c = p;
+	return true;
+}
+
+static bool
+take_return_option(struct cursor *c, struct imap_return *ret)
+{
+	struct slice name;
+	if (!imap_take_atom(c, &name))
+		return false;
+	for (size_t i = 0; i < COUNT_OF(returns); i++) {
+		if (!slice_equal_nocase(name, returns[i].name))
+			continue;
+		ret->items |= returns[i].item;
+		return returns[i].item != RETURN_PARTIAL || (imap_take_space(c) && imap_take_partial(c, &ret->partial));
+	}
+	return false;
+}
+
+/* "RETURN" SP "(" [option *(SP option)] ")" SP; RFC 4731 3.1: without an option it is ALL */
+bool
+imap_take_return(struct cursor *c, struct imap_return *ret)
+{
+	struct cursor p = *c;
+	*ret = (struct imap_return){ .items = 0 };
+	if (!take_nocase(&p, S("RETURN (")))
+		return true;
+	ret->extended = true;
+	if (peek(&p) != ')') {
+		do {
+			if (!take_return_option(&p, ret))
+				return false;
+		} while (imap_take_space(&p));
+	} else {
+		ret->items = RETURN_ALL;
+	}
+	/* RFC 9394 3.1: one of the two */
+	if (!take_exact(&p, S(") ")) || (ret->items & (RETURN_ALL | RETURN_PARTIAL)) == (RETURN_ALL | RETURN_PARTIAL))
+		return false;
+	*c = p;
+	return true;
+}
+
+/* ---- keys */
 
 static const struct word *
 word_of(struct slice name)
@@ -173,6 +243,8 @@ take_simple_key(struct parser *p)
 		negated = w->negated;
 		if (!take_arg(p, w->arg, &key))
 			return false;
+	} else if (key.set.saved) { /* RFC 5182 2.1: messages, whatever they are called */
+		key.op = SEARCH_UID;
 	}
 	if (++p->named > SEARCH_KEYS_MAX)
 		p->fault = SEARCH_TOO_MANY;

@@ -8,6 +8,8 @@ take_known_set(struct cursor *c, struct arena *a, struct imap_set *set)
 {
 	if (!imap_take_set(c, a, set))
 		return false;
+	if (set->saved)
+		return false;
 	for (size_t i = 0; i < set->count; i++)
 		if (set->ranges[i].star)
 			return false;

@@ -15,17 +15,28 @@ struct search_run {
 	struct view_spans *sets; /* one for each key: what its set means in the view */
 	uint8_t *found;          /* one for each message of the view: SEARCH_NO, _YES, _UNKNOWN */
 	uint8_t *stack;
-	struct buf *scratch;
+	struct buf scratch;
+	int64_t now;       /* wall seconds */
 	bool tells_modseq; /* a key asked for change numbers */
 	bool *hits;        /* third round: what scan said of each key */
 };
 
 /* What can be said of a message: facts NULL: only what the view says; hits: scan was asked too. Pure. */
-uint8_t search_judge(const struct search_run *r, size_t index, const struct facts *facts, const bool *hits);
+uint8_t search_judge(struct search_run *r, size_t index, const struct facts *facts, const bool *hits);
 /* Does text (UTF-8) hold what folded is the folded form of? */
 bool search_text_holds(struct buf *scratch, struct slice text, struct slice folded);
 
-/* Decides all messages. */
-enum err await_search(struct search_run *r);
+/* Decides all messages. Whatever it answers, search_run_release comes afterwards. */
+struct imap_reply await_search(struct search_run *r, struct imap *im, struct imap_search *program);
+void search_run_release(struct search_run *r);
+/* The indices of what was found, in order; rows has place for all of the view. */
+size_t search_found(const struct search_run *r, uint32_t *rows);
+struct imap_reply imap_search_fault(enum imap_search_fault fault);
+
+/* search_result.c: answers with rows in this order, as * SEARCH, * SORT or * ESEARCH, and remembers them for SAVE. */
+void await_search_answer(struct imap *im, const struct imap_return *ret, struct slice word, uint32_t *rows, size_t n,
+                         bool modseq);
+/* RFC 5182 2.1: a search that was to be saved and failed leaves nothing. */
+void imap_search_failed(struct imap *im, const struct imap_return *ret, const struct imap_reply *r);
 
 #endif

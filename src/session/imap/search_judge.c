@@ -24,13 +24,13 @@ static const struct {
 };
 
 static uint8_t
-judge_header(const struct search_run *r, const struct imap_search_key *k, const struct facts *facts)
+judge_header(struct search_run *r, const struct imap_search_key *k, const struct facts *facts)
 {
 	if (!facts || !k->text.len || (facts->flags & FACTS_CUT))
 		return SEARCH_UNKNOWN; /* an empty text asks whether there is such a field */
 	for (size_t i = 0; i < COUNT_OF(fields_in_facts); i++)
 		if (slice_equal_nocase(k->field, fields_in_facts[i].field))
-			return search_text_holds(r->scratch, facts_get(facts, fields_in_facts[i].id), k->folded);
+			return search_text_holds(&r->scratch, facts_get(facts, fields_in_facts[i].id), k->folded);
 	return SEARCH_UNKNOWN;
 }
 
@@ -83,7 +83,7 @@ has_keyword(const struct view *v, const struct index_row *row, struct slice keyw
 }
 
 static uint8_t
-judge_key(const struct search_run *r, size_t key, size_t index, const struct facts *facts, const bool *hits)
+judge_key(struct search_run *r, size_t key, size_t index, const struct facts *facts, const bool *hits)
 {
 	const struct imap_search_key *k = &r->program->keys[key];
 	const struct index_row *row = &r->im->view.rows[index];
@@ -98,6 +98,8 @@ judge_key(const struct search_run *r, size_t key, size_t index, const struct fac
 	case SEARCH_ON:
 	case SEARCH_SINCE: return judge_day(k->op, day_of(row->received), k->day);
 	case SEARCH_MODSEQ: return row->modseq >= k->modseq;
+	case SEARCH_OLDER: return row->received <= r->now - (int64_t)k->number; /* RFC 5032 2 */
+	case SEARCH_YOUNGER: return row->received >= r->now - (int64_t)k->number;
 	case SEARCH_LARGER: return row->bytes > k->number;
 	case SEARCH_SMALLER: return row->bytes < k->number;
 	case SEARCH_SENTBEFORE:
@@ -123,7 +125,7 @@ judge_not(uint8_t a)
 }
 
 uint8_t
-search_judge(const struct search_run *r, size_t index, const struct facts *facts, const bool *hits)
+search_judge(struct search_run *r, size_t index, const struct facts *facts, const bool *hits)
 {
 	size_t top = 0;
 	for (size_t i = 0; i < r->program->count; i++) {

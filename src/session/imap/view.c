@@ -9,6 +9,7 @@ view_release(struct view *v)
 	free(v->rows);
 	free(v->name);
 	free(v->keywords);
+	free(v->saved);
 	arena_release(&v->keyword_arena);
 	*v = (struct view){ .mailbox = 0 };
 }
@@ -302,10 +303,13 @@ merge_spans(struct view_spans *s)
 bool
 view_resolve(const struct view *v, const struct imap_set *set, bool by_uid, struct arena *a, struct view_spans *out)
 {
+	struct imap_set saved = { v->saved, v->nsaved, true };
+	if (set->saved)
+		set = &saved;
 	*out = (struct view_spans){ .spans = ARENA_ARRAY(a, struct view_span, set->count) };
 	for (size_t i = 0; i < set->count; i++) {
 		struct view_span span = { 0, 0 };
-		if (by_uid)
+		if (by_uid || set->saved)
 			span = span_of_uids(v, &set->ranges[i]);
 		else if (!span_of_sequence(v, &set->ranges[i], &span))
 			return false;
@@ -314,6 +318,26 @@ view_resolve(const struct view *v, const struct imap_set *set, bool by_uid, stru
 	}
 	merge_spans(out);
 	return true;
+}
+
+void
+view_save(struct view *v, const uint32_t *rows, size_t n)
+{
+	free(v->saved);
+	v->saved = n ? must_calloc(n, sizeof *v->saved) : NULL;
+	v->nsaved = 0;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t uid = v->rows[rows[i]].uid;
+		if (i && rows[i] == rows[i - 1])
+			continue;
+		/* neighbours stay neighbours: what comes later has a higher UID */
+		if (i && rows[i] == rows[i - 1] + 1)
+			v->saved[v->nsaved - 1].high = uid;
+		else
+			v->saved[v->nsaved++] = (struct imap_range){ uid, uid, false };
+	}
+	if (v->nsaved)
+		v->saved = must_realloc(v->saved, v->nsaved * sizeof *v->saved);
 }
 
 bool

@@ -41,6 +41,8 @@ struct view {
 	size_t nkeywords;
 	bool keywords_missing; /* a row names a set that is not among them */
 	struct arena keyword_arena;
+	struct imap_range *saved; /* UIDs that "$" means (RFC 5182), in order; what was expunged since is not counted */
+	size_t nsaved;
 };
 
 void view_release(struct view *v); /* nothing is selected afterwards */
@@ -86,6 +88,8 @@ struct view_spans {
 /* False: a sequence number that no message has (RFC 3501 9: that is BAD); only for sets of sequence numbers. */
 bool view_resolve(const struct view *v, const struct imap_set *set, bool by_uid, struct arena *a,
                   struct view_spans *out);
+/* "$" means these rows from now on; they are in order. */
+void view_save(struct view *v, const uint32_t *rows, size_t n);
 bool view_spans_hold(const struct view_spans *s, size_t index);
 /* The indices one by one: for (size_t i, at = 0; spans_next(&s, &at, &i);), at counts messages. */
 struct view_walk {
