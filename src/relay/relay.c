@@ -143,6 +143,7 @@ go_on(struct relay *r)
 static struct job *
 job_new(struct relay *r, const struct store_queue_row *row)
 {
+	ASSERT(r->jobs < JOBS_MAX); /* what lease.c has room for */
 	struct job *j = must_calloc(1, sizeof *j);
 	j->relay = r;
 	arena_init(&j->arena, 0);
