@@ -1,28 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_list.c - LIST, LSUB, NAMESPACE, STATUS: what mailboxes there are. Names come from the store in pages. */
+/* cmd_list.c - LIST (RFC 3501 6.3.8, with options: RFC 5258, 5819, 6154), LSUB, NAMESPACE: what mailboxes there are.
+ * Names come from the store in pages. */
 #include "session/imap/imap.h"
 
 #include "base/map.h"
 #include "session/imap/match.h"
 
+enum {
+	PATTERNS_MAX = 100,
+	/* bits of our own among the attributes */
+	LIST_NONEXISTENT = 1 << 28,
+	LIST_SUBSCRIBED = 1 << 29,
+	LIST_CHILDINFO = 1 << 30,
+};
+
 static const struct {
 	uint32_t bit;
 	struct slice word;
 } attribute_words[] = {
-	{ MAILBOX_NOSELECT, S_ROW("\\Noselect ") },
+	{ LIST_NONEXISTENT, S_ROW("\\NonExistent ") }, /* RFC 5258 3 */
+	{ LIST_SUBSCRIBED, S_ROW("\\Subscribed ") },       { MAILBOX_NOSELECT, S_ROW("\\Noselect ") },
 	{ MAILBOX_HAS_CHILDREN, S_ROW("\\HasChildren ") }, /* RFC 3348 3 */
 	{ MAILBOX_SPECIAL_ALL, S_ROW("\\All ") },          /* RFC 6154 2 */
-	{ MAILBOX_SPECIAL_ARCHIVE, S_ROW("\\Archive ") },
-	{ MAILBOX_SPECIAL_DRAFTS, S_ROW("\\Drafts ") },
-	{ MAILBOX_SPECIAL_FLAGGED, S_ROW("\\Flagged ") },
-	{ MAILBOX_SPECIAL_JUNK, S_ROW("\\Junk ") },
-	{ MAILBOX_SPECIAL_SENT, S_ROW("\\Sent ") },
-	{ MAILBOX_SPECIAL_TRASH, S_ROW("\\Trash ") },
+	{ MAILBOX_SPECIAL_ARCHIVE, S_ROW("\\Archive ") },  { MAILBOX_SPECIAL_DRAFTS, S_ROW("\\Drafts ") },
+	{ MAILBOX_SPECIAL_FLAGGED, S_ROW("\\Flagged ") },  { MAILBOX_SPECIAL_JUNK, S_ROW("\\Junk ") },
+	{ MAILBOX_SPECIAL_SENT, S_ROW("\\Sent ") },        { MAILBOX_SPECIAL_TRASH, S_ROW("\\Trash ") },
 };
+
+enum { /* selection options, and those of RETURN */
+	   LIST_BY_SUBSCRIPTION = 1,
+	   LIST_REMOTE = 2,
+	   LIST_RECURSIVE = 4,
+	   LIST_BY_SPECIAL_USE = 8,
+	   LIST_BASE = LIST_BY_SUBSCRIPTION | LIST_BY_SPECIAL_USE, /* options that can stand by themselves */
+};
+
+struct listing {
+	struct slice *patterns;
+	size_t npatterns;
+	uint32_t select;
+	bool extended, shows_subscribed;
+	bool asks_delimiter; /* an empty name (RFC 3501 6.3.8) */
+	uint32_t status;     /* items of STATUS that are told with each */
+	struct map told;     /* LSUB: names that were answered */
+	/* RECURSIVEMATCH: names that there are, those above one that was selected, those above one of these that is not
+	 * itself answered */
+	struct map names, above, above_hidden;
+};
+
+static void
+listing_release(struct listing *l)
+{
+	map_release(&l->told);
+	map_release(&l->names);
+	map_release(&l->above);
+	map_release(&l->above_hidden);
+}
+
+/* RFC 5258 3.5 */
+static void
+put_childinfo(struct buf *to, uint32_t select)
+{
+	buf_put(to, S(" (CHILDINFO ("));
+	if (select & LIST_BY_SUBSCRIPTION)
+		buf_put(to, S("\"SUBSCRIBED\""));
+	if ((select & LIST_BASE) == LIST_BASE)
+		buf_put_char(to, ' ');
+	if (select & LIST_BY_SPECIAL_USE)
+		buf_put(to, S("\"SPECIAL-USE\""));
+	buf_put(to, S("))"));
+}
 
 /* * LIST (\HasNoChildren) "/" "INBOX" */
 static void
-put_listed(struct imap *im, struct slice word, uint32_t attributes, struct slice name)
+put_listed(struct imap *im, const struct listing *l, struct slice word, uint32_t attributes, struct slice name)
 {
 	struct buf *to = &im->text;
 	buf_put(to, S("* "));
@@ -39,13 +90,11 @@ put_listed(struct imap *im, struct slice word, uint32_t attributes, struct slice
 		buf_drop_end(to, 1);
 	buf_put(to, S(") \"/\" "));
 	imap_put_mailbox(to, name);
+	if (attributes & LIST_CHILDINFO)
+		put_childinfo(to, l->select);
 	buf_put(to, S("\r\n"));
 }
 
-struct listing {
-	struct slice pattern;
-	struct map told; /* LSUB: names that were answered */
-};
 typedef void list_one(struct imap *im, struct listing *l, const struct store_mailbox *m);
 
 /* Each mailbox in order of names. */
@@ -71,47 +120,222 @@ await_each(struct imap *im, struct listing *l, list_one *one)
 	return e;
 }
 
-/* reference SP list-mailbox */
+/* ---- arguments */
+
 static bool
-take_pattern(struct imap *im, struct cursor *args, struct slice *pattern, bool *valid)
+add_pattern(struct imap *im, struct listing *l, struct slice reference, struct slice pattern, bool valid)
 {
-	struct slice reference;
-	bool reference_valid, pattern_valid;
-	if (!imap_take_space(args) || !imap_take_list_mailbox(args, &im->arena, &reference, &reference_valid) ||
-	    !imap_take_space(args) || !imap_take_list_mailbox(args, &im->arena, pattern, &pattern_valid) || !take_end(args))
+	if (l->npatterns == PATTERNS_MAX)
 		return false;
-	*valid = reference_valid && pattern_valid;
-	if (pattern->len)
-		*pattern = arena_join(&im->arena, reference, *pattern);
+	/* RFC 5258 3: what no mailbox can be called is passed over */
+	l->asks_delimiter = valid && !pattern.len;
+	if (valid && pattern.len)
+		l->patterns[l->npatterns++] = arena_join(&im->arena, reference, pattern);
 	return true;
+}
+
+/* reference SP (list-mailbox / "(" list-mailbox *(SP list-mailbox) ")") */
+static bool
+take_patterns(struct imap *im, struct cursor *args, struct listing *l)
+{
+	struct slice reference, pattern;
+	bool reference_valid, valid;
+	l->patterns = ARENA_ARRAY(&im->arena, struct slice, PATTERNS_MAX);
+	if (!imap_take_list_mailbox(args, &im->arena, &reference, &reference_valid) || !imap_take_space(args))
+		return false;
+	bool several = take_char(args, '(');
+	l->extended = l->extended || several;
+	do {
+		if (!imap_take_list_mailbox(args, &im->arena, &pattern, &valid) ||
+		    !add_pattern(im, l, reference, pattern, reference_valid && valid))
+			return false;
+	} while (several && imap_take_space(args));
+	return !several || take_char(args, ')');
+}
+
+static const struct {
+	struct slice word;
+	uint32_t bit;
+} select_words[] = {
+	{ S_ROW("SUBSCRIBED"), LIST_BY_SUBSCRIPTION },
+	{ S_ROW("REMOTE"), LIST_REMOTE }, /* there are none */
+	{ S_ROW("RECURSIVEMATCH"), LIST_RECURSIVE },
+	{ S_ROW("SPECIAL-USE"), LIST_BY_SPECIAL_USE }, /* RFC 6154 5 */
+};
+
+static bool
+take_select_option(struct cursor *c, struct listing *l)
+{
+	struct slice word;
+	if (!imap_take_atom(c, &word))
+		return false;
+	for (size_t i = 0; i < COUNT_OF(select_words); i++) {
+		if (slice_equal_nocase(word, select_words[i].word)) {
+			l->select |= select_words[i].bit;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ["(" [option *(SP option)] ")" SP] */
+static bool
+take_select_options(struct cursor *c, struct listing *l)
+{
+	if (!take_char(c, '('))
+		return true;
+	l->extended = true;
+	if (take_exact(c, S(") ")))
+		return true;
+	do {
+		if (!take_select_option(c, l))
+			return false;
+	} while (imap_take_space(c));
+	/* RFC 5258 3.1: RECURSIVEMATCH says nothing by itself */
+	return take_exact(c, S(") ")) && (!(l->select & LIST_RECURSIVE) || (l->select & LIST_BASE));
+}
+
+static bool
+take_return_option(struct cursor *c, struct listing *l)
+{
+	struct slice word;
+	if (!imap_take_atom(c, &word))
+		return false;
+	if (slice_equal_nocase(word, S("SUBSCRIBED")))
+		return l->shows_subscribed = true;
+	if (slice_equal_nocase(word, S("STATUS"))) /* RFC 5819 4 */
+		return imap_take_space(c) && imap_take_status_items(c, &l->status);
+	/* both are told in any case */
+	return slice_equal_nocase(word, S("CHILDREN")) || slice_equal_nocase(word, S("SPECIAL-USE"));
+}
+
+/* [SP "RETURN" SP "(" [option *(SP option)] ")"] */
+static bool
+take_return_options(struct cursor *c, struct listing *l)
+{
+	if (!imap_take_space(c))
+		return true;
+	l->extended = true;
+	if (!take_nocase(c, S("RETURN (")))
+		return false;
+	if (take_char(c, ')'))
+		return true;
+	do {
+		if (!take_return_option(c, l))
+			return false;
+	} while (imap_take_space(c));
+	return take_char(c, ')');
+}
+
+static bool
+matches(const struct listing *l, struct slice name)
+{
+	for (size_t i = 0; i < l->npatterns; i++)
+		if (imap_match(l->patterns[i], name))
+			return true;
+	return false;
 }
 
 /* ---- LIST */
 
+static bool
+exists(const struct store_mailbox *m)
+{
+	return m->id != 0 || (m->attributes & MAILBOX_HAS_CHILDREN);
+}
+
+static bool
+is_selected(const struct listing *l, const struct store_mailbox *m)
+{
+	if ((l->select & LIST_BY_SUBSCRIPTION) && !(m->attributes & MAILBOX_SUBSCRIBED))
+		return false;
+	if ((l->select & LIST_BY_SPECIAL_USE) && !(m->attributes & MAILBOX_SPECIAL_MASK))
+		return false;
+	return (l->select & LIST_BY_SUBSCRIPTION) || exists(m);
+}
+
+/* RECURSIVEMATCH, the first time through: what stands above what was selected */
+static void
+note_parents(struct imap *im, struct listing *l, const struct store_mailbox *m)
+{
+	map_set(&l->names, slice_hash(m->name), im);
+	if (!is_selected(l, m))
+		return;
+	bool hidden = !matches(l, m->name);
+	for (size_t i = 1; i < m->name.len; i++) {
+		if (m->name.at[i] != '/')
+			continue;
+		map_set(&l->above, slice_hash(slice_part(m->name, 0, i)), im);
+		if (hidden)
+			map_set(&l->above_hidden, slice_hash(slice_part(m->name, 0, i)), im);
+	}
+}
+
+/* Parents of what was selected that are no names themselves. */
+static void
+tell_missing_parents(struct imap *im, struct listing *l, const struct store_mailbox *m)
+{
+	if (!(l->select & LIST_RECURSIVE) || !is_selected(l, m) || matches(l, m->name))
+		return;
+	for (size_t i = 1; i < m->name.len; i++) {
+		struct slice parent = slice_part(m->name, 0, i);
+		if (m->name.at[i] == '/' && matches(l, parent) && !map_get(&l->names, slice_hash(parent)) &&
+		    !map_set(&l->told, slice_hash(parent), im))
+			put_listed(im, l, S("LIST"), LIST_NONEXISTENT | MAILBOX_HAS_CHILDREN | LIST_CHILDINFO, parent);
+	}
+}
+
 static void
 list_matching(struct imap *im, struct listing *l, const struct store_mailbox *m)
 {
-	bool exists = m->id != 0 || (m->attributes & MAILBOX_HAS_CHILDREN);
-	if (exists && imap_match(l->pattern, m->name))
-		put_listed(im, S("LIST"), m->attributes, m->name);
+	uint64_t hash = l->select & LIST_RECURSIVE ? slice_hash(m->name) : 0;
+	bool selected = is_selected(l, m);
+	tell_missing_parents(im, l, m);
+	/* RFC 5258 3.5: what was not selected is told only for children that are not */
+	if ((!selected && !map_get(&l->above_hidden, hash)) || !matches(l, m->name))
+		return;
+	uint32_t attributes = m->attributes;
+	if (l->extended && !exists(m)) /* it implies \Noselect */
+		attributes = (attributes & ~(uint32_t)MAILBOX_NOSELECT) | LIST_NONEXISTENT;
+	if (l->shows_subscribed && (attributes & MAILBOX_SUBSCRIBED))
+		attributes |= LIST_SUBSCRIBED;
+	if (map_get(&l->above, hash))
+		attributes |= LIST_CHILDINFO;
+	put_listed(im, l, S("LIST"), attributes, m->name);
+	if (l->status && selected && m->id && !(m->attributes & MAILBOX_NOSELECT)) /* RFC 5819 2 */
+		imap_put_status(im, m->name, m, l->status);
 }
 
-/* RFC 3501 6.3.8 */
+static struct imap_reply
+await_list(struct imap *im, struct listing *l)
+{
+	enum err e = OK;
+	imap_status_enables(im, l->status);
+	if (l->select & LIST_RECURSIVE)
+		e = await_each(im, l, note_parents);
+	if (e == OK)
+		e = await_each(im, l, list_matching);
+	return e ? imap_err(e) : imap_ok("listed");
+}
+
+/* RFC 3501 6.3.8, RFC 5258 6 */
 struct imap_reply
 imap_cmd_list(struct imap *im, struct cursor *args)
 {
-	struct listing l = { .pattern = SLICE_NONE };
-	bool valid;
-	if (!take_pattern(im, args, &l.pattern, &valid))
-		return imap_bad("LIST takes a reference and a mailbox name with wildcards");
-	if (!valid)
-		return imap_ok("no mailbox can have such a name");
-	if (!l.pattern.len) { /* a question for the delimiter */
+	struct listing l = { .npatterns = 0 };
+	if (!imap_take_space(args) || !take_select_options(args, &l) || !take_patterns(im, args, &l) ||
+	    !take_return_options(args, &l) || !take_end(args))
+		return imap_bad("LIST takes a reference, mailbox names with wildcards, and options that are known here");
+	l.shows_subscribed = l.shows_subscribed || (l.select & LIST_BY_SUBSCRIPTION);
+	if (!l.extended && l.asks_delimiter) {
 		imap_untagged(im, S("LIST (\\Noselect) \"/\" \"\""));
 		return imap_ok("listed");
 	}
-	enum err e = await_each(im, &l, list_matching);
-	return e ? imap_err(e) : imap_ok("listed");
+	if (!l.npatterns)
+		return imap_ok("no mailbox can have such a name");
+	struct imap_reply r = await_list(im, &l);
+	listing_release(&l);
+	return r;
 }
 
 /* ---- LSUB */
@@ -120,7 +344,7 @@ static void
 tell_once(struct imap *im, struct listing *l, uint32_t attributes, struct slice name)
 {
 	if (!map_set(&l->told, slice_hash(name), im))
-		put_listed(im, S("LSUB"), attributes, name);
+		put_listed(im, l, S("LSUB"), attributes, name);
 }
 
 /* RFC 3501 6.3.9: a name below "%" that is subscribed shows as its parent, \Noselect */
@@ -128,7 +352,7 @@ static void
 tell_parents(struct imap *im, struct listing *l, struct slice name)
 {
 	for (size_t i = 1; i < name.len; i++)
-		if (name.at[i] == '/' && imap_match(l->pattern, slice_part(name, 0, i)))
+		if (name.at[i] == '/' && matches(l, slice_part(name, 0, i)))
 			tell_once(im, l, MAILBOX_NOSELECT | MAILBOX_HAS_CHILDREN, slice_part(name, 0, i));
 }
 
@@ -137,23 +361,22 @@ list_subscribed(struct imap *im, struct listing *l, const struct store_mailbox *
 {
 	if (!(m->attributes & MAILBOX_SUBSCRIBED))
 		return;
-	if (imap_match(l->pattern, m->name))
+	if (matches(l, m->name))
 		tell_once(im, l, m->attributes, m->name);
-	else if (slice_ends(l->pattern, S("%")))
+	else if (slice_ends(l->patterns[0], S("%")))
 		tell_parents(im, l, m->name);
 }
 
 struct imap_reply
 imap_cmd_lsub(struct imap *im, struct cursor *args)
 {
-	struct listing l = { .pattern = SLICE_NONE };
-	bool valid;
-	if (!take_pattern(im, args, &l.pattern, &valid))
+	struct listing l = { .npatterns = 0 };
+	if (!imap_take_space(args) || !take_patterns(im, args, &l) || !take_end(args) || l.extended)
 		return imap_bad("LSUB takes a reference and a mailbox name with wildcards");
-	if (!valid)
+	if (!l.npatterns)
 		return imap_ok("no mailbox can have such a name");
 	enum err e = await_each(im, &l, list_subscribed);
-	map_release(&l.told);
+	listing_release(&l);
 	return e ? imap_err(e) : imap_ok("listed");
 }
 
@@ -164,116 +387,5 @@ imap_cmd_namespace(struct imap *im, struct cursor *args)
 	if (!take_end(args))
 		return imap_bad("NAMESPACE takes no arguments");
 	imap_untagged(im, S("NAMESPACE ((\"\" \"/\")) NIL NIL"));
-	return imap_ok("done");
-}
-
-/* ---- STATUS */
-
-static uint64_t
-value_messages(const struct store_mailbox *m)
-{
-	return m->messages;
-}
-static uint64_t
-value_recent(const struct store_mailbox *m)
-{
-	return m->recent;
-}
-static uint64_t
-value_uidnext(const struct store_mailbox *m)
-{
-	return m->uidnext;
-}
-static uint64_t
-value_uidvalidity(const struct store_mailbox *m)
-{
-	return m->uidvalidity;
-}
-static uint64_t
-value_unseen(const struct store_mailbox *m)
-{
-	return m->unseen;
-}
-
-static uint64_t
-value_highest(const struct store_mailbox *m)
-{
-	return m->modseq;
-}
-
-static const struct status_item {
-	struct slice word;
-	uint64_t (*value)(const struct store_mailbox *m);
-	uint32_t enables;
-} status_items[] = {
-	{ S_ROW("MESSAGES"), value_messages, 0 },
-	{ S_ROW("RECENT"), value_recent, 0 },
-	{ S_ROW("UIDNEXT"), value_uidnext, 0 },
-	{ S_ROW("UIDVALIDITY"), value_uidvalidity, 0 },
-	{ S_ROW("UNSEEN"), value_unseen, 0 },
-	{ S_ROW("HIGHESTMODSEQ"), value_highest, ENABLED_CONDSTORE }, /* RFC 7162 3.1.7 */
-};
-
-/* "(" status-att *(SP status-att) ")", as bits */
-static bool
-take_status_items(struct cursor *c, uint32_t *items)
-{
-	struct slice word;
-	if (!take_char(c, '('))
-		return false;
-	do {
-		size_t i = 0;
-		if (!imap_take_atom(c, &word))
-			return false;
-		while (i < COUNT_OF(status_items) && !slice_equal_nocase(word, status_items[i].word))
-			i++;
-		if (i == COUNT_OF(status_items))
-			return false;
-		*items |= 1u << i;
-	} while (imap_take_space(c));
-	return take_char(c, ')');
-}
-
-static void
-put_status(struct imap *im, struct slice name, const struct store_mailbox *m, uint32_t items)
-{
-	struct buf *to = &im->text;
-	buf_put(to, S("* STATUS "));
-	imap_put_mailbox(to, name);
-	buf_put(to, S(" ("));
-	for (size_t i = 0; i < COUNT_OF(status_items); i++) {
-		if (!(items & 1u << i))
-			continue;
-		buf_put(to, status_items[i].word);
-		buf_put_char(to, ' ');
-		buf_put_u64(to, status_items[i].value(m));
-		buf_put_char(to, ' ');
-	}
-	buf_drop_end(to, 1);
-	buf_put(to, S(")\r\n"));
-}
-
-/* RFC 3501 6.3.10 */
-struct imap_reply
-imap_cmd_status(struct imap *im, struct cursor *args)
-{
-	struct store_mailbox_status_in in = { 0 };
-	struct store_mailbox_status_out out = { 0 };
-	uint32_t items = 0;
-	bool valid;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, &in.name, &valid) || !imap_take_space(args) ||
-	    !take_status_items(args, &items) || !take_end(args))
-		return imap_bad("STATUS takes a mailbox name and items in parentheses");
-	if (!valid)
-		return imap_no("NONEXISTENT", "no mailbox can have that name");
-	enum err e = await_imap_ask(im, mailbox_status, &in, &im->arena, &out);
-	if (e == OK && (out.mailbox.id == 0 || (out.mailbox.attributes & MAILBOX_NOSELECT)))
-		e = ERR_NOT_FOUND;
-	if (e != OK)
-		return imap_err(e);
-	for (size_t i = 0; i < COUNT_OF(status_items); i++)
-		if (items & 1u << i)
-			imap_enable(im, status_items[i].enables);
-	put_status(im, in.name, &out.mailbox, items);
 	return imap_ok("done");
 }

@@ -115,6 +115,11 @@ enum next await_imap_idle_line(struct imap *im); /* cmd_idle.c: what the client 
 /* imap.c: tells what changed, and then the tagged reply. row NULL: no command that is known. */
 void await_imap_reply(struct imap *im, const struct imap_command *row, const struct imap_reply *r);
 
+/* ---- cmd_status.c, for LIST too */
+bool imap_take_status_items(struct cursor *c, uint32_t *items); /* "(" status-att *(SP status-att) ")", as bits */
+void imap_put_status(struct imap *im, struct slice name, const struct store_mailbox *m, uint32_t items);
+void imap_status_enables(struct imap *im, uint32_t items);
+
 /* ---- capabilities.c */
 void imap_put_capabilities(const struct imap *im, struct buf *to); /* "IMAP4rev1 ..." as they are now */
 
