@@ -147,6 +147,8 @@ take_mail(struct ipc_call *call, const struct store_mail *m)
 	assert_non_null(at);
 	assert_true(m->facts.len > 0);
 	assert_int_equal(m->envelope.reverse_path.len, 0); /* RFC 3464 2: notices have the null reverse-path */
+	bool utf8 = slice_find(slice_of(at, m->body.at.len), S("global-delivery-status")) >= 0;
+	assert_true(!!(m->envelope.flags & ENVELOPE_SMTPUTF8) == utf8); /* RFC 6533 3 */
 	snprintf(play.mails[play.nmails].text, sizeof play.mails[0].text, "%.*s", (int)m->body.at.len, at);
 	assert_int_equal(m->ndeliveries + m->ngroups, 1);
 	play.mails[play.nmails++].at = clock_wall_sec();

@@ -65,7 +65,7 @@ log_try(const struct job *j, const struct remote *remote, int64_t began_ms)
 {
 	struct log l;
 	log_begin(&l, LOG_INFO, "relay.try");
-	log_slice(&l, "session", j->row.envelope.session);
+	log_slice(&l, "id", j->row.envelope.session);
 	log_u64(&l, "row", j->row.id);
 	log_slice(&l, "domain", j->row.domain);
 	log_slice(&l, "from", j->row.envelope.reverse_path);

@@ -314,6 +314,19 @@ def test_success_notice(server, account):
     assert notice.startswith(b"Return-Path: <>\r\n") and b"\nAction: delivered" in notice and b"my+id" in notice
 
 
+def test_success_notice_in_utf8(server, account):
+    """RFC 6533 3: who submits with SMTPUTF8 gets a report that shows the header as it was."""
+    with Dialog(server.port("submission")) as c:
+        c.ask("EHLO c.test", 250)
+        c.login(account)
+        c.ask(f"MAIL FROM:<{account}> SMTPUTF8 RET=HDRS", 250)
+        c.ask("RCPT TO:<alice@example.test> NOTIFY=SUCCESS", 250)
+        c.ask("DATA", 354)
+        c.ask(f"From: {account}\r\nSubject: für dich\r\n\r\nx\r\n.", 250)
+    notice = inbox(server, account)[0]
+    assert b"message/global-delivery-status" in notice and "\nSubject: für dich".encode() in notice
+
+
 def test_message_loop(server):
     with Dialog(server.port("smtp")) as c:
         c.ask("EHLO c.test", 250)
