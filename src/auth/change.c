@@ -53,7 +53,7 @@ note(const char *event, struct slice address, enum err e)
 {
 	struct log l;
 	log_begin(&l, e ? LOG_WARN : LOG_INFO, event);
-	log_slice(&l, "address", address);
+	log_slice(&l, "user", address);
 	if (e)
 		log_err(&l, e);
 	log_end(&l);

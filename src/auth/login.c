@@ -163,13 +163,13 @@ note(struct login *l)
 	struct log line;
 	enum err e = (enum err)l->out.verdict;
 	counter_add(e ? COUNTER_LOGIN_FAILED : COUNTER_LOGIN_OK, 1);
-	log_begin(&line, e ? LOG_WARN : LOG_DEBUG, e ? "login.failed" : "login.ok");
+	log_begin(&line, e ? LOG_WARN : LOG_DEBUG, e ? "auth.refused" : "auth.accepted");
 	log_slice(&line, "user", l->in->user);
-	log_slice(&line, "client", l->in->client);
+	log_slice(&line, "peer", l->in->client);
 	if (e == ERR_DENIED && l->reason)
-		log_text(&line, "reason", l->reason);
+		log_text(&line, "why", l->reason);
 	else if (e)
-		log_text(&line, "reason", e == ERR_LIMIT ? "too many wrong passwords" : err_text(e));
+		log_text(&line, "why", e == ERR_LIMIT ? "too many wrong passwords" : err_text(e));
 	if (l->delay_ms)
 		log_i64(&line, "delay_ms", l->delay_ms);
 	log_end(&line);

@@ -66,7 +66,7 @@ tell(const struct auth *auth, enum certificate_state state, const char *why)
 {
 	struct log l;
 	log_begin(&l, state == CERTIFICATE_BAD ? LOG_ERROR : LOG_WARN, "tls.certificate");
-	log_text(&l, "problem", why);
+	log_text(&l, "why", why);
 	log_text(&l, "certificate", auth->conf->v.tls_certificate);
 	log_text(&l, "key", auth->conf->v.tls_key);
 	if (state == CERTIFICATE_BAD)

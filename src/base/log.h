@@ -35,7 +35,7 @@ void log_u64(struct log *l, const char *key, uint64_t value);
 void log_i64(struct log *l, const char *key, int64_t value);
 void log_err(struct log *l, enum err e); /* error="no space left on the disk" */
 void log_end(struct log *l);
-/* An event with one text, for what is rare: log_event(LOG_WARN, "store.reopened", "reason", "disk was full"). */
+/* An event with one text, for what is rare: log_event(LOG_WARN, "store.reopened", "why", "the disk was full"). */
 void log_event(enum log_level level, const char *event, const char *key, const char *value);
 
 #endif

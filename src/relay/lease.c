@@ -45,7 +45,7 @@ log_lease(const struct job *j, const char *event, const char *effect)
 {
 	struct log l;
 	log_begin(&l, LOG_WARN, event);
-	log_slice(&l, "session", j->row.envelope.session);
+	log_slice(&l, "id", j->row.envelope.session);
 	log_u64(&l, "row", j->row.id);
 	log_text(&l, "effect", effect);
 	log_end(&l);

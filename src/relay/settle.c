@@ -150,7 +150,7 @@ log_lost(const struct job *j, enum err e)
 {
 	struct log l;
 	log_begin(&l, LOG_ERROR, "relay.settle_failed");
-	log_slice(&l, "session", j->row.envelope.session);
+	log_slice(&l, "id", j->row.envelope.session);
 	log_u64(&l, "row", j->row.id);
 	log_err(&l, e);
 	log_text(&l, "next", "the row is tried again when its lease ends");
@@ -174,7 +174,7 @@ await_commit_one(struct batch *b, size_t i)
 		return e;
 	struct log l;
 	log_begin(&l, LOG_WARN, "notice.lost");
-	log_slice(&l, "session", b->jobs[i]->row.envelope.session);
+	log_slice(&l, "id", b->jobs[i]->row.envelope.session);
 	log_u64(&l, "row", b->jobs[i]->row.id);
 	log_slice(&l, "to", b->jobs[i]->row.envelope.reverse_path);
 	log_err(&l, e);

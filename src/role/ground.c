@@ -26,7 +26,7 @@ refuse(const char *event, const char *what, const char *with, const char *advice
 {
 	struct log l;
 	log_begin(&l, LOG_ERROR, event);
-	log_text(&l, "problem", what);
+	log_text(&l, "why", what);
 	log_text(&l, "with", with);
 	log_text(&l, "advice", advice);
 	log_end(&l);
@@ -74,7 +74,7 @@ data_lock(struct supervisor *h)
 	}
 	int n = snprintf(pid, sizeof pid, "%d", (int)getpid());
 	if (ftruncate(h->lock, 0) != 0 || pwrite(h->lock, pid, (size_t)n, 0) != n)
-		log_event(LOG_WARN, "data.lock", "problem", strerror(errno)); /* for people only: the lock holds */
+		log_event(LOG_WARN, "data.lock", "why", strerror(errno)); /* for people only: the lock holds */
 	return true;
 }
 

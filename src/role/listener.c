@@ -41,7 +41,7 @@ refuse(const struct conf_listener *l, const char *what)
 	log_text(&line, "kind", l->name);
 	log_text(&line, "address", l->address);
 	log_text(&line, "step", what);
-	log_text(&line, "problem", strerror(e));
+	log_text(&line, "why", strerror(e));
 	log_text(&line, "advice", advice);
 	log_end(&line);
 	return false;

@@ -106,7 +106,7 @@ await_file(struct process *p, const char *name, const char *path)
 		struct log l;
 		log_begin(&l, LOG_ERROR, "tls.file");
 		log_text(&l, "file", path);
-		log_text(&l, "problem", strerror(errno));
+		log_text(&l, "why", strerror(errno));
 		log_text(&l, "advice", "options tls.certificate and tls.key name PEM files; without them there is no TLS");
 		log_end(&l);
 		return true;

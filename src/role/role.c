@@ -86,7 +86,7 @@ conf_errors_log(const struct conf_error *errors, size_t shown, size_t count)
 		log_begin(&l, LOG_ERROR, "conf.wrong");
 		log_text(&l, "file", errors[i].file);
 		log_u64(&l, "line", errors[i].line);
-		log_text(&l, "problem", errors[i].text);
+		log_text(&l, "why", errors[i].text);
 		log_end(&l);
 	}
 }

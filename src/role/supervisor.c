@@ -154,7 +154,7 @@ stop_task(void *arg)
 	struct supervisor *h = arg;
 	struct listeners none = { NULL, 0 };
 	service_notify("STOPPING=1");
-	log_event(LOG_INFO, "server.stopping", "reason", h->failed ? "a role could not start" : "asked to");
+	log_event(LOG_INFO, "server.stopping", "why", h->failed ? "a role could not start" : "asked to");
 	listeners_unlink(&h->listeners, &none);
 	listeners_close(&h->listeners);
 	for (size_t i = 0; i < COUNT_OF(stop_order); i++)
@@ -359,7 +359,7 @@ begin(struct supervisor *h)
 		process_spawn(&h->processes[i]);
 	ASSERT(task_start(ready_task, h));
 	loop_run();
-	log_event(LOG_INFO, "server.stopped", "reason", h->failed ? "a role could not start" : "asked to");
+	log_event(LOG_INFO, "server.stopped", "why", h->failed ? "a role could not start" : "asked to");
 	return h->failed ? 1 : 0;
 }
 

@@ -30,7 +30,7 @@ log_expiry(const struct auth_certificate *c)
 	log_begin(&l, LOG_WARN, left < 0 ? "tls.certificate_expired" : "tls.certificate_expires");
 	log_slice(&l, "names", c->names);
 	log_i64(&l, "days", left / 86400);
-	log_text(&l, "hint", "put a newer one at tls.certificate and tls.key, then reload");
+	log_text(&l, "advice", "put a newer one at tls.certificate and tls.key, then reload");
 	log_end(&l);
 }
 

@@ -158,7 +158,7 @@ log_conn(const struct conn *c, enum log_level level, const char *event, const ch
 		log_u64(&l, "port", c->peer_port);
 	log_text(&l, "listener", c->listener->name);
 	if (reason) {
-		log_text(&l, "reason", reason);
+		log_text(&l, "why", reason);
 		log_u64(&l, "in", c->io.bytes_in);
 		log_u64(&l, "out", c->io.bytes_out);
 		log_i64(&l, "ms", clock_mono_ms() - c->opened_ms);

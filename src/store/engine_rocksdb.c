@@ -82,7 +82,7 @@ failed(const char *doing, char *text)
 	struct log l;
 	log_begin(&l, LOG_ERROR, "engine.failed");
 	log_text(&l, "doing", doing);
-	log_text(&l, "reason", text);
+	log_text(&l, "why", text);
 	log_err(&l, e);
 	log_end(&l);
 	rocksdb_free(text);

@@ -11,7 +11,7 @@ uint32_t log_entries_max = 100000;
 enum err
 row_damaged(const char *kind)
 {
-	log_event(LOG_ERROR, "store.row.damaged", "kind", kind);
+	log_event(LOG_ERROR, "store.row_damaged", "kind", kind);
 	return ERR_DAMAGED;
 }
 

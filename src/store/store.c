@@ -105,7 +105,7 @@ close_others_of(struct store *s, uint32_t class_bit, uint32_t index)
 		n += s->peers[i]->class_bit == class_bit && s->peers[i]->index == index;
 	if (n < IPC_CONNECTIONS_OF_A_PEER_MAX)
 		return;
-	log_event(LOG_WARN, "store.connections", "peer",
+	log_event(LOG_WARN, "store.connections", "why",
 	          "one process has more connections than it can need: they are closed");
 	for (size_t i = s->npeers; i-- > 0;)
 		if (s->peers[i]->class_bit == class_bit && s->peers[i]->index == index)

@@ -42,10 +42,10 @@ def test_wrong_password(connect, account, server):
     r = c.do(f"LOGIN {account} wrong-secret")
     assert r.status == "NO" and r.text.startswith("[AUTHENTICATIONFAILED]")
     assert c.do(f"LOGIN {account} {PASSWORD}").status == "OK"
-    server.wait_log("imap.login ", start=mark)
+    server.wait_log("login.ok ", start=mark)
     log = server.log()[mark:]
     assert "wrong-secret" not in log and PASSWORD not in log
-    assert re.search(r"imap\.login .*method=LOGIN.*tls=none", log)
+    assert re.search(r"login\.failed .*protocol=imap tls=none .*why=denied", log) and re.search(r"login\.ok .*protocol=imap tls=none", log)
 
 
 def test_authenticate_plain(connect, account):

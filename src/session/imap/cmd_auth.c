@@ -3,14 +3,12 @@
  * which the store is opened; delays for wrong passwords are its business. Passwords are wiped here and never logged. */
 #include "session/imap/imap.h"
 
-#include "auth_msg.h"
 #include "base/base64.h"
-#include "base/log.h"
-#include "base/random.h"
+#include "session/login.h"
+#include "store/rows.h"
 
 enum {
 	SASL_LINE_BYTES_MAX = 8 << 10,
-	NAME_BYTES_MAX = 1000, /* of auth.msg */
 };
 
 /* RFC 3501 6.2.1 */
@@ -32,30 +30,10 @@ imap_cmd_starttls(struct imap *im, struct cursor *args)
 
 /* ---- who it is */
 
-static void
-wipe(struct slice secret)
-{
-	if (secret.len)
-		secret_wipe((char *)secret.at, secret.len);
-}
-
-static void
-log_login(const struct imap *im, const char *event, struct slice user, const char *method)
-{
-	struct log l;
-	log_begin(&l, LOG_INFO, event);
-	log_text(&l, "session", im->c->id);
-	log_slice(&l, "user", user);
-	log_text(&l, "method", method);
-	log_text(&l, "tls", im->c->io.tls ? tls_info(&im->c->io).version : "none");
-	log_text(&l, "peer", im->c->peer);
-	log_end(&l);
-}
-
 static struct imap_reply
-refuse_login(struct imap *im, enum err verdict, struct slice user, const char *method)
+refuse_login(struct imap *im, enum err verdict, struct slice user)
 {
-	log_login(im, "imap.login_failed", user, method);
+	login_log(im->c, user, verdict);
 	if (++im->logins_failed >= IMAP_LOGINS_FAILED_MAX) {
 		imap_untagged(im, S("BYE too many failed logins"));
 		im->ended = true;
@@ -68,43 +46,30 @@ refuse_login(struct imap *im, enum err verdict, struct slice user, const char *m
 	}
 }
 
-static enum err
-await_verdict(struct imap *im, struct slice user, struct slice password, struct auth_login_out *out)
-{
-	if (user.len > NAME_BYTES_MAX || password.len > NAME_BYTES_MAX || slice_find_char(user, '\0') >= 0)
-		return ERR_DENIED;
-	struct auth_login_in in = {
-		.user = user, .password = password, .client = slice_text(im->c->peer), .service = RIGHT_IMAP
-	};
-	enum err e = await_auth_login(&im->c->session->auth, &in, &im->arena, out);
-	return e != OK ? ERR_AGAIN : (enum err)out->verdict;
-}
-
 /* user and password are in memory of this session that may be wiped. */
 static struct imap_reply
-await_login(struct imap *im, struct slice user, struct slice password, const char *method)
+await_login(struct imap *im, struct slice user, struct slice password)
 {
 	struct auth_login_out out = { 0 };
-	enum err e = await_verdict(im, user, password, &out);
-	wipe(password);
+	enum err e = await_login_verdict(im->c, user, password, RIGHT_IMAP, &im->arena, &out);
 	if (e == OK && out.grant.len > sizeof im->grant)
 		e = ERR_AGAIN;
 	if (e != OK)
-		return refuse_login(im, e, user, method);
+		return refuse_login(im, e, user);
 	memcpy(im->grant, out.grant.at, out.grant.len);
 	im->grant_bytes = out.grant.len;
 	uint32_t handle;
 	if (!await_imap_handle(im, &handle)) {
 		e = im->asked == ERR_SUSPENDED ? ERR_SUSPENDED : ERR_AGAIN; /* auth may remember an older status */
 		im->asked = OK;
-		return refuse_login(im, e, user, method);
+		return refuse_login(im, e, user);
 	}
 	im->account = out.account;
 	im->logins_failed = 0;
 	im->state = IMAP_AUTHENTICATED;
 	im->c->idle_ms = im->c->conf->v.imap_timeout;
 	conn_account(im->c, out.account);
-	log_login(im, "imap.login", out.address, method);
+	login_log(im->c, out.address, OK);
 	struct buf code;
 	buf_init(&code, 1000);
 	buf_put(&code, S("CAPABILITY "));
@@ -124,7 +89,7 @@ imap_cmd_login(struct imap *im, struct cursor *args)
 		return imap_bad("LOGIN takes a user name and a password");
 	if (!im->c->secure)
 		return imap_no("PRIVACYREQUIRED", "passwords only cross this connection under TLS");
-	return await_login(im, user, password, "LOGIN");
+	return await_login(im, user, password);
 }
 
 /* ---- AUTHENTICATE */
@@ -148,7 +113,7 @@ await_answer(struct imap *im, struct slice challenge, struct slice *answer)
 	if (slice_equal(line, S("*")))
 		return ANSWER_CANCELLED;
 	bool ok = base64_decode(line, &im->arena, answer);
-	wipe(line);
+	login_wipe(line);
 	return ok ? ANSWER_FINE : ANSWER_MALFORMED;
 }
 
@@ -165,14 +130,14 @@ await_plain(struct imap *im, struct slice message)
 	struct slice as, rest, user, password;
 	if (!slice_cut(message, '\0', &as, &rest) || !slice_cut(rest, '\0', &user, &password) || !user.len ||
 	    slice_find_char(password, '\0') >= 0) {
-		wipe(message);
+		login_wipe(message);
 		return imap_bad("malformed PLAIN message");
 	}
 	if (as.len && !slice_equal_nocase(as, user)) {
-		wipe(message);
+		login_wipe(message);
 		return imap_no("AUTHORIZATIONFAILED", "acting for somebody else is not possible");
 	}
-	return await_login(im, user, password, "PLAIN");
+	return await_login(im, user, password);
 }
 
 static struct imap_reply
@@ -190,7 +155,7 @@ await_sasl_login(struct imap *im, bool initial, struct slice user)
 	enum answer a = initial ? ANSWER_FINE : await_answer(im, S("VXNlcm5hbWU6"), &user);
 	if (a == ANSWER_FINE)
 		a = await_answer(im, S("UGFzc3dvcmQ6"), &password);
-	return a == ANSWER_FINE ? await_login(im, user, password, "LOGIN-SASL") : answer_bad(a);
+	return a == ANSWER_FINE ? await_login(im, user, password) : answer_bad(a);
 }
 
 static bool

@@ -3,18 +3,9 @@
  * taken only where the connection is safe enough (option login.without-tls). */
 #include "session/pop3/pop3.h"
 
-#include "auth_msg.h"
 #include "base/base64.h"
-#include "base/log.h"
-#include "base/random.h"
+#include "session/login.h"
 #include "store/rows.h"
-
-static void
-wipe(struct slice s)
-{
-	if (s.len)
-		secret_wipe((char *)s.at, s.len);
-}
 
 /* CAPA - RFC 2449 5 */
 static struct pop3_reply
@@ -83,23 +74,13 @@ login_refused(struct pop3 *p, enum err verdict)
 	return r;
 }
 
-static void
-log_login(struct pop3 *p, struct slice address)
-{
-	struct log l;
-	log_begin(&l, LOG_INFO, "pop3.login");
-	log_text(&l, "session", p->c->id);
-	log_slice(&l, "account", address);
-	log_u64(&l, "messages", p->nmessages);
-	log_end(&l);
-}
-
 static struct pop3_reply
 await_enter(struct pop3 *p, const struct auth_login_out *who)
 {
 	struct slice address = slice_keep(&p->c->arena, who->address);
 	p->grant = slice_keep(&p->c->arena, who->grant);
 	enum err e = await_maildrop_open(p);
+	login_log(p->c, address, e);
 	if (e == ERR_BUSY)
 		return pop3_err("[IN-USE] another session has this maildrop: try again in a moment"); /* RFC 2449 8.1.1 */
 	if (e == ERR_SUSPENDED)
@@ -109,21 +90,18 @@ await_enter(struct pop3 *p, const struct auth_login_out *who)
 	p->state = POP3_TRANSACTION;
 	p->c->idle_ms = p->c->conf->v.pop3_timeout;
 	conn_account(p->c, who->account);
-	log_login(p, address);
 	return pop3_ok(arena_printf(p->arena, "%zu messages", p->nmessages).at);
 }
 
 static struct pop3_reply
 await_login(struct pop3 *p, struct slice user, struct slice password)
 {
-	struct auth_login_in in = { user, password, slice_text(p->c->peer), RIGHT_POP3 };
 	struct auth_login_out out;
-	if (user.len > 1000 || password.len > 1000)
-		return pop3_err("[AUTH] wrong user or password");
-	enum err e = await_auth_login(&p->c->session->auth, &in, p->arena, &out);
-	wipe(password);
-	if (e || out.verdict != OK)
-		return login_refused(p, e ? ERR_AGAIN : (enum err)out.verdict);
+	enum err e = await_login_verdict(p->c, user, password, RIGHT_POP3, p->arena, &out);
+	if (e) {
+		login_log(p->c, user, e);
+		return login_refused(p, e);
+	}
 	p->failures = 0;
 	return await_enter(p, &out);
 }
@@ -166,7 +144,7 @@ static bool
 decode(struct pop3 *p, struct slice text, struct slice *out)
 {
 	bool ok = base64_decode(text, p->arena, out);
-	wipe(text);
+	login_wipe(text);
 	return ok;
 }
 
@@ -212,7 +190,7 @@ await_auth_plain(struct pop3 *p, const struct slice *initial)
 	else if (!await_response(p, S(""), &message, &no))
 		return no;
 	struct pop3_reply r = await_plain(p, message);
-	wipe(message);
+	login_wipe(message);
 	return r;
 }
 

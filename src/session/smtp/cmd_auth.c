@@ -4,10 +4,9 @@
  * written nowhere. */
 #include "session/smtp/smtp.h"
 
-#include "auth_msg.h"
 #include "base/base64.h"
-#include "base/counter.h"
 #include "base/random.h"
+#include "session/login.h"
 #include "store/rows.h"
 
 enum { LOGIN_FAILURES_MAX = 5 }; /* of one connection: passwords are not guessed here */
@@ -15,13 +14,6 @@ enum { LOGIN_FAILURES_MAX = 5 }; /* of one connection: passwords are not guessed
 struct credentials {
 	struct slice user, password;
 };
-
-static void
-wipe(struct slice s)
-{
-	if (s.len)
-		secret_wipe((char *)s.at, s.len);
-}
 
 /* A challenge, and the client's answer to it, decoded into the command's arena. */
 static struct reply
@@ -39,7 +31,7 @@ await_answer(struct smtp *s, struct slice challenge, struct slice *out)
 	if (slice_equal(line, S("*"))) /* RFC 4954 4 */
 		return reply(501, "5.7.0", "authentication given up");
 	bool ok = base64_decode(line, s->command, out);
-	wipe(line);
+	login_wipe(line);
 	return ok ? REPLY_NONE : reply(501, "5.5.2", "the answer is no base64");
 }
 
@@ -54,7 +46,7 @@ await_first(struct smtp *s, struct slice initial, struct slice challenge, struct
 		return REPLY_NONE;
 	}
 	bool ok = base64_decode(initial, s->command, out);
-	wipe(initial);
+	login_wipe(initial);
 	return ok ? REPLY_NONE : reply(501, "5.5.2", "the answer is no base64");
 }
 
@@ -72,7 +64,7 @@ await_plain(struct smtp *s, struct slice initial, struct credentials *who)
 	else if (authzid.len && !slice_equal(authzid, who->user))
 		r = reply(535, "5.7.8", "nobody logs in here to act as somebody else");
 	if (r.code)
-		wipe(text);
+		login_wipe(text);
 	return r;
 }
 
@@ -96,32 +88,6 @@ reply_login(struct smtp *s, enum err verdict)
 	case ERR_LIMIT: return reply(454, "4.7.0", "too many tries, wait a while");
 	default: return reply(454, "4.7.0", "logins do not work now, try again later");
 	}
-}
-
-static void
-log_login(const struct smtp *s, struct slice user, enum err verdict)
-{
-	struct log l;
-	log_begin(&l, LOG_INFO, verdict == OK ? "login.ok" : "login.failed");
-	log_text(&l, "session", s->c->id);
-	log_text(&l, "peer", s->c->peer);
-	log_text(&l, "protocol", s->c->protocol->name);
-	log_slice(&l, "user", user);
-	if (verdict != OK)
-		log_text(&l, "why", err_word(verdict));
-	log_end(&l);
-}
-
-static enum err
-await_verdict(struct smtp *s, const struct credentials *who, struct auth_login_out *out)
-{
-	if (who->user.len > 1000 || who->password.len > 1000 || memchr(who->user.at, 0, who->user.len))
-		return ERR_DENIED;
-	struct auth_login_in in = {
-		.user = who->user, .password = who->password, .client = slice_text(s->c->peer), .service = RIGHT_SEND
-	};
-	enum err e = await_auth_login(&s->c->session->auth, &in, s->command, out);
-	return e != OK ? e : (enum err)out->verdict;
 }
 
 /* ---- the account, open at the store */
@@ -179,16 +145,12 @@ static struct reply
 await_check(struct smtp *s, const struct credentials *who)
 {
 	struct auth_login_out out = { 0 };
-	enum err verdict = await_verdict(s, who, &out);
-	wipe(who->password);
+	enum err verdict = await_login_verdict(s->c, who->user, who->password, RIGHT_SEND, s->command, &out);
 	if (verdict == OK)
 		verdict = await_enter(s, &out);
-	log_login(s, who->user, verdict);
-	if (verdict == OK) {
-		counter_add(COUNTER_LOGIN_OK, 1);
+	login_log(s->c, who->user, verdict);
+	if (verdict == OK)
 		return reply(235, "2.7.0", "welcome");
-	}
-	counter_add(COUNTER_LOGIN_FAILED, 1);
 	struct reply r = reply_login(s, verdict);
 	return ++s->login_failures >= LOGIN_FAILURES_MAX ? reply_close(r) : r;
 }
