@@ -98,6 +98,19 @@ await_set_leases(struct relay *r, struct store_queue_lease *leases, uint32_t n, 
 	return e;
 }
 
+/* What an operator wants to know after the store was started again. */
+static void
+log_told(struct relay *r, uint32_t rows)
+{
+	struct log l;
+	r->tells = false;
+	if (rows == 0)
+		return;
+	log_begin(&l, LOG_INFO, "relay.leases_told");
+	log_u64(&l, "rows", rows);
+	log_end(&l);
+}
+
 static void
 renew_task(void *arg)
 {
@@ -114,6 +127,8 @@ renew_task(void *arg)
 	}
 	enum err e = await_set_leases(r, leases, n, LEASE_SEC);
 	r->renewing = false;
+	if (r->tells && !e)
+		log_told(r, n);
 	if (!r->stopping)
 		timer_set(&r->renew, deadline_in_ms(e ? RENEW_AGAIN_MS : RENEW_MS));
 	gate_open(&r->idle, OK);
@@ -136,6 +151,7 @@ renew_fired(struct timer *t)
 void
 renew_soon(struct relay *r)
 {
+	r->tells = true;
 	r->renew.fire = renew_fired;
 	timer_set(&r->renew, deadline_in_ms(0));
 }

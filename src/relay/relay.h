@@ -33,6 +33,7 @@ struct relay {
 	struct timer wake, renew;
 	size_t jobs, connections;
 	bool pumping, pump_again, settling, renewing, stopping;
+	bool tells; /* the next renewal is the first over this connection */
 	bool clock_seen;
 	int64_t clock_ahead; /* wall clock minus monotonic clock when they were last looked at */
 	struct gate idle;    /* opened when the last worker, the settler or the pump ended */
@@ -77,7 +78,7 @@ int64_t relay_now(struct relay *r); /* wall seconds; logs when somebody set the 
 int64_t relay_horizon(const struct relay *r);
 /* The row is under way in a job already, which goes on under the new lease. */
 bool lease_taken_over(struct relay *r, const struct store_queue_row *row);
-void renew_soon(struct relay *r);
+void renew_soon(struct relay *r); /* over a new connection */
 void await_give_back(struct relay *r, const struct job *j);
 void await_give_back_all(struct relay *r); /* and drops them: those that did not begin */
 
