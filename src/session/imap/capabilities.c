@@ -33,9 +33,11 @@ static const struct {
 	{ S_ROW("ESEARCH"), IMAP_LOGGED_IN, NEEDS_NOTHING },                        /* RFC 4731 */
 	{ S_ROW("SEARCHRES"), IMAP_LOGGED_IN, NEEDS_NOTHING },                      /* RFC 5182 */
 	{ S_ROW("WITHIN"), IMAP_LOGGED_IN, NEEDS_NOTHING },                         /* RFC 5032 */
-	{ S_ROW("LIST-EXTENDED LIST-STATUS"), IMAP_LOGGED_IN, NEEDS_NOTHING },      /* RFC 5258, RFC 5819 */
-	{ S_ROW("STATUS=SIZE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                    /* RFC 8438 */
-	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                        /* RFC 9394 */
+	{ S_ROW("SORT SORT=DISPLAY ESORT"), IMAP_LOGGED_IN, NEEDS_NOTHING },        /* RFC 5256, RFC 5957, RFC 5267 */
+	{ S_ROW("THREAD=ORDEREDSUBJECT THREAD=REFERENCES"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 5256 */
+	{ S_ROW("LIST-EXTENDED LIST-STATUS"), IMAP_LOGGED_IN, NEEDS_NOTHING },               /* RFC 5258, RFC 5819 */
+	{ S_ROW("STATUS=SIZE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                             /* RFC 8438 */
+	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 9394 */
 };
 
 static bool

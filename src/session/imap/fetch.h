@@ -56,6 +56,12 @@ enum err await_fetch_copy(struct fetch_body *b, struct body *to);
 /* Facts of a record that cannot be read (made by another version): made again from the body. */
 enum err await_fetch_facts(struct fetch_body *b, struct arena *a, struct slice record, struct facts *facts);
 
+/* ---- facts_walk.c */
+/* Called for each of the rows, in order; the facts are good until it returns, and empty for a message that is gone. */
+typedef void facts_visitor(void *to, size_t i, const struct facts *facts);
+enum err await_facts_walk(struct imap *im, const uint32_t *rows, size_t n, facts_visitor *visit, void *to);
+int64_t facts_sent(const struct facts *facts, const struct index_row *row); /* RFC 5256 2.2 */
+
 /* ---- fetch_section.c: pure */
 /* The bytes of the message that a section means, before fields are chosen and <partial> is applied. False: NIL. */
 bool fetch_section_find(const struct facts *facts, const struct imap_section *s, uint64_t bytes, uint64_t *from,

@@ -37,6 +37,8 @@ const struct imap_command imap_commands[] = {
 	{ S_ROW("UNSELECT"), imap_cmd_unselect, IMAP_SELECTED, 0, "3691 2" },
 	{ S_ROW("EXPUNGE"), imap_cmd_expunge, IMAP_SELECTED, BY_UID, "3501 6.4.3, 4315 2.1" },
 	{ S_ROW("SEARCH"), imap_cmd_search, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.4" },
+	{ S_ROW("SORT"), imap_cmd_sort, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "5256 3" },
+	{ S_ROW("THREAD"), imap_cmd_thread, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "5256 3" },
 	{ S_ROW("FETCH"), imap_cmd_fetch, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.5" },
 	{ S_ROW("STORE"), imap_cmd_store, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.6" },
 	{ S_ROW("COPY"), imap_cmd_copy, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.7" },

@@ -107,8 +107,8 @@ imap_handler imap_cmd_select, imap_cmd_examine, imap_cmd_close, imap_cmd_unselec
 imap_handler imap_cmd_list, imap_cmd_lsub, imap_cmd_namespace, imap_cmd_status;                 /* cmd_list.c */
 imap_handler imap_cmd_create, imap_cmd_delete, imap_cmd_rename, imap_cmd_subscribe,
     imap_cmd_unsubscribe; /* cmd_mailbox.c */
-imap_handler imap_cmd_append, imap_cmd_fetch, imap_cmd_store, imap_cmd_search, imap_cmd_copy, imap_cmd_move,
-    imap_cmd_expunge; /* a file each */
+imap_handler imap_cmd_append, imap_cmd_fetch, imap_cmd_store, imap_cmd_search, imap_cmd_sort, imap_cmd_thread,
+    imap_cmd_copy, imap_cmd_move, imap_cmd_expunge; /* a file each */
 imap_handler imap_cmd_idle;
 enum next await_imap_idle_line(struct imap *im); /* cmd_idle.c: what the client sent while idling */
 

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* thread.c - THREAD=REFERENCES and THREAD=ORDEREDSUBJECT (RFC 5256 3). Called by cmd_thread.c. While messages are added
+ * nodes know only their parents; lists of children are made afterwards, so that no input makes a step take longer than
+ * THREAD_WALK_MAX. Pure, without recursion. */
+#include "session/imap/thread.h"
+
+void
+thread_init(struct thread *t)
+{
+	*t = (struct thread){ .root.message = THREAD_NO_MESSAGE };
+	arena_init(&t->arena, 0);
+}
+
+void
+thread_release(struct thread *t)
+{
+	arena_release(&t->arena);
+	map_release(&t->ids);
+	map_release(&t->subjects);
+}
+
+/* ---- step 1: who is whose parent */
+
+static struct thread_node *
+new_node(struct thread *t)
+{
+	struct thread_node *n = ARENA_NEW(&t->arena, struct thread_node);
+	*n = (struct thread_node){ .message = THREAD_NO_MESSAGE, .older = t->latest };
+	t->latest = n;
+	t->nodes++;
+	return n;
+}
+
+static struct thread_node *
+node_of(struct thread *t, struct slice id)
+{
+	uint64_t hash = slice_hash(id);
+	struct thread_node *n = map_get(&t->ids, hash);
+	if (!n) {
+		n = new_node(t);
+		map_set(&t->ids, hash, n);
+	}
+	return n;
+}
+
+/* Unless that makes a loop. */
+static void
+link_to(struct thread_node *parent, struct thread_node *child)
+{
+	size_t steps = 0;
+	for (const struct thread_node *n = parent; n; n = n->parent)
+		if (n == child || steps++ == THREAD_WALK_MAX)
+			return;
+	child->parent = parent;
+}
+
+/* Step 1.A: each reference is the parent of the next; the last one is returned. */
+static struct thread_node *
+link_references(struct thread *t, struct slice references)
+{
+	struct thread_node *last = NULL;
+	struct slice id, rest = references;
+	bool more = rest.len > 0;
+	for (size_t i = 0; more && i < THREAD_REFERENCES_MAX; i++) {
+		more = slice_cut(rest, '\0', &id, &rest);
+		struct thread_node *n = node_of(t, id);
+		if (last && !n->parent)
+			link_to(last, n);
+		last = n;
+	}
+	return last;
+}
+
+void
+thread_add(struct thread *t, const struct thread_message *m)
+{
+	struct thread_node *n = m->id.len ? node_of(t, m->id) : new_node(t);
+	if (n->message != THREAD_NO_MESSAGE) /* a second one of that id */
+		n = new_node(t);
+	n->message = m->message;
+	n->sent = m->sent;
+	n->reply = m->reply;
+	n->subject = m->subject;
+	struct thread_node *parent = link_references(t, m->references);
+	n->parent = NULL; /* 1.B */
+	if (parent)
+		link_to(parent, n);
+}
+
+/* ---- lists of children */
+
+static void
+prepend(struct thread_node *parent, struct thread_node *first, struct thread_node *last)
+{
+	last->next = parent->first;
+	parent->first = first;
+	if (!parent->last)
+		parent->last = last;
+}
+
+static void
+append(struct thread_node *parent, struct thread_node *first, struct thread_node *last)
+{
+	last->next = NULL;
+	if (parent->last)
+		parent->last->next = first;
+	else
+		parent->first = first;
+	parent->last = last;
+}
+
+static void
+clear_children(struct thread_node *n)
+{
+	n->first = n->last = NULL;
+}
+
+/* All nodes so that parents come before their children: order has place for all. */
+static size_t
+put_in_order(struct thread *t, struct thread_node **order)
+{
+	size_t n = 0;
+	for (struct thread_node *i = t->latest; i; i = i->older) /* the latest first: prepended, the oldest comes first */
+		prepend(i->parent ? i->parent : &t->root, i, i);
+	for (struct thread_node *i = t->root.first; i; i = i->next)
+		order[n++] = i;
+	for (size_t at = 0; at < n; at++)
+		for (struct thread_node *i = order[at]->first; i; i = i->next)
+			order[n++] = i;
+	return n;
+}
+
+/* Steps 2 and 3: from the leaves up, nodes without a message go, and their children take their place; below the root
+ * only where there is one child. */
+static void
+prune(struct thread *t)
+{
+	struct thread_node **order = ARENA_ARRAY(&t->arena, struct thread_node *, t->nodes + 1);
+	size_t n = put_in_order(t, order);
+	clear_children(&t->root);
+	for (size_t i = 0; i < n; i++)
+		clear_children(order[i]);
+	for (size_t i = n; i-- > 0;) {
+		struct thread_node *x = order[i], *parent = x->parent ? x->parent : &t->root;
+		bool dummy = x->message == THREAD_NO_MESSAGE;
+		if (!dummy || (x->first && !x->parent && x->first != x->last)) {
+			prepend(parent, x, x);
+		} else if (x->first) {
+			prepend(parent, x->first, x->last);
+			clear_children(x);
+		}
+	}
+}
+
+/* ---- siblings by date */
+
+/* What a node without a message is sorted by: its first child, which has one once these are sorted. */
+static const struct thread_node *
+face(const struct thread_node *n)
+{
+	while (n->message == THREAD_NO_MESSAGE && n->first)
+		n = n->first;
+	return n;
+}
+
+static int
+compare_nodes(const void *a, const void *b)
+{
+	const struct thread_node *x = face(*(struct thread_node *const *)a), *y = face(*(struct thread_node *const *)b);
+	if (x->sent != y->sent)
+		return x->sent < y->sent ? -1 : 1;
+	return x->message < y->message ? -1 : x->message > y->message;
+}
+
+static void
+sort_children(struct thread_node *parent)
+{
+	size_t n = 0;
+	if (parent->first == parent->last)
+		return;
+	for (struct thread_node *i = parent->first; i; i = i->next)
+		n++;
+	struct thread_node **all = must_calloc(n, sizeof(struct thread_node *));
+	n = 0;
+	for (struct thread_node *i = parent->first; i; i = i->next)
+		all[n++] = i;
+	qsort(all, n, sizeof *all, compare_nodes);
+	clear_children(parent);
+	for (size_t i = 0; i < n; i++)
+		append(parent, all[i], all[i]);
+	free(all);
+}
+
+static void
+sort_root(struct thread *t)
+{
+	for (struct thread_node *i = t->root.first; i; i = i->next)
+		if (i->message == THREAD_NO_MESSAGE)
+			sort_children(i);
+	sort_children(&t->root);
+}
+
+/* ---- step 5: threads of one subject */
+
+static struct slice
+subject_of(const struct thread_node *n)
+{
+	return face(n)->subject;
+}
+
+static bool
+is_dummy(const struct thread_node *n)
+{
+	return n->message == THREAD_NO_MESSAGE;
+}
+
+/* 5.B */
+static void
+note_subjects(struct thread *t)
+{
+	for (struct thread_node *i = t->root.first; i; i = i->next) {
+		struct slice subject = subject_of(i);
+		if (!subject.len)
+			continue;
+		uint64_t hash = slice_hash(subject);
+		const struct thread_node *there = map_get(&t->subjects, hash);
+		if (!there || (!is_dummy(there) && (is_dummy(i) || (there->reply && !i->reply))))
+			map_set(&t->subjects, hash, i);
+	}
+}
+
+/* `there` stands in the table and below the root. A dummy that takes the place of both does so where the table's stood:
+ * the node keeps its place in the list, and what it was moves into a new one. */
+static void
+merge(struct thread *t, struct thread_node *there, struct thread_node *n)
+{
+	if (is_dummy(there) && is_dummy(n)) {
+		append(there, n->first, n->last);
+		clear_children(n);
+	} else if (is_dummy(there) || (n->reply && !there->reply)) {
+		append(there, n, n);
+	} else {
+		struct thread_node *moved = new_node(t), *older = moved->older;
+		*moved = *there;
+		moved->older = older;
+		there->message = THREAD_NO_MESSAGE;
+		clear_children(there);
+		append(there, moved, moved);
+		append(there, n, n);
+	}
+}
+
+/* 5.C */
+static void
+merge_subjects(struct thread *t)
+{
+	struct thread_node *next, *list = t->root.first;
+	struct thread_node kept = { .message = THREAD_NO_MESSAGE };
+	for (struct thread_node *i = list; i; i = next) {
+		struct slice subject = subject_of(i);
+		struct thread_node *there = subject.len ? map_get(&t->subjects, slice_hash(subject)) : NULL;
+		next = i->next;
+		if (!there || there == i)
+			append(&kept, i, i);
+		else
+			merge(t, there, i);
+	}
+	t->root.first = kept.first;
+	t->root.last = kept.last;
+}
+
+/* ---- the two algorithms */
+
+void
+thread_by_references(struct thread *t)
+{
+	prune(t);
+	sort_root(t);
+	note_subjects(t);
+	merge_subjects(t);
+	for (struct thread_node *i = t->latest; i; i = i->older)
+		sort_children(i);
+	sort_root(t);
+}
+
+static int
+compare_subjects(const void *a, const void *b)
+{
+	const struct thread_node *x = *(struct thread_node *const *)a, *y = *(struct thread_node *const *)b;
+	int order = slice_compare(x->subject, y->subject);
+	return order ? order : compare_nodes(a, b);
+}
+
+/* The first message of a subject is the parent of all others. */
+void
+thread_by_subject(struct thread *t)
+{
+	struct thread_node **all = must_calloc(t->nodes + 1, sizeof(struct thread_node *)), *head = NULL;
+	size_t n = 0;
+	for (struct thread_node *i = t->latest; i; i = i->older)
+		all[n++] = i;
+	if (n)
+		qsort(all, n, sizeof *all, compare_subjects);
+	for (size_t i = 0; i < n; i++) {
+		if (head && slice_equal(head->subject, all[i]->subject)) {
+			append(head, all[i], all[i]);
+		} else {
+			head = all[i];
+			append(&t->root, head, head);
+		}
+	}
+	free(all);
+	sort_children(&t->root);
+}

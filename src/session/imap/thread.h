@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* thread.h - messages made into threads (RFC 5256 3). Pure. Messages are added in the order of the mailbox. */
+#ifndef IMAP_THREAD_H
+#define IMAP_THREAD_H
+
+#include "base/arena.h"
+#include "base/map.h"
+
+#define THREAD_NO_MESSAGE UINT32_MAX
+#define THREAD_WALK_MAX 1000       /* ancestors that are looked at to find a loop: no deeper link is made */
+#define THREAD_REFERENCES_MAX 1000 /* of one message */
+
+struct thread_node {
+	uint32_t message; /* THREAD_NO_MESSAGE: known from references only */
+	bool reply;       /* its subject says so */
+	int64_t sent;
+	struct slice subject; /* base subject, folded */
+	struct thread_node *parent, *first, *last, *next;
+	struct thread_node *older; /* all nodes, the latest first */
+};
+
+struct thread {
+	struct arena arena;
+	struct map ids, subjects;
+	struct thread_node *latest;
+	size_t nodes;
+	struct thread_node root;
+};
+
+void thread_init(struct thread *t);
+void thread_release(struct thread *t);
+
+struct thread_message {
+	uint32_t message;
+	int64_t sent;
+	bool reply;
+	struct slice subject;        /* kept by the caller */
+	struct slice id, references; /* as facts have them */
+};
+void thread_add(struct thread *t, const struct thread_message *m);
+/* Makes the tree below t->root: siblings by date. */
+void thread_by_references(struct thread *t);
+void thread_by_subject(struct thread *t);
+
+#endif
