@@ -64,7 +64,7 @@ static const struct {
 	{ "one that refers to itself", "(1)", { { "a", "a" } } },
 	{ "a loop of three", "(3(2(1)))", { { "a", "b" }, { "b", "c" }, { "c", "a" } } },
 	{ "references that end in the message itself", "(1)(2)", { { "a" }, { "b", "a,b" } } },
-	{ "a truncated line is corrected", "(2(3(1)))", { { "c", "a,c" }, { "a" }, { "b", "a" } } },
+	{ "a truncated line is corrected", "(2(1))(3)", { { "d", "a,c" }, { "c", "b" }, { "a" } } },
 	{ "the same subject, a reply", "(1(2))", { { "a", NULL, "s" }, { "b", NULL, "s", true } } },
 	{ "the same subject, the reply came first", "(2(1))", { { "a", NULL, "s", true }, { "b", NULL, "s" } } },
 	{ "the same subject twice without a reply", "((1)(2))", { { "a", NULL, "s" }, { "b", NULL, "s" } } },
