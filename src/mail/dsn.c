@@ -18,7 +18,7 @@ struct report {
 	const struct dsn *d;
 	struct buf *out;
 	struct slice header; /* of the message */
-	bool utf8, eight_bit;
+	bool utf8;
 	char boundary[100];
 };
 

@@ -60,15 +60,6 @@ structure_put_string(struct buf *to, struct slice s)
 	buf_put_char(to, '"');
 }
 
-void
-imap_put_nstring(struct buf *to, struct slice s)
-{
-	if (s.at)
-		structure_put_string(to, s);
-	else
-		buf_put(to, S("NIL"));
-}
-
 /* What is there but empty: NIL. */
 static void
 put_string_or_nil(struct buf *to, struct slice s)

@@ -30,7 +30,5 @@ void imap_put_body(struct buf *to, const struct mime *m, struct slice message, b
 
 /* A string as quoted string, or as literal where it must be one. */
 void structure_put_string(struct buf *to, struct slice s);
-/* NIL when s.at is NULL. */
-void imap_put_nstring(struct buf *to, struct slice s);
 
 #endif

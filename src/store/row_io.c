@@ -405,37 +405,6 @@ messages_get(struct txn *t, uint64_t account, uint64_t mailbox, struct slice uid
 	return e;
 }
 
-enum err
-messages_from(struct txn *t, uint64_t account, uint64_t mailbox, uint32_t from, size_t max, struct uid_row **rows,
-              size_t *n)
-{
-	struct key first = key_message(account, mailbox, from), to = key2('u', account, mailbox);
-	key_after_prefix(&to);
-	struct range *r = range_begin(t, key_slice(&first), key_slice(&to), false);
-	struct slice k, value;
-	size_t cap = MIN(max, (size_t)256);
-	bool sound = true;
-	*rows = must_calloc(MAX(cap, (size_t)1), sizeof **rows);
-	*n = 0;
-	while (*n < max && sound && range_next(r, &k, &value)) {
-		if (*n == cap) {
-			cap = MIN(max, cap * 2);
-			*rows = must_realloc(*rows, cap * sizeof **rows);
-		}
-		(*rows)[*n].uid = (uint32_t)bytes_get_be(k.at + 17, 4);
-		sound = row_message_take(value, &(*rows)[*n].row);
-		(*n)++;
-	}
-	enum err e = range_end(&r);
-	e = e ? e : sound ? OK : row_damaged("message");
-	if (e) {
-		free(*rows);
-		*rows = NULL;
-		*n = 0;
-	}
-	return e;
-}
-
 /* ---- small rules */
 
 uint64_t

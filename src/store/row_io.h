@@ -69,9 +69,6 @@ struct uid_row {
 };
 enum err messages_get(struct txn *t, uint64_t account, uint64_t mailbox, struct slice uids, struct uid_row **rows,
                       size_t *n);
-/* Those from uid from on, at most max. */
-enum err messages_from(struct txn *t, uint64_t account, uint64_t mailbox, uint32_t from, size_t max,
-                       struct uid_row **rows, size_t *n);
 
 /* Bytes that an account may hold; 0: any. */
 uint64_t quota_of(const struct store *s, const struct row_account *row);

@@ -29,7 +29,6 @@ struct stream {
 	struct buf out; /* bytes out_at..out.len are unsent */
 	size_t out_at;
 	uint64_t bytes_in, bytes_out;
-	struct stream_filter *filter; /* compression, later; NULL: none */
 	/* How this stream waits until fd is readable or writable (LOOP_READ, LOOP_WRITE), at most until deadline_ms. NULL:
 	 * await_fd. A session's connections wait through the watch that they have anyway, so that epoll hears of a
 	 * descriptor once in its life and not twice a command. */

@@ -327,6 +327,18 @@ def test_success_notice_in_utf8(server, account):
     assert b"message/global-delivery-status" in notice and "\nSubject: für dich".encode() in notice
 
 
+def test_header_too_large(server, account):
+    with Dialog(server.port("submission")) as c:
+        c.ask("EHLO c.test", 250)
+        c.login(account)
+        c.ask(f"MAIL FROM:<{account}>", 250)
+        c.ask("RCPT TO:<alice@example.test>", 250)
+        c.ask("DATA", 354)
+        c.send(f"From: {account}\r\n".encode() + b"X-Filler: " + b"x" * 80 + b"\r\n" + (b"X-Filler: " + b"y" * 900 + b"\r\n") * 300 + b"\r\nx\r\n.\r\n")
+        c.expect(552, "5.3.4")
+        c.ask("NOOP", 250)
+
+
 def test_message_loop(server):
     with Dialog(server.port("smtp")) as c:
         c.ask("EHLO c.test", 250)

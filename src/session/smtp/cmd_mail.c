@@ -97,8 +97,9 @@ static const struct {
 };
 
 static struct reply
-take_one_param(struct smtp *s, struct mail_args *m, const struct smtp_param *p)
+take_one_param(struct smtp *s, void *into, const struct smtp_param *p)
 {
+	struct mail_args *m = into;
 	for (size_t i = 0; i < COUNT_OF(params); i++) {
 		if (!slice_equal_nocase(p->name, params[i].name) || !(params[i].faces & s->face))
 			continue;
@@ -123,18 +124,7 @@ take_mail(struct smtp *s, struct cursor *args, struct mail_args *m)
 		return reply(501, "5.1.7", "malformed address; it stands in angle brackets");
 	if (!path_fits(&m->path))
 		return reply(501, "5.1.7", "an address this long cannot exist (RFC 5321 4.5.3.1)");
-	for (bool end = false;;) {
-		struct smtp_param p;
-		if (!take_param(args, &p, &end))
-			return reply(501, "5.5.4", "malformed parameters after the address");
-		if (end)
-			return REPLY_NONE;
-		if (!s->esmtp)
-			return reply(555, "5.5.4", "parameters need EHLO");
-		struct reply r = take_one_param(s, m, &p);
-		if (r.code)
-			return r;
-	}
+	return take_params(s, args, take_one_param, m);
 }
 
 /* RFC 6409 6.1: who is logged in writes as somebody that the account is. Asked each time: rights end while a session

@@ -16,8 +16,9 @@ struct rcpt_args {
 };
 
 static struct reply
-take_one_param(struct smtp *s, struct rcpt_args *m, const struct smtp_param *p)
+take_one_param(struct smtp *s, void *into, const struct smtp_param *p)
 {
+	struct rcpt_args *m = into;
 	if (slice_equal_nocase(p->name, S("NOTIFY"))) {
 		if (m->notify_seen || !notify_of(p->value, &m->notify))
 			return reply(501, "5.5.4", "NOTIFY is NEVER, or some of SUCCESS,FAILURE,DELAY");
@@ -49,18 +50,7 @@ take_rcpt(struct smtp *s, struct cursor *args, struct rcpt_args *m)
 		return reply(501, "5.1.3", "an address this long cannot exist (RFC 5321 4.5.3.1)");
 	if (m->path.utf8 && !(s->tx.flags & ENVELOPE_SMTPUTF8))
 		return reply(553, "5.6.7", "an address that is not ASCII needs SMTPUTF8");
-	for (bool end = false;;) {
-		struct smtp_param p;
-		if (!take_param(args, &p, &end))
-			return reply(501, "5.5.4", "malformed parameters after the address");
-		if (end)
-			return REPLY_NONE;
-		if (!s->esmtp)
-			return reply(555, "5.5.4", "parameters need EHLO");
-		struct reply r = take_one_param(s, m, &p);
-		if (r.code)
-			return r;
-	}
+	return take_params(s, args, take_one_param, m);
 }
 
 /* Why an address of ours gets nothing. */

@@ -39,6 +39,24 @@ take_param(struct cursor *c, struct smtp_param *p, bool *end)
 	return true;
 }
 
+struct reply
+take_params(struct smtp *s, struct cursor *c,
+            struct reply (*take_one)(struct smtp *s, void *into, const struct smtp_param *p), void *into)
+{
+	for (bool end = false;;) {
+		struct smtp_param p;
+		if (!take_param(c, &p, &end))
+			return reply(501, "5.5.4", "malformed parameters after the address");
+		if (end)
+			return REPLY_NONE;
+		if (!s->esmtp)
+			return reply(555, "5.5.4", "parameters need EHLO");
+		struct reply r = take_one(s, into, &p);
+		if (r.code)
+			return r;
+	}
+}
+
 /* RFC 3461 4: xtext = *( xchar / hexchar ) */
 bool
 is_xtext(struct slice s)

@@ -157,6 +157,9 @@ struct smtp_param {
 };
 /* False: malformed. *end: there was none. Takes the space before it. */
 bool take_param(struct cursor *c, struct smtp_param *p, bool *end);
+/* All of them to the end of the line, each handed to take_one, up to the first refusal. */
+struct reply take_params(struct smtp *s, struct cursor *c,
+                         struct reply (*take_one)(struct smtp *s, void *into, const struct smtp_param *p), void *into);
 bool is_xtext(struct slice s);                      /* RFC 3461 4 */
 bool notify_of(struct slice value, uint32_t *bits); /* RFC 3461 4.1 */
 bool is_orcpt(struct slice value, bool utf8);       /* RFC 3461 4.2, RFC 6533 3 */
