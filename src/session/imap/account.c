@@ -5,6 +5,8 @@
  * is not there (ERR_AGAIN). */
 #include "session/imap/imap.h"
 
+#include "base/random.h"
+
 enum {
 	BLOCK_WAIT_MS = 10, /* when shared memory is used up: others give theirs back */
 	BLOCK_TRIES = 500,
@@ -24,6 +26,18 @@ await_open(struct imap *im)
 	im->handle = out.handle;
 	im->handle_generation = store->generation;
 	return OK;
+}
+
+void
+imap_forget_account(struct imap *im)
+{
+	struct ipc_client *store = &im->c->session->store;
+	if (im->handle_generation && im->handle_generation == store->generation)
+		store_account_close_notify(store, &(struct store_account_close_in){ im->handle });
+	im->handle_generation = 0;
+	im->account = 0;
+	im->grant_bytes = 0;
+	secret_wipe(im->grant, sizeof im->grant);
 }
 
 bool

@@ -35,6 +35,10 @@ static const struct {
 	{ S_ROW("WITHIN"), IMAP_LOGGED_IN, NEEDS_NOTHING },                         /* RFC 5032 */
 	{ S_ROW("SORT SORT=DISPLAY ESORT"), IMAP_LOGGED_IN, NEEDS_NOTHING },        /* RFC 5256, RFC 5957, RFC 5267 */
 	{ S_ROW("THREAD=ORDEREDSUBJECT THREAD=REFERENCES"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 5256 */
+	{ S_ROW("SAVEDATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 8514 */
+	{ S_ROW("PREVIEW"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 8970 */
+	{ S_ROW("QUOTA"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                   /* RFC 2087 */
+	{ S_ROW("UNAUTHENTICATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                          /* RFC 8437 */
 	{ S_ROW("LIST-EXTENDED LIST-STATUS"), IMAP_LOGGED_IN, NEEDS_NOTHING },               /* RFC 5258, RFC 5819 */
 	{ S_ROW("STATUS=SIZE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                             /* RFC 8438 */
 	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 9394 */
@@ -62,4 +66,6 @@ imap_put_capabilities(const struct imap *im, struct buf *to)
 			buf_put_char(to, ' ');
 		buf_put(to, capabilities[i].word);
 	}
+	if (im->state & IMAP_LOGGED_IN) /* RFC 7889 3.1: of every mailbox */
+		buf_printf(to, " APPENDLIMIT=%llu", (unsigned long long)im->c->conf->v.message_bytes_max);
 }

@@ -195,3 +195,18 @@ imap_cmd_authenticate(struct imap *im, struct cursor *args)
 		return imap_no("PRIVACYREQUIRED", "passwords only cross this connection under TLS");
 	return plain ? await_sasl_plain(im, initial, message) : await_sasl_login(im, initial, message);
 }
+
+/* RFC 8437 3: as if nobody had logged in yet; what ENABLE asked for is forgotten too (4.1) */
+struct imap_reply
+imap_cmd_unauthenticate(struct imap *im, struct cursor *args)
+{
+	if (!take_end(args))
+		return imap_bad("UNAUTHENTICATE takes no arguments");
+	imap_unselect(im);
+	conn_account(im->c, 0);
+	imap_forget_account(im);
+	im->enabled = 0;
+	im->state = IMAP_NOT_AUTHENTICATED;
+	im->c->idle_ms = im->c->conf->v.login_timeout;
+	return imap_ok("nobody is logged in now");
+}

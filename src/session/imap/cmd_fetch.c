@@ -26,10 +26,10 @@ struct fetching {
 /* ---- items that are text */
 
 static void
-put_internal_date(struct buf *to, const struct index_row *row)
+put_date(struct buf *to, int64_t seconds)
 {
 	char text[DATE_IMAP_BYTES];
-	date_write_imap(text, row->received);
+	date_write_imap(text, seconds);
 	buf_put(to, slice_of(text, sizeof text));
 	buf_put_char(to, '"');
 }
@@ -58,11 +58,15 @@ put_row_items(struct fetching *f, struct index_row *row, uint32_t items)
 	}
 	if (items & FETCH_INTERNALDATE) {
 		put_word(f, S("INTERNALDATE \""));
-		put_internal_date(to, row);
+		put_date(to, row->received);
 	}
 	if (items & FETCH_SIZE) {
 		put_word(f, S("RFC822.SIZE "));
 		buf_put_u64(to, row->bytes);
+	}
+	if (items & FETCH_SAVEDATE) { /* RFC 8514 4.2 */
+		put_word(f, S("SAVEDATE \""));
+		put_date(to, row->saved);
 	}
 	if (items & FETCH_MODSEQ) { /* RFC 7162 3.1.4.2 */
 		put_word(f, S("MODSEQ ("));
@@ -94,6 +98,10 @@ await_facts_items(struct fetching *f)
 		if (value.len > TEXT_BYTES)
 			await_imap_text(f->im);
 		buf_put(&f->im->text, value.len ? value : facts_items[i].missing);
+	}
+	if (f->what->items & FETCH_PREVIEW) { /* RFC 8970 3.2 */
+		put_word(f, S("PREVIEW "));
+		imap_put_string(&f->im->text, facts_get(&f->now, FACTS_PREVIEW));
 	}
 }
 

@@ -4,45 +4,51 @@
 #include "session/imap/imap.h"
 
 static uint64_t
-value_messages(const struct store_mailbox *m)
+value_messages(const struct imap *im, const struct store_mailbox *m)
 {
 	return m->messages;
 }
 static uint64_t
-value_recent(const struct store_mailbox *m)
+value_recent(const struct imap *im, const struct store_mailbox *m)
 {
 	return m->recent;
 }
 static uint64_t
-value_uidnext(const struct store_mailbox *m)
+value_uidnext(const struct imap *im, const struct store_mailbox *m)
 {
 	return m->uidnext;
 }
 static uint64_t
-value_uidvalidity(const struct store_mailbox *m)
+value_uidvalidity(const struct imap *im, const struct store_mailbox *m)
 {
 	return m->uidvalidity;
 }
 static uint64_t
-value_unseen(const struct store_mailbox *m)
+value_unseen(const struct imap *im, const struct store_mailbox *m)
 {
 	return m->unseen;
 }
 
 static uint64_t
-value_size(const struct store_mailbox *m)
+value_size(const struct imap *im, const struct store_mailbox *m)
 {
 	return m->bytes;
 }
 static uint64_t
-value_highest(const struct store_mailbox *m)
+value_highest(const struct imap *im, const struct store_mailbox *m)
 {
 	return m->modseq;
 }
 
+static uint64_t
+value_append_limit(const struct imap *im, const struct store_mailbox *m)
+{
+	return im->c->conf->v.message_bytes_max;
+}
+
 static const struct status_item {
 	struct slice word;
-	uint64_t (*value)(const struct store_mailbox *m);
+	uint64_t (*value)(const struct imap *im, const struct store_mailbox *m);
 	uint32_t enables;
 } status_items[] = {
 	{ S_ROW("MESSAGES"), value_messages, 0 },
@@ -51,6 +57,7 @@ static const struct status_item {
 	{ S_ROW("UIDVALIDITY"), value_uidvalidity, 0 },
 	{ S_ROW("UNSEEN"), value_unseen, 0 },
 	{ S_ROW("SIZE"), value_size, 0 },                             /* RFC 8438 */
+	{ S_ROW("APPENDLIMIT"), value_append_limit, 0 },              /* RFC 7889 */
 	{ S_ROW("HIGHESTMODSEQ"), value_highest, ENABLED_CONDSTORE }, /* RFC 7162 3.1.7 */
 };
 
@@ -86,7 +93,7 @@ imap_put_status(struct imap *im, struct slice name, const struct store_mailbox *
 			continue;
 		buf_put(to, status_items[i].word);
 		buf_put_char(to, ' ');
-		buf_put_u64(to, status_items[i].value(m));
+		buf_put_u64(to, status_items[i].value(im, m));
 		buf_put_char(to, ' ');
 	}
 	buf_drop_end(to, 1);

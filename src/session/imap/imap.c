@@ -19,6 +19,10 @@ const struct imap_command imap_commands[] = {
 	{ S_ROW("AUTHENTICATE"), imap_cmd_authenticate, IMAP_NOT_AUTHENTICATED, 0, "3501 6.2.2" },
 	{ S_ROW("LOGIN"), imap_cmd_login, IMAP_NOT_AUTHENTICATED, 0, "3501 6.2.3" },
 	{ S_ROW("ENABLE"), imap_cmd_enable, IMAP_LOGGED_IN, 0, "5161 3.1" },
+	{ S_ROW("UNAUTHENTICATE"), imap_cmd_unauthenticate, IMAP_LOGGED_IN, 0, "8437 3" },
+	{ S_ROW("GETQUOTA"), imap_cmd_getquota, IMAP_LOGGED_IN, 0, "2087 4.2" },
+	{ S_ROW("GETQUOTAROOT"), imap_cmd_getquotaroot, IMAP_LOGGED_IN, 0, "2087 4.3" },
+	{ S_ROW("SETQUOTA"), imap_cmd_setquota, IMAP_LOGGED_IN, 0, "2087 4.1" },
 	{ S_ROW("SELECT"), imap_cmd_select, IMAP_LOGGED_IN, 0, "3501 6.3.1" },
 	{ S_ROW("EXAMINE"), imap_cmd_examine, IMAP_LOGGED_IN, 0, "3501 6.3.2" },
 	{ S_ROW("CREATE"), imap_cmd_create, IMAP_LOGGED_IN, 0, "3501 6.3.3" },
@@ -291,14 +295,12 @@ static void
 imap_release(struct conn *c)
 {
 	struct imap *im = c->state;
-	if (im->handle_generation && im->handle_generation == c->session->store.generation)
-		store_account_close_notify(&c->session->store, &(struct store_account_close_in){ im->handle });
+	imap_forget_account(im);
 	view_release(&im->view);
 	arena_release(&im->arena);
 	buf_release(&im->command);
 	buf_release(&im->text);
 	free(im->idle_tag);
-	secret_wipe(im->grant, sizeof im->grant);
 }
 
 const struct protocol imap_protocol = {

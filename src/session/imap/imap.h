@@ -108,7 +108,9 @@ imap_handler imap_cmd_list, imap_cmd_lsub, imap_cmd_namespace, imap_cmd_status; 
 imap_handler imap_cmd_create, imap_cmd_delete, imap_cmd_rename, imap_cmd_subscribe,
     imap_cmd_unsubscribe; /* cmd_mailbox.c */
 imap_handler imap_cmd_append, imap_cmd_fetch, imap_cmd_store, imap_cmd_search, imap_cmd_sort, imap_cmd_thread,
-    imap_cmd_copy, imap_cmd_move, imap_cmd_expunge; /* a file each */
+    imap_cmd_copy, imap_cmd_move, imap_cmd_expunge;                       /* a file each */
+imap_handler imap_cmd_getquota, imap_cmd_getquotaroot, imap_cmd_setquota; /* cmd_quota.c */
+imap_handler imap_cmd_unauthenticate;                                     /* cmd_auth.c */
 imap_handler imap_cmd_idle;
 enum next await_imap_idle_line(struct imap *im); /* cmd_idle.c: what the client sent while idling */
 
@@ -132,6 +134,7 @@ enum err await_imap_skip(struct imap *im, uint64_t bytes);
 enum err await_imap_skip_command(struct imap *im);
 
 /* ---- account.c: the store */
+void imap_forget_account(struct imap *im); /* gives the handle back, and wipes the grant */
 bool await_imap_handle(struct imap *im, uint32_t *handle);
 bool await_imap_handle_again(struct imap *im, uint32_t *handle, enum err e);
 /* enum err e = await_imap_ask(im, message_facts, &in, &arena, &out): a call of store.msg with the session's handle;

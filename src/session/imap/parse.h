@@ -90,9 +90,11 @@ enum { /* bits of what is asked for, in the order in which it is answered */
 	   FETCH_ENVELOPE = 16,
 	   FETCH_BODY = 32,
 	   FETCH_BODYSTRUCTURE = 64,
-	   FETCH_MODSEQ = 128, /* RFC 7162 */
+	   FETCH_MODSEQ = 128,   /* RFC 7162 */
+	   FETCH_SAVEDATE = 256, /* RFC 8514 */
+	   FETCH_PREVIEW = 512,  /* RFC 8970 */
 };
-#define FETCH_NEEDS_FACTS (FETCH_ENVELOPE | FETCH_BODY | FETCH_BODYSTRUCTURE)
+#define FETCH_NEEDS_FACTS (FETCH_ENVELOPE | FETCH_BODY | FETCH_BODYSTRUCTURE | FETCH_PREVIEW)
 
 enum imap_section_text {
 	SECTION_ALL,
@@ -149,6 +151,9 @@ enum imap_search_op {
 	SEARCH_SINCE,
 	SEARCH_OLDER, /* number: seconds (RFC 5032) */
 	SEARCH_YOUNGER,
+	SEARCH_SAVEDBEFORE, /* day: of the save date (RFC 8514) */
+	SEARCH_SAVEDON,
+	SEARCH_SAVEDSINCE,
 	SEARCH_LARGER, /* number */
 	SEARCH_SMALLER,
 	SEARCH_SENTBEFORE,

@@ -19,6 +19,8 @@ static const struct {
 	{ S_ROW("BODYSTRUCTURE"), FETCH_BODYSTRUCTURE, false },
 	{ S_ROW("BODY"), FETCH_BODY, false },
 	{ S_ROW("MODSEQ"), FETCH_MODSEQ, false },
+	{ S_ROW("SAVEDATE"), FETCH_SAVEDATE, false },
+	{ S_ROW("PREVIEW"), FETCH_PREVIEW, false },
 };
 
 /* RFC 3501 6.4.5: each is a BODY section under another name */
@@ -229,6 +231,8 @@ take_item(struct cursor *c, struct arena *a, struct imap_fetch *fetch, bool macr
 	struct slice word;
 	if (!take_while(&p, is_word_char, &word) || !add_word(word, a, fetch, macros))
 		return false;
+	if (slice_equal_nocase(word, S("PREVIEW")))
+		(void)take_nocase(&p, S(" (LAZY)")); /* RFC 8970 4.1: previews are there, nothing has to be put off */
 	*c = p;
 	return true;
 }

@@ -47,8 +47,10 @@ judge_day(enum imap_search_op op, int64_t day, int64_t asked)
 {
 	switch (op) {
 	case SEARCH_BEFORE:
+	case SEARCH_SAVEDBEFORE:
 	case SEARCH_SENTBEFORE: return day < asked;
 	case SEARCH_ON:
+	case SEARCH_SAVEDON:
 	case SEARCH_SENTON: return day == asked;
 	default: return day >= asked;
 	}
@@ -97,6 +99,9 @@ judge_key(struct search_run *r, size_t key, size_t index, const struct facts *fa
 	case SEARCH_BEFORE:
 	case SEARCH_ON:
 	case SEARCH_SINCE: return judge_day(k->op, day_of(row->received), k->day);
+	case SEARCH_SAVEDBEFORE:
+	case SEARCH_SAVEDON:
+	case SEARCH_SAVEDSINCE: return judge_day(k->op, day_of(row->saved), k->day);
 	case SEARCH_MODSEQ: return row->modseq >= k->modseq;
 	case SEARCH_OLDER: return row->received <= r->now - (int64_t)k->number; /* RFC 5032 2 */
 	case SEARCH_YOUNGER: return row->received >= r->now - (int64_t)k->number;
