@@ -115,15 +115,7 @@ index_load(struct indexes *x, struct index *i, struct txn *t)
 static size_t
 index_find(const struct index *i, uint32_t uid)
 {
-	size_t low = 0, high = i->n;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (i->rows[mid].uid < uid)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return index_rows_from(i->rows, i->n, uid);
 }
 
 static void

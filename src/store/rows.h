@@ -51,6 +51,21 @@ struct index_row {
 	uint32_t keyword_set, bytes;
 	int64_t received, saved;
 };
+/* The first of n rows, which are in order of their uids, with at least this uid; n: there is none. */
+static inline size_t
+index_rows_from(const struct index_row *rows, size_t n, uint32_t uid)
+{
+	size_t low = 0, high = n;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (rows[middle].uid < uid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 _Static_assert(sizeof(struct index_row) == INDEX_ROW_BYTES, "an index row has no padding: it is copied as it is");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "regions hold little endian rows");
 

@@ -19,15 +19,7 @@ view_release(struct view *v)
 size_t
 view_index(const struct view *v, uint32_t uid)
 {
-	size_t low = 0, high = v->count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (v->rows[middle].uid < uid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return index_rows_from(v->rows, v->count, uid);
 }
 
 struct index_row *
