@@ -6,7 +6,7 @@
 #include "session/imap/fetch.h"
 #include "session/imap/search.h"
 
-enum { CRITERIA_MAX = 20, FOLD_BYTES_MAX = 64 << 10 };
+enum { CRITERIA_MAX = 9, FOLD_BYTES_MAX = 64 << 10, KEY_BYTES_MAX = 1000 };
 
 enum by { BY_ARRIVAL, BY_SIZE, BY_DATE, BY_TEXT };
 
@@ -25,6 +25,8 @@ static const struct criterion {
 	{ S_ROW("DISPLAYFROM"), BY_TEXT, FACTS_DISPLAY_FROM },
 	{ S_ROW("DISPLAYTO"), BY_TEXT, FACTS_DISPLAY_TO },
 };
+
+_Static_assert(COUNT_OF(criteria) == CRITERIA_MAX, "each can be named once");
 
 struct key {
 	int64_t number;
@@ -54,11 +56,14 @@ take_criterion(struct cursor *c, struct sorting *s)
 {
 	struct slice word;
 	bool reverse = take_nocase(c, S("REVERSE "));
-	if (s->nby == CRITERIA_MAX || !imap_take_atom(c, &word))
+	if (!imap_take_atom(c, &word))
 		return false;
 	for (size_t i = 0; i < COUNT_OF(criteria); i++) {
 		if (!slice_equal_nocase(word, criteria[i].word))
 			continue;
+		for (size_t k = 0; k < s->nby; k++)
+			if (s->by[k] == &criteria[i]) /* named again it decides nothing more */
+				return true;
 		s->reverse[s->nby] = reverse;
 		s->by[s->nby++] = &criteria[i];
 		s->needs_facts = s->needs_facts || criteria[i].by >= BY_DATE;
@@ -87,7 +92,7 @@ fold_key(struct sorting *s, struct slice text)
 {
 	buf_clear(&s->folded);
 	fold_put(&s->folded, text);
-	return slice_keep(&s->arena, buf_slice(&s->folded));
+	return slice_keep(&s->arena, slice_part(buf_slice(&s->folded), 0, KEY_BYTES_MAX));
 }
 
 static void
