@@ -2,6 +2,7 @@
 """Greeting, capabilities, logins, TLS, states, LOGOUT (RFC 3501 6.1, 6.2)."""
 import base64
 import re
+import socket
 import subprocess
 
 from imap_dialog import PASSWORD, Client
@@ -174,3 +175,17 @@ def test_curl(server, account, tmp_path):
     subprocess.run(["curl", "-sS", "--user", f"{account}:{PASSWORD}", "-T", tmp_path / "mail", base + "INBOX"], check=True, timeout=60)
     r = subprocess.run(["curl", "-sS", "--user", f"{account}:{PASSWORD}", base + "INBOX;MAILINDEX=1"], capture_output=True, check=True, timeout=60)
     assert r.stdout == message.encode()
+
+
+def test_a_failed_handshake_ends_only_itself(server, connect):
+    """Plain text on the port of implicit TLS, and a client that leaves at once: the process goes on."""
+    before = server.role_pid("session-user")
+    for data in (b"a LOGIN x y\r\n", b"\x16\x03\x01", b""):
+        with socket.create_connection(("127.0.0.1", server.port("imaps"))) as c:
+            c.sendall(data)
+            c.shutdown(socket.SHUT_WR)
+            c.settimeout(10)
+            while c.recv(1000):
+                pass
+    connect(port="imaps", tls=True).ok("NOOP")
+    assert server.role_pid("session-user") == before

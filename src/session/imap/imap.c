@@ -295,6 +295,7 @@ static void
 imap_release(struct conn *c)
 {
 	struct imap *im = c->state;
+	im->c = c; /* a connection whose TLS handshake failed was never started */
 	imap_forget_account(im);
 	view_release(&im->view);
 	arena_release(&im->arena);
