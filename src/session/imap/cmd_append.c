@@ -136,7 +136,7 @@ struct imap_reply
 imap_cmd_append(struct imap *im, struct cursor *args)
 {
 	struct imap_append append;
-	if (!imap_take_space(args) || !imap_take_append(args, &im->arena, &append))
+	if (!imap_take_space(args) || !imap_take_append(args, &im->arena, imap_names(im), &append))
 		return imap_bad("APPEND takes a mailbox name, perhaps flags, perhaps a date, and a literal");
 	struct imap_reply r = await_judge(im, &append);
 	if (r.status != IMAP_OK) {

@@ -79,7 +79,7 @@ await_copy_command(struct imap *im, struct cursor *args, bool move)
 	struct slice to;
 	bool valid;
 	if (!imap_take_space(args) || !imap_take_set(args, &im->arena, &set) || !imap_take_space(args) ||
-	    !imap_take_mailbox(args, &im->arena, &to, &valid) || !take_end(args))
+	    !imap_take_mailbox(args, &im->arena, imap_names(im), &to, &valid) || !take_end(args))
 		return imap_bad("COPY and MOVE take a set and a mailbox name");
 	if (!valid)
 		return imap_no("CANNOT", "no mailbox can have that name");

@@ -89,7 +89,7 @@ put_listed(struct imap *im, const struct listing *l, struct slice word, uint32_t
 	if (to->at[to->len - 1] == ' ')
 		buf_drop_end(to, 1);
 	buf_put(to, S(") \"/\" "));
-	imap_put_mailbox(to, name);
+	imap_put_mailbox(im, to, name);
 	if (attributes & LIST_CHILDINFO)
 		put_childinfo(to, l->select);
 	buf_put(to, S("\r\n"));
@@ -141,12 +141,13 @@ take_patterns(struct imap *im, struct cursor *args, struct listing *l)
 	struct slice reference, pattern;
 	bool reference_valid, valid;
 	l->patterns = ARENA_ARRAY(&im->arena, struct slice, PATTERNS_MAX);
-	if (!imap_take_list_mailbox(args, &im->arena, &reference, &reference_valid) || !imap_take_space(args))
+	if (!imap_take_list_mailbox(args, &im->arena, imap_names(im), &reference, &reference_valid) ||
+	    !imap_take_space(args))
 		return false;
 	bool several = take_char(args, '(');
 	l->extended = l->extended || several;
 	do {
-		if (!imap_take_list_mailbox(args, &im->arena, &pattern, &valid) ||
+		if (!imap_take_list_mailbox(args, &im->arena, imap_names(im), &pattern, &valid) ||
 		    !add_pattern(im, l, reference, pattern, reference_valid && valid))
 			return false;
 	} while (several && imap_take_space(args));

@@ -55,7 +55,7 @@ imap_cmd_create(struct imap *im, struct cursor *args)
 	struct store_mailbox_create_in in = { .special = 0 };
 	struct store_mailbox_create_out out = { 0 };
 	bool valid, known = true;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, &in.name, &valid) ||
+	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), &in.name, &valid) ||
 	    !take_create_params(args, &in.special, &known) || !take_end(args))
 		return imap_bad("CREATE takes a mailbox name and perhaps (USE (...))");
 	if (!valid)
@@ -71,7 +71,8 @@ static bool
 take_name(struct imap *im, struct cursor *args, struct slice *name, struct imap_reply *no)
 {
 	bool valid;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, name, &valid) || !take_end(args)) {
+	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), name, &valid) ||
+	    !take_end(args)) {
 		*no = imap_bad("this command takes a mailbox name");
 		return false;
 	}
@@ -104,8 +105,9 @@ imap_cmd_rename(struct imap *im, struct cursor *args)
 	struct store_mailbox_rename_in in = { 0 };
 	struct store_mailbox_rename_out out;
 	bool valid, to_valid;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, &in.from, &valid) || !imap_take_space(args) ||
-	    !imap_take_mailbox(args, &im->arena, &in.to, &to_valid) || !take_end(args))
+	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), &in.from, &valid) ||
+	    !imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), &in.to, &to_valid) ||
+	    !take_end(args))
 		return imap_bad("RENAME takes two mailbox names");
 	if (!valid)
 		return imap_no("NONEXISTENT", "no mailbox can have that name");

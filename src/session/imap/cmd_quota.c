@@ -42,12 +42,13 @@ imap_cmd_getquotaroot(struct imap *im, struct cursor *args)
 {
 	struct slice name;
 	bool valid;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, &name, &valid) || !take_end(args))
+	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), &name, &valid) ||
+	    !take_end(args))
 		return imap_bad("GETQUOTAROOT takes a mailbox name");
 	if (!valid)
 		return imap_no("NONEXISTENT", "no mailbox can have that name");
 	buf_put(&im->text, S("* QUOTAROOT "));
-	imap_put_mailbox(&im->text, name);
+	imap_put_mailbox(im, &im->text, name);
 	buf_put(&im->text, S(" \"\"\r\n"));
 	enum err e = await_put_quota(im);
 	return e ? imap_err(e) : imap_ok("done");

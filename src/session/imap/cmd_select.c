@@ -113,7 +113,7 @@ await_select(struct imap *im, struct cursor *args, bool read_only)
 	struct slice name;
 	struct imap_select s;
 	bool valid;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, &name, &valid) ||
+	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), &name, &valid) ||
 	    !imap_take_select_params(args, &im->arena, &s) || !take_end(args))
 		return imap_bad("SELECT and EXAMINE take a mailbox name, and perhaps parameters");
 	if (s.qresync && !(im->enabled & ENABLED_QRESYNC))

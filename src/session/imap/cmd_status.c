@@ -86,7 +86,7 @@ imap_put_status(struct imap *im, struct slice name, const struct store_mailbox *
 {
 	struct buf *to = &im->text;
 	buf_put(to, S("* STATUS "));
-	imap_put_mailbox(to, name);
+	imap_put_mailbox(im, to, name);
 	buf_put(to, S(" ("));
 	for (size_t i = 0; i < COUNT_OF(status_items); i++) {
 		if (!(items & 1u << i))
@@ -116,8 +116,8 @@ imap_cmd_status(struct imap *im, struct cursor *args)
 	struct store_mailbox_status_out out = { 0 };
 	uint32_t items = 0;
 	bool valid;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, &in.name, &valid) || !imap_take_space(args) ||
-	    !imap_take_status_items(args, &items) || !take_end(args))
+	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), &in.name, &valid) ||
+	    !imap_take_space(args) || !imap_take_status_items(args, &items) || !take_end(args))
 		return imap_bad("STATUS takes a mailbox name and items in parentheses");
 	if (!valid)
 		return imap_no("NONEXISTENT", "no mailbox can have that name");

@@ -86,8 +86,9 @@ await_imap_skip_command(struct imap *im)
 	}
 }
 
+/* A command whose line ends with a literal that nobody wants. */
 static enum imap_got
-await_refuse_literal(struct imap *im, struct imap_literal literal)
+await_refuse_command(struct imap *im, struct imap_literal literal, struct slice text)
 {
 	if (!literal.sync && literal.bytes > IMAP_LITERAL_SKIP_BYTES_MAX) {
 		refuse(im, S(" BAD [TOOBIG] literal is too large\r\n* BYE [TOOBIG] literal is too large to be skipped\r\n"));
@@ -96,8 +97,18 @@ await_refuse_literal(struct imap *im, struct imap_literal literal)
 	}
 	if (!literal.sync && (await_imap_skip(im, literal.bytes) != OK || await_imap_skip_command(im) != OK))
 		return IMAP_GOT_CLOSED;
-	refuse(im, S(" NO [TOOBIG] literal is too large\r\n"));
+	refuse(im, text);
 	return IMAP_GOT_NOTHING;
+}
+
+/* RFC 6855 3: what is not UTF-8 in quoted strings is BAD; it can stand nowhere else but in literals, either. */
+static enum imap_got
+await_refuse_bytes(struct imap *im, struct slice line)
+{
+	struct imap_literal literal;
+	if (!imap_literal_at_end(line, &literal))
+		literal = (struct imap_literal){ 0, true };
+	return await_refuse_command(im, literal, S(" BAD this line is not UTF-8\r\n"));
 }
 
 static enum err
@@ -127,6 +138,8 @@ await_imap_command_text(struct imap *im)
 			return refuse_line(im, e);
 		lines_left -= MIN(lines_left - 1, line.len);
 		buf_put(&im->command, line);
+		if (imap_utf8_accept(im) && !slice_is_utf8(line))
+			return await_refuse_bytes(im, line);
 		if (!imap_literal_at_end(line, &literal))
 			return IMAP_GOT_COMMAND;
 		buf_put(&im->command, S("\r\n"));
@@ -134,7 +147,7 @@ await_imap_command_text(struct imap *im)
 		if (imap_is_append(buf_slice(&im->command), &im->arena))
 			return IMAP_GOT_COMMAND;
 		if (literal.bytes > literal_bytes_max(im) || literal.bytes > literals_left)
-			return await_refuse_literal(im, literal);
+			return await_refuse_command(im, literal, S(" NO [TOOBIG] literal is too large\r\n"));
 		literals_left -= literal.bytes;
 		if (await_literal(im, literal) != OK)
 			return IMAP_GOT_CLOSED;

@@ -67,7 +67,24 @@ struct imap {
 enum {
 	ENABLED_CONDSTORE = 1, /* RFC 7162 3.1: FETCH responses that were not asked for carry UID and MODSEQ */
 	ENABLED_QRESYNC = 2,   /* RFC 7162 3.2.3: VANISHED instead of EXPUNGE */
+	ENABLED_UTF8 = 4,      /* RFC 6855: UTF-8 in quoted strings, in mailbox names and in the headers of messages */
+	ENABLED_REV2 = 8,      /* RFC 9051: IMAP4rev2 where it differs from IMAP4rev1 */
 };
+static inline bool
+imap_utf8_accept(const struct imap *im)
+{
+	return (im->enabled & (ENABLED_UTF8 | ENABLED_REV2)) != 0; /* RFC 9051 4.3, 5.1: rev2 has the same */
+}
+static inline enum imap_names
+imap_names(const struct imap *im)
+{
+	return imap_utf8_accept(im) ? NAMES_UTF8 : NAMES_UTF7;
+}
+static inline bool
+imap_rev2(const struct imap *im)
+{
+	return (im->enabled & ENABLED_REV2) != 0;
+}
 /* Any command of RFC 7162 3.1 may be the first that shows that the client knows change numbers. */
 void imap_enable(struct imap *im, uint32_t what);
 
@@ -167,7 +184,8 @@ void await_imap_exists(struct imap *im); /* EXISTS and RECENT when they differ f
 /* ---- write.c */
 void await_imap_text(struct imap *im);                /* sends what stands in im->text, and empties it */
 void imap_put_string(struct buf *to, struct slice s); /* quoted, or a literal where it must be */
-void imap_put_mailbox(struct buf *to, struct slice utf8);
+/* A mailbox name, in modified UTF-7 or as UTF-8, as the client wants it. */
+void imap_put_mailbox(const struct imap *im, struct buf *to, struct slice utf8);
 void imap_put_flags(struct imap *im, struct buf *to, const struct index_row *row); /* (\Seen ...) */
 void imap_put_flags_response(struct imap *im, bool permanent);                     /* * FLAGS (...) */
 /* "* 12 FETCH (UID 5 FLAGS (...))" of a row; the client knows its flags then. */

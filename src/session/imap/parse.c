@@ -258,12 +258,27 @@ imap_take_set(struct cursor *c, struct arena *a, struct imap_set *set)
 
 /* ---- mailbox names */
 
+/* RFC 9051 5.1, RFC 6855 3: U+0080 to U+009F, U+2028 and U+2029 are in no name, as UTF-8 has them */
+static bool
+has_separator(struct slice name)
+{
+	for (size_t i = 0; i + 1 < name.len; i++) {
+		unsigned char a = (unsigned char)name.at[i], b = (unsigned char)name.at[i + 1];
+		if (a == 0xc2 && b < 0xa0)
+			return true;
+		if (a == 0xe2 && b == 0x80 && i + 2 < name.len && ((unsigned char)name.at[i + 2] & 0xfe) == 0xa8)
+			return true;
+	}
+	return false;
+}
+
 /* Names that no mailbox can have: control characters, empty levels, "." and ".." (which tools that export to a file
  * system could not keep). */
 static bool
 is_valid_name(struct slice name)
 {
-	if (!name.len || name.len > MAILBOX_NAME_BYTES_MAX || slice_has_control(name) || !slice_is_utf8(name))
+	if (!name.len || name.len > MAILBOX_NAME_BYTES_MAX || slice_has_control(name) || !slice_is_utf8(name) ||
+	    has_separator(name))
 		return false;
 	struct slice level, rest = name;
 	bool more = true;
@@ -287,9 +302,13 @@ fold_inbox(struct arena *a, struct slice name)
 }
 
 static bool
-decode_name(struct arena *a, struct slice wire, struct slice *name)
+decode_name(struct arena *a, enum imap_names names, struct slice wire, struct slice *name)
 {
 	struct buf utf8;
+	if (names == NAMES_UTF8) {
+		*name = fold_inbox(a, wire);
+		return slice_is_utf8(wire);
+	}
 	buf_init(&utf8, 4 * (size_t)MAILBOX_NAME_BYTES_MAX);
 	bool ok = mutf7_decode(wire, &utf8);
 	if (ok)
@@ -299,7 +318,7 @@ decode_name(struct arena *a, struct slice wire, struct slice *name)
 }
 
 bool
-imap_take_mailbox(struct cursor *c, struct arena *a, struct slice *name, bool *valid)
+imap_take_mailbox(struct cursor *c, struct arena *a, enum imap_names names, struct slice *name, bool *valid)
 {
 	struct slice wire;
 	if (!imap_take_astring(c, a, &wire))
@@ -308,18 +327,18 @@ imap_take_mailbox(struct cursor *c, struct arena *a, struct slice *name, bool *v
 	/* RFC 3501 6.3.3: a delimiter at the end only says that children will follow */
 	if (wire.len > 1 && slice_ends(wire, S("/")))
 		wire.len--;
-	*valid = decode_name(a, wire, name) && is_valid_name(*name);
+	*valid = decode_name(a, names, wire, name) && is_valid_name(*name);
 	return true;
 }
 
 bool
-imap_take_list_mailbox(struct cursor *c, struct arena *a, struct slice *pattern, bool *valid)
+imap_take_list_mailbox(struct cursor *c, struct arena *a, enum imap_names names, struct slice *pattern, bool *valid)
 {
 	struct slice wire;
 	if (!take_while(c, is_list_char, &wire) && !imap_take_string(c, a, &wire))
 		return false;
 	*pattern = SLICE_NONE;
-	*valid = wire.len <= MAILBOX_NAME_BYTES_MAX && decode_name(a, wire, pattern);
+	*valid = wire.len <= MAILBOX_NAME_BYTES_MAX && decode_name(a, names, wire, pattern);
 	return true;
 }
 
@@ -432,12 +451,12 @@ imap_take_date_time(struct cursor *c, int64_t *seconds)
 /* ---- APPEND */
 
 bool
-imap_take_append(struct cursor *c, struct arena *a, struct imap_append *append)
+imap_take_append(struct cursor *c, struct arena *a, enum imap_names names, struct imap_append *append)
 {
 	struct cursor p = *c;
 	struct imap_literal literal;
 	*append = (struct imap_append){ .dated = false };
-	if (!imap_take_mailbox(&p, a, &append->mailbox, &append->valid) || !imap_take_space(&p))
+	if (!imap_take_mailbox(&p, a, names, &append->mailbox, &append->valid) || !imap_take_space(&p))
 		return false;
 	if (peek(&p) == '(' && !(imap_take_flag_list(&p, a, &append->flags) && imap_take_space(&p)))
 		return false;
@@ -458,5 +477,5 @@ imap_is_append(struct slice command, struct arena *a)
 	struct cursor c = cursor_of(command);
 	struct slice tag;
 	struct imap_append ignored;
-	return imap_take_tag(&c, &tag) && take_nocase(&c, S(" APPEND ")) && imap_take_append(&c, a, &ignored);
+	return imap_take_tag(&c, &tag) && take_nocase(&c, S(" APPEND ")) && imap_take_append(&c, a, NAMES_UTF7, &ignored);
 }

@@ -7,6 +7,9 @@
 #include "base/arena.h"
 #include "base/cursor.h"
 
+/* How the client writes mailbox names: modified UTF-7 (RFC 3501 5.1.3), or UTF-8 (RFC 6855 3, RFC 9051 5.1). */
+enum imap_names { NAMES_UTF7, NAMES_UTF8 };
+
 /* The number of an element of a set; "*" is the largest that exists. */
 #define IMAP_STAR UINT32_MAX
 struct imap_range {
@@ -45,9 +48,10 @@ bool imap_take_modseq(struct cursor *c, uint64_t *n); /* mod-sequence-valzer: 63
 bool imap_take_set(struct cursor *c, struct arena *a, struct imap_set *set);
 /* A mailbox name as UTF-8, "INBOX" in capitals. *valid is false (and the cursor past it) for a name that no mailbox can
  * have. */
-bool imap_take_mailbox(struct cursor *c, struct arena *a, struct slice *name, bool *valid);
+bool imap_take_mailbox(struct cursor *c, struct arena *a, enum imap_names names, struct slice *name, bool *valid);
 /* list-mailbox: with wildcards; decoded as above, without looking whether it could be a name. */
-bool imap_take_list_mailbox(struct cursor *c, struct arena *a, struct slice *pattern, bool *valid);
+bool imap_take_list_mailbox(struct cursor *c, struct arena *a, enum imap_names names, struct slice *pattern,
+                            bool *valid);
 /* flag-list of APPEND and STORE; \Recent and unknown flags with a backslash are not taken. */
 bool imap_take_flag_list(struct cursor *c, struct arena *a, struct imap_flags *flags);
 /* As above, or flags without parentheses (RFC 3501 6.4.6). */
@@ -66,7 +70,7 @@ struct imap_append {
 	bool dated;
 	int64_t date;
 };
-bool imap_take_append(struct cursor *c, struct arena *a, struct imap_append *append);
+bool imap_take_append(struct cursor *c, struct arena *a, enum imap_names names, struct imap_append *append);
 /* The same for the whole command text, tag and word included: is the literal that it ends with a message? */
 bool imap_is_append(struct slice command, struct arena *a);
 

@@ -22,11 +22,11 @@ parse(uint8_t which, struct cursor *c, struct arena *a)
 	case 2: (void)imap_take_set(c, a, &set); break;
 	case 3: (void)imap_take_store_flags(c, a, &flags); break;
 	case 4:
-		if (imap_take_mailbox(c, a, &s, &valid))
+		if (imap_take_mailbox(c, a, cursor_left(c) % 2 ? NAMES_UTF7 : NAMES_UTF8, &s, &valid))
 			ASSERT(!valid || (slice_is_utf8(s) && s.len));
 		break;
 	case 5:
-		if (imap_take_list_mailbox(c, a, &s, &valid) && valid)
+		if (imap_take_list_mailbox(c, a, cursor_left(c) % 2 ? NAMES_UTF7 : NAMES_UTF8, &s, &valid) && valid)
 			(void)imap_match(s, S("INBOX/some/where"));
 		break;
 	case 6:

@@ -164,8 +164,8 @@ mailbox_names(void **state)
 		struct cursor c = cursor_of(slice_text(names[i].text));
 		struct slice name;
 		bool valid;
-		if (!imap_take_mailbox(&c, &arena, &name, &valid) || !take_end(&c) || valid != (names[i].name != NULL) ||
-		    (valid && !slice_equal(name, slice_text(names[i].name))))
+		if (!imap_take_mailbox(&c, &arena, NAMES_UTF7, &name, &valid) || !take_end(&c) ||
+		    valid != (names[i].name != NULL) || (valid && !slice_equal(name, slice_text(names[i].name))))
 			fail_msg("%s", names[i].what);
 	}
 }

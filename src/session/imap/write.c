@@ -26,25 +26,28 @@ imap_untagged(struct imap *im, struct slice text)
 
 /* ---- strings */
 
+/* Up to which character may it stand in quotes? */
 static bool
-fits_quotes(struct slice s)
+fits_quotes(struct slice s, unsigned char last)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.at[i];
-		if (c < 0x20 || c >= 0x7f)
+		if (c < 0x20 || c == 0x7f || c > last)
 			return false;
 	}
 	return s.len < 1000;
 }
 
-void
-imap_put_string(struct buf *to, struct slice s)
+static void
+put_literal(struct buf *to, struct slice s)
 {
-	if (!fits_quotes(s)) {
-		buf_printf(to, "{%zu}\r\n", s.len);
-		buf_put(to, s);
-		return;
-	}
+	buf_printf(to, "{%zu}\r\n", s.len);
+	buf_put(to, s);
+}
+
+static void
+put_quoted(struct buf *to, struct slice s)
+{
 	buf_put_char(to, '"');
 	for (size_t i = 0; i < s.len; i++) {
 		if (s.at[i] == '"' || s.at[i] == '\\')
@@ -55,9 +58,25 @@ imap_put_string(struct buf *to, struct slice s)
 }
 
 void
-imap_put_mailbox(struct buf *to, struct slice utf8)
+imap_put_string(struct buf *to, struct slice s)
+{
+	if (fits_quotes(s, 0x7f))
+		put_quoted(to, s);
+	else
+		put_literal(to, s);
+}
+
+void
+imap_put_mailbox(const struct imap *im, struct buf *to, struct slice utf8)
 {
 	struct buf wire;
+	if (imap_utf8_accept(im)) { /* RFC 6855 3: only to those who asked for it */
+		if (fits_quotes(utf8, 0xff))
+			put_quoted(to, utf8);
+		else
+			put_literal(to, utf8);
+		return;
+	}
 	buf_init(&wire, 16000);
 	mutf7_encode(utf8, &wire);
 	imap_put_string(to, buf_slice(&wire));
