@@ -238,6 +238,7 @@ UPDATE_ACCOUNT(mailbox_subscribe)
 VIEW_INTO(mailbox_changes)
 VIEW_ACCOUNT(keyword_sets)
 VIEW_INTO(message_facts)
+VIEW_INTO(message_ids)
 UPDATE_ACCOUNT(message_copy)
 
 /* ---- accounts */
@@ -507,6 +508,7 @@ const struct store_server store_handlers = {
 	.mailbox_changes = call_mailbox_changes,
 	.keyword_sets = call_keyword_sets,
 	.message_facts = call_message_facts,
+	.message_ids = call_message_ids,
 	.message_bodies = message_bodies_call,
 	.message_body = message_body_call,
 	.message_store = call_message_store,

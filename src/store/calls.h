@@ -78,6 +78,7 @@ enum err mailbox_changes(struct job *j, struct txn *t);
 enum err keyword_sets(struct job *j, struct txn *t);
 
 enum err message_facts(struct job *j, struct txn *t);
+enum err message_ids(struct job *j, struct txn *t);
 enum err message_store(struct job *j, struct txn *t);
 enum err message_copy(struct job *j, struct txn *t);
 enum err message_expunge(struct job *j, struct txn *t);

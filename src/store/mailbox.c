@@ -215,6 +215,7 @@ mailbox_create(struct job *j, struct txn *t)
 	if (e)
 		return e;
 	change_end(&c);
+	out->account = j->account;
 	out->id = b.id;
 	out->uidvalidity = b.row.uidvalidity;
 	job_tell(j, j->account, 0, b.row.modseq);
@@ -428,7 +429,7 @@ describe(struct job *j, struct txn *t, struct slice name, const struct row_name 
 		attributes |= MAILBOX_HAS_CHILDREN;
 	if (!n->mailbox)
 		attributes |= MAILBOX_NOSELECT;
-	*out = mailbox_answer(n->mailbox, &row, attributes);
+	*out = mailbox_answer(j->account, n->mailbox, &row, attributes);
 	out->name = job_keep(j, name);
 	return OK;
 }
@@ -501,7 +502,7 @@ mailbox_open(struct job *j, struct txn *t)
 	                   j->into_bytes / INDEX_ROW_BYTES, &filled, &out->more);
 	if (e)
 		return e;
-	out->mailbox = mailbox_answer(n.mailbox, &row, n.attributes);
+	out->mailbox = mailbox_answer(j->account, n.mailbox, &row, n.attributes);
 	out->mailbox.name = job_keep(j, row.name);
 	out->first_recent = row.recent ? row.recent_from : 0;
 	out->filled = (uint32_t)(filled * INDEX_ROW_BYTES);
@@ -593,7 +594,7 @@ mailbox_changes(struct job *j, struct txn *t)
 	enum err e = mailbox_get(t, j->account, in->mailbox, &row);
 	if (e)
 		return e;
-	out->mailbox = mailbox_answer(in->mailbox, &row, 0);
+	out->mailbox = mailbox_answer(j->account, in->mailbox, &row, 0);
 	out->mailbox.name = job_keep(j, row.name);
 	out->upto = row.modseq;
 	e = changes_since(t, j->account, in->mailbox, &row, in->since, &c);

@@ -14,41 +14,90 @@ entry_bytes(size_t bytes)
 	return (8 + bytes + 7) & ~(size_t)7;
 }
 
+/* Where entries go, and what is said of them. */
+struct entries {
+	struct job *j;
+	uint32_t *filled, *last;
+	uint64_t *need;
+};
+
+/* False: there is no room for it. */
+static bool
+entry_put(struct entries *to, uint32_t uid, struct slice bytes)
+{
+	size_t need = entry_bytes(bytes.len);
+	char *at = (char *)to->j->into + *to->filled;
+	if (need > to->j->into_bytes - *to->filled) {
+		*to->need = *to->filled ? 0 : need;
+		return false;
+	}
+	bytes_set_le(at, uid, 4);
+	bytes_set_le(at + 4, bytes.len, 4);
+	if (bytes.len)
+		memcpy(at + 8, bytes.at, bytes.len);
+	memset(at + 8 + bytes.len, 0, need - 8 - bytes.len);
+	*to->filled += (uint32_t)need;
+	*to->last = uid;
+	return true;
+}
+
+typedef enum err entry_of(struct txn *t, const struct uid_row *row, struct slice *bytes);
+
+static enum err
+put_entries(struct entries *to, struct txn *t, uint64_t mailbox, struct slice uids, entry_of *of)
+{
+	struct row_mailbox there;
+	struct uid_row *rows = NULL;
+	size_t n = 0, i = 0;
+	enum err e = mailbox_get(t, to->j->account, mailbox, &there);
+	e = e ? e : messages_get(t, to->j->account, mailbox, uids, &rows, &n);
+	for (; i < n && !e; i++) {
+		struct slice bytes;
+		e = of(t, &rows[i], &bytes);
+		if (e || !entry_put(to, rows[i].uid, bytes))
+			break;
+	}
+	if (!e && i == n && uids.len)
+		*to->last = (uint32_t)bytes_get_le(uids.at + uids.len - 4, 4);
+	free(rows);
+	return e;
+}
+
+static enum err
+facts_of(struct txn *t, const struct uid_row *row, struct slice *bytes)
+{
+	enum err e = object_facts(t, row->row.object, bytes);
+	if (e != ERR_NOT_FOUND)
+		return e;
+	*bytes = SLICE_NONE; /* it does not read: the session makes it again from the body */
+	return OK;
+}
+
 enum err
 message_facts(struct job *j, struct txn *t)
 {
 	const struct store_message_facts_in *in = j->in;
 	struct store_message_facts_out *out = j->out;
-	struct row_mailbox mailbox;
-	struct uid_row *rows = NULL;
-	size_t n = 0, i;
-	char *to = j->into;
-	enum err e = mailbox_get(t, j->account, in->mailbox, &mailbox);
-	e = e ? e : messages_get(t, j->account, in->mailbox, in->uids, &rows, &n);
-	for (i = 0; i < n && !e; i++) {
-		struct slice facts;
-		e = object_facts(t, rows[i].row.object, &facts);
-		if (e == ERR_NOT_FOUND) {
-			facts = SLICE_NONE; /* it does not read: the session makes it again from the body */
-			e = OK;
-		}
-		size_t need = entry_bytes(facts.len);
-		if (e || need > j->into_bytes - out->filled) {
-			out->need = e || i ? 0 : need;
-			break;
-		}
-		bytes_set_le(to + out->filled, rows[i].uid, 4);
-		bytes_set_le(to + out->filled + 4, facts.len, 4);
-		if (facts.len)
-			memcpy(to + out->filled + 8, facts.at, facts.len);
-		memset(to + out->filled + 8 + facts.len, 0, need - 8 - facts.len);
-		out->filled += (uint32_t)need;
-		out->last = rows[i].uid;
-	}
-	if (!e && i == n && in->uids.len)
-		out->last = (uint32_t)bytes_get_le(in->uids.at + in->uids.len - 4, 4);
-	free(rows);
-	return e;
+	struct entries to = { j, &out->filled, &out->last, &out->need };
+	return put_entries(&to, t, in->mailbox, in->uids, facts_of);
+}
+
+static enum err
+id_of(struct txn *t, const struct uid_row *row, struct slice *bytes)
+{
+	char *to = arena_alloc(txn_arena(t), 8);
+	bytes_set_le(to, row->row.object, 8);
+	*bytes = slice_of(to, 8);
+	return OK;
+}
+
+enum err
+message_ids(struct job *j, struct txn *t)
+{
+	const struct store_message_ids_in *in = j->in;
+	struct store_message_ids_out *out = j->out;
+	struct entries to = { j, &out->filled, &out->last, &out->need };
+	return put_entries(&to, t, in->mailbox, in->uids, id_of);
 }
 
 /* ---- flags */

@@ -424,9 +424,10 @@ quota_check(const struct store *s, const struct row_account *row, const struct r
 }
 
 struct store_mailbox
-mailbox_answer(uint64_t id, const struct row_mailbox *row, uint32_t attributes)
+mailbox_answer(uint64_t account, uint64_t id, const struct row_mailbox *row, uint32_t attributes)
 {
 	return (struct store_mailbox){ .id = id,
+		                           .account = account,
 		                           .name = row->name,
 		                           .uidvalidity = row->uidvalidity,
 		                           .uidnext = row->uidnext,

@@ -74,6 +74,6 @@ enum err messages_get(struct txn *t, uint64_t account, uint64_t mailbox, struct 
 uint64_t quota_of(const struct store *s, const struct row_account *row);
 enum err quota_check(const struct store *s, const struct row_account *row, const struct row_counters *counters,
                      uint64_t bytes);
-struct store_mailbox mailbox_answer(uint64_t id, const struct row_mailbox *row, uint32_t attributes);
+struct store_mailbox mailbox_answer(uint64_t account, uint64_t id, const struct row_mailbox *row, uint32_t attributes);
 
 #endif

@@ -41,6 +41,7 @@ static const struct {
 	{ S_ROW("UNAUTHENTICATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                          /* RFC 8437 */
 	{ S_ROW("LIST-EXTENDED LIST-STATUS"), IMAP_LOGGED_IN, NEEDS_NOTHING },               /* RFC 5258, RFC 5819 */
 	{ S_ROW("STATUS=SIZE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                             /* RFC 8438 */
+	{ S_ROW("OBJECTID"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 8474 */
 	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 9394 */
 };
 

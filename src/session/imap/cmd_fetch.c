@@ -14,13 +14,14 @@ enum {
 struct fetching {
 	struct imap *im;
 	const struct imap_fetch *what;
-	struct fetch_reader facts, bodies;
+	struct fetch_reader facts, bodies, ids;
 	struct fetch_body body;
 	struct buf fields;
 	struct arena arena; /* of one message */
 	bool needs_facts, missing;
 	unsigned items; /* of this message so far */
 	struct facts now;
+	uint64_t id; /* of its object */
 };
 
 /* ---- items that are text */
@@ -99,6 +100,13 @@ await_facts_items(struct fetching *f)
 			await_imap_text(f->im);
 		buf_put(&f->im->text, value.len ? value : facts_items[i].missing);
 	}
+	if (f->what->items & FETCH_EMAILID) {
+		put_word(f, S("EMAILID ("));
+		imap_put_email_id(&f->im->text, f->id);
+		buf_put_char(&f->im->text, ')');
+	}
+	if (f->what->items & FETCH_THREADID) /* RFC 8474 5.2: messages are not grouped across mailboxes here */
+		put_word(f, S("THREADID NIL"));
 	if (f->what->items & FETCH_PREVIEW) { /* RFC 8970 3.2 */
 		put_word(f, S("PREVIEW "));
 		imap_put_string(&f->im->text, facts_get(&f->now, FACTS_PREVIEW));
@@ -195,6 +203,8 @@ await_prepare(struct fetching *f, size_t index, const struct view_walk *ahead)
 		arena_clear(&f->arena);
 	if (f->needs_facts)
 		e = await_fetch_get(&f->facts, index, ahead, &record);
+	if (e == OK && (f->what->items & FETCH_EMAILID))
+		e = await_fetch_id(&f->ids, index, ahead, &f->id);
 	if (e == OK && f->what->nsections)
 		e = await_fetch_body(&f->body, &f->bodies, index, ahead);
 	if (e != OK || !f->needs_facts || facts_open(&f->now, record))
@@ -289,12 +299,14 @@ await_fetch(struct imap *im, const struct imap_fetch *what, const struct view_sp
 		f.needs_facts = f.needs_facts || fetch_section_needs_facts(&what->sections[i]);
 	fetch_reader_init(&f.facts, im, READ_FACTS);
 	fetch_reader_init(&f.bodies, im, READ_BODIES);
+	fetch_reader_init(&f.ids, im, READ_IDS);
 	fetch_body_init(&f.body, im);
 	buf_init(&f.fields, FETCH_HEADER_BYTES_MAX + 2);
 	arena_init(&f.arena, 0);
 	enum err e = await_messages(&f, spans);
 	fetch_reader_release(&f.facts);
 	fetch_reader_release(&f.bodies);
+	fetch_reader_release(&f.ids);
 	fetch_body_release(&f.body);
 	buf_release(&f.fields);
 	arena_release(&f.arena);

@@ -63,7 +63,16 @@ imap_cmd_create(struct imap *im, struct cursor *args)
 	if (!known)
 		return imap_no("USEATTR", "this special use is not known here");
 	enum err e = await_imap_ask(im, mailbox_create, &in, &im->arena, &out);
-	return e ? imap_err(e) : imap_ok("created");
+	if (e)
+		return imap_err(e);
+	struct buf code; /* RFC 8474 4.1 */
+	buf_init(&code, 100);
+	buf_put(&code, S("MAILBOXID ("));
+	imap_put_mailbox_id(&code, out.account, out.id);
+	buf_put_char(&code, ')');
+	struct slice kept = slice_keep(&im->arena, buf_slice(&code));
+	buf_release(&code);
+	return imap_ok_code(kept, "created");
 }
 
 /* A command whose only argument is a name. */

@@ -8,6 +8,7 @@ static void
 start_view(struct view *v, const struct store_mailbox *m, struct slice name, bool read_only)
 {
 	v->mailbox = m->id;
+	v->account = m->account;
 	v->name = slice_dup(name);
 	v->name_bytes = name.len;
 	v->read_only = read_only;
@@ -62,6 +63,9 @@ put_selected(struct imap *im)
 	imap_put_flags_response(im, true);
 	buf_printf(&im->text, "* OK [UIDNEXT %u] the next UID\r\n* OK [UIDVALIDITY %u] UIDs are good\r\n", v->uidnext,
 	           v->uidvalidity);
+	buf_put(&im->text, S("* OK [MAILBOXID (")); /* RFC 8474 4.2 */
+	imap_put_mailbox_id(&im->text, v->account, v->mailbox);
+	buf_put(&im->text, S(")] its identifier\r\n"));
 	imap_put_highest(im);
 	v->told = v->count;
 	v->told_recent = v->recent;

@@ -46,6 +46,7 @@ value_append_limit(const struct imap *im, const struct store_mailbox *m)
 	return im->c->conf->v.message_bytes_max;
 }
 
+/* value NULL: the identifier of the mailbox */
 static const struct status_item {
 	struct slice word;
 	uint64_t (*value)(const struct imap *im, const struct store_mailbox *m);
@@ -58,6 +59,7 @@ static const struct status_item {
 	{ S_ROW("UNSEEN"), value_unseen, 0 },
 	{ S_ROW("SIZE"), value_size, 0 },                             /* RFC 8438 */
 	{ S_ROW("APPENDLIMIT"), value_append_limit, 0 },              /* RFC 7889 */
+	{ S_ROW("MAILBOXID"), NULL, 0 },                              /* RFC 8474 4.3 */
 	{ S_ROW("HIGHESTMODSEQ"), value_highest, ENABLED_CONDSTORE }, /* RFC 7162 3.1.7 */
 };
 
@@ -81,6 +83,19 @@ imap_take_status_items(struct cursor *c, uint32_t *items)
 	return take_char(c, ')');
 }
 
+static void
+put_value(struct imap *im, const struct status_item *item, const struct store_mailbox *m)
+{
+	struct buf *to = &im->text;
+	if (item->value) {
+		buf_put_u64(to, item->value(im, m));
+		return;
+	}
+	buf_put_char(to, '(');
+	imap_put_mailbox_id(to, m->account, m->id);
+	buf_put_char(to, ')');
+}
+
 void
 imap_put_status(struct imap *im, struct slice name, const struct store_mailbox *m, uint32_t items)
 {
@@ -93,7 +108,7 @@ imap_put_status(struct imap *im, struct slice name, const struct store_mailbox *
 			continue;
 		buf_put(to, status_items[i].word);
 		buf_put_char(to, ' ');
-		buf_put_u64(to, status_items[i].value(im, m));
+		put_value(im, &status_items[i], m);
 		buf_put_char(to, ' ');
 	}
 	buf_drop_end(to, 1);

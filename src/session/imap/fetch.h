@@ -15,7 +15,7 @@
 /* Of a header in which fields are looked for. */
 #define FETCH_HEADER_BYTES_MAX SHM_BLOCK_BYTES_MAX
 
-enum read_what { READ_FACTS, READ_BODIES };
+enum read_what { READ_FACTS, READ_IDS, READ_BODIES };
 
 /* Reads ahead along a walk: ask for rising rows. */
 struct fetch_reader {
@@ -31,6 +31,8 @@ void fetch_reader_release(struct fetch_reader *r);
 /* The facts or the body of row `index`; *ahead: the walk behind it, what may be read along. Valid until the next call.
  * ERR_NOT_FOUND: the message is gone. */
 enum err await_fetch_get(struct fetch_reader *r, size_t index, const struct view_walk *ahead, struct slice *out);
+/* The number of its object, with a reader of READ_IDS. */
+enum err await_fetch_id(struct fetch_reader *ids, size_t index, const struct view_walk *ahead, uint64_t *id);
 
 /* The body of one message, in memory or to be read in pieces. */
 struct fetch_body {

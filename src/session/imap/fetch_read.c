@@ -8,6 +8,7 @@ enum {
 	BATCH_UIDS_MAX = 4096,       /* of store.msg */
 	FACTS_EXPECTED_BYTES = 4096, /* a guess, for the first block */
 	ENTRY_HEAD_BYTES = 8,
+	ID_BYTES = 8,
 };
 
 void
@@ -37,13 +38,15 @@ fetch_reader_release(struct fetch_reader *r)
 static bool
 comes_in_batches(const struct fetch_reader *r, const struct index_row *row)
 {
-	return r->what == READ_FACTS || row->bytes <= FETCH_WHOLE_BYTES_MAX;
+	return r->what != READ_BODIES || row->bytes <= FETCH_WHOLE_BYTES_MAX;
 }
 
 static size_t
 entry_bytes(const struct fetch_reader *r, const struct index_row *row)
 {
-	size_t bytes = r->what == READ_FACTS ? (size_t)FACTS_EXPECTED_BYTES : row->bytes;
+	size_t bytes = r->what == READ_FACTS ? (size_t)FACTS_EXPECTED_BYTES
+	               : r->what == READ_IDS ? (size_t)ID_BYTES
+	                                     : row->bytes;
 	return ENTRY_HEAD_BYTES + ((bytes + 7) & ~(size_t)7);
 }
 
@@ -73,23 +76,41 @@ struct answer {
 	uint64_t need;
 };
 
+/* The three calls have the same arguments and answers. */
+#define ASK(r, call, uids, into, answer)                                                                               \
+	struct store_##call##_in in = { .mailbox = (r)->im->view.mailbox, .uids = (uids), .into = (into) };                \
+	struct store_##call##_out out = { 0 };                                                                             \
+	enum err e = await_imap_ask((r)->im, call, &in, &(r)->arena, &out);                                                \
+	*(answer) = (struct answer){ out.filled, out.last, out.need };                                                     \
+	return e
+
+static enum err
+await_facts(struct fetch_reader *r, struct slice uids, struct store_region into, struct answer *answer)
+{
+	ASK(r, message_facts, uids, into, answer);
+}
+
+static enum err
+await_ids(struct fetch_reader *r, struct slice uids, struct store_region into, struct answer *answer)
+{
+	ASK(r, message_ids, uids, into, answer);
+}
+
+static enum err
+await_bodies(struct fetch_reader *r, struct slice uids, struct store_region into, struct answer *answer)
+{
+	ASK(r, message_bodies, uids, into, answer);
+}
+
 static enum err
 await_batch(struct fetch_reader *r, struct slice uids, struct answer *answer)
 {
-	struct imap *im = r->im;
-	struct store_region into = imap_region(im, r->block, r->got);
-	if (r->what == READ_FACTS) {
-		struct store_message_facts_in in = { .mailbox = im->view.mailbox, .uids = uids, .into = into };
-		struct store_message_facts_out out = { 0 };
-		enum err e = await_imap_ask(im, message_facts, &in, &r->arena, &out);
-		*answer = (struct answer){ out.filled, out.last, out.need };
-		return e;
+	struct store_region into = imap_region(r->im, r->block, r->got);
+	switch (r->what) {
+	case READ_FACTS: return await_facts(r, uids, into, answer);
+	case READ_IDS: return await_ids(r, uids, into, answer);
+	default: return await_bodies(r, uids, into, answer);
 	}
-	struct store_message_bodies_in in = { .mailbox = im->view.mailbox, .uids = uids, .into = into };
-	struct store_message_bodies_out out = { 0 };
-	enum err e = await_imap_ask(im, message_bodies, &in, &r->arena, &out);
-	*answer = (struct answer){ out.filled, out.last, out.need };
-	return e;
 }
 
 static enum err
@@ -157,6 +178,17 @@ await_fetch_get(struct fetch_reader *r, size_t index, const struct view_walk *ah
 			return e;
 	}
 	return find_entry(r, uid, out) ? OK : ERR_NOT_FOUND;
+}
+
+enum err
+await_fetch_id(struct fetch_reader *ids, size_t index, const struct view_walk *ahead, uint64_t *id)
+{
+	struct slice bytes;
+	enum err e = await_fetch_get(ids, index, ahead, &bytes);
+	if (e == OK && bytes.len != ID_BYTES)
+		e = ERR_DAMAGED;
+	*id = e ? 0 : bytes_get_le(bytes.at, ID_BYTES);
+	return e;
 }
 
 /* ---- one body */

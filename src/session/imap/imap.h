@@ -188,6 +188,9 @@ void imap_put_string(struct buf *to, struct slice s); /* quoted, or a literal wh
 void imap_put_mailbox(const struct imap *im, struct buf *to, struct slice utf8);
 void imap_put_flags(struct imap *im, struct buf *to, const struct index_row *row); /* (\Seen ...) */
 void imap_put_flags_response(struct imap *im, bool permanent);                     /* * FLAGS (...) */
+/* RFC 8474 4, 5.1: "F1-2" and "M3": what names a mailbox and the content of a message for ever. */
+void imap_put_mailbox_id(struct buf *to, uint64_t account, uint64_t mailbox);
+void imap_put_email_id(struct buf *to, uint64_t object);
 /* "* 12 FETCH (UID 5 FLAGS (...))" of a row; the client knows its flags then. */
 void imap_put_flag_update(struct imap *im, size_t index, bool with_uid);
 /* "* 12 FETCH (UID 5 MODSEQ (...))": RFC 7162 3.1.3: after a silent STORE */

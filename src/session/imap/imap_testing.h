@@ -219,9 +219,11 @@ fake_keyword_sets(struct ipc_call *call, const struct store_keyword_sets_in *in)
 
 /* ---- messages */
 
+enum fake_entry { FAKE_FACTS, FAKE_IDS, FAKE_BODIES };
+
 /* Entries of the uids, as many as fit. */
 static void
-fake_entries(struct ipc_call *call, struct slice uids, struct store_region into, bool facts, uint32_t *filled,
+fake_entries(struct ipc_call *call, struct slice uids, struct store_region into, enum fake_entry what, uint32_t *filled,
              uint32_t *last, uint64_t *need)
 {
 	char *to = fake_region(call, into);
@@ -230,7 +232,9 @@ fake_entries(struct ipc_call *call, struct slice uids, struct store_region into,
 		buf_init(&record, FACTS_BYTES_MAX);
 		if (!fake_named(uids, fake_mail.rows[i].uid))
 			continue;
-		if (facts)
+		if (what == FAKE_IDS)
+			buf_put_le(&record, fake_mail.rows[i].uid, 8);
+		else if (what == FAKE_FACTS)
 			ASSERT(facts_of_message(fake_mail.bodies[i], &record));
 		else
 			buf_put(&record, fake_mail.bodies[i].len ? fake_mail.bodies[i] : S(""));
@@ -259,8 +263,18 @@ fake_message_facts(struct ipc_call *call, const struct store_message_facts_in *i
 	struct store_message_facts_out out = { 0 };
 	if (fake_fails(call))
 		return;
-	fake_entries(call, in->uids, in->into, true, &out.filled, &out.last, &out.need);
+	fake_entries(call, in->uids, in->into, FAKE_FACTS, &out.filled, &out.last, &out.need);
 	store_message_facts_reply(call, &out);
+}
+
+static void
+fake_message_ids(struct ipc_call *call, const struct store_message_ids_in *in)
+{
+	struct store_message_ids_out out = { 0 };
+	if (fake_fails(call))
+		return;
+	fake_entries(call, in->uids, in->into, FAKE_IDS, &out.filled, &out.last, &out.need);
+	store_message_ids_reply(call, &out);
 }
 
 static void
@@ -269,7 +283,7 @@ fake_message_bodies(struct ipc_call *call, const struct store_message_bodies_in 
 	struct store_message_bodies_out out = { 0 };
 	if (fake_fails(call))
 		return;
-	fake_entries(call, in->uids, in->into, false, &out.filled, &out.last, &out.need);
+	fake_entries(call, in->uids, in->into, FAKE_BODIES, &out.filled, &out.last, &out.need);
 	store_message_bodies_reply(call, &out);
 }
 
@@ -377,6 +391,7 @@ static const struct store_server fake_mail_store = {
 	.mailbox_changes = fake_mailbox_changes,
 	.keyword_sets = fake_keyword_sets,
 	.message_facts = fake_message_facts,
+	.message_ids = fake_message_ids,
 	.message_bodies = fake_message_bodies,
 	.message_store = fake_message_store,
 	.message_copy = fake_message_copy,

@@ -97,6 +97,8 @@ enum { /* bits of what is asked for, in the order in which it is answered */
 	   FETCH_MODSEQ = 128,   /* RFC 7162 */
 	   FETCH_SAVEDATE = 256, /* RFC 8514 */
 	   FETCH_PREVIEW = 512,  /* RFC 8970 */
+	   FETCH_EMAILID = 1024, /* RFC 8474 */
+	   FETCH_THREADID = 2048,
 };
 #define FETCH_NEEDS_FACTS (FETCH_ENVELOPE | FETCH_BODY | FETCH_BODYSTRUCTURE | FETCH_PREVIEW)
 
@@ -167,12 +169,14 @@ enum imap_search_op {
 	SEARCH_HEADER, /* field, text */
 	SEARCH_BODY,   /* text */
 	SEARCH_TEXT,
+	SEARCH_EMAILID, /* text, and object made from it by who runs the program: RFC 8474 6 */
+	SEARCH_NONE,    /* matches nothing */
 };
 struct imap_search_key {
 	enum imap_search_op op;
 	uint32_t number;
 	int64_t day;
-	uint64_t modseq;
+	uint64_t modseq, object;
 	struct slice field, text;
 	struct slice folded; /* text as mail/fold.h has it; made by who runs the program */
 	struct imap_set set;

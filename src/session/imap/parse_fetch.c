@@ -21,6 +21,8 @@ static const struct {
 	{ S_ROW("MODSEQ"), FETCH_MODSEQ, false },
 	{ S_ROW("SAVEDATE"), FETCH_SAVEDATE, false },
 	{ S_ROW("PREVIEW"), FETCH_PREVIEW, false },
+	{ S_ROW("EMAILID"), FETCH_EMAILID, false },
+	{ S_ROW("THREADID"), FETCH_THREADID, false },
 };
 
 /* RFC 3501 6.4.5: each is a BODY section under another name */

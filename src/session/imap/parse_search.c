@@ -5,7 +5,18 @@
 
 #include "store/rows.h"
 
-enum arg { ARG_NONE, ARG_TEXT, ARG_KEYWORD, ARG_DAY, ARG_NUMBER, ARG_SET, ARG_FIELD_TEXT, ARG_MODSEQ, ARG_SECONDS };
+enum arg {
+	ARG_NONE,
+	ARG_TEXT,
+	ARG_KEYWORD,
+	ARG_DAY,
+	ARG_NUMBER,
+	ARG_SET,
+	ARG_FIELD_TEXT,
+	ARG_MODSEQ,
+	ARG_SECONDS,
+	ARG_ID
+};
 
 static const struct word {
 	struct slice name;
@@ -23,6 +34,7 @@ static const struct word {
 	{ S_ROW("CC"), SEARCH_HEADER, ARG_TEXT, false, 0, S_ROW("Cc") },
 	{ S_ROW("DELETED"), SEARCH_FLAG, ARG_NONE, false, MESSAGE_DELETED, { NULL, 0 } },
 	{ S_ROW("DRAFT"), SEARCH_FLAG, ARG_NONE, false, MESSAGE_DRAFT, { NULL, 0 } },
+	{ S_ROW("EMAILID"), SEARCH_EMAILID, ARG_ID, false, 0, { NULL, 0 } },
 	{ S_ROW("FLAGGED"), SEARCH_FLAG, ARG_NONE, false, MESSAGE_FLAGGED, { NULL, 0 } },
 	{ S_ROW("FROM"), SEARCH_HEADER, ARG_TEXT, false, 0, S_ROW("From") },
 	{ S_ROW("HEADER"), SEARCH_HEADER, ARG_FIELD_TEXT, false, 0, { NULL, 0 } },
@@ -45,6 +57,7 @@ static const struct word {
 	{ S_ROW("SMALLER"), SEARCH_SMALLER, ARG_NUMBER, false, 0, { NULL, 0 } },
 	{ S_ROW("SUBJECT"), SEARCH_HEADER, ARG_TEXT, false, 0, S_ROW("Subject") },
 	{ S_ROW("TEXT"), SEARCH_TEXT, ARG_TEXT, false, 0, { NULL, 0 } },
+	{ S_ROW("THREADID"), SEARCH_NONE, ARG_ID, false, 0, { NULL, 0 } }, /* RFC 8474 5.2 */
 	{ S_ROW("TO"), SEARCH_HEADER, ARG_TEXT, false, 0, S_ROW("To") },
 	{ S_ROW("UID"), SEARCH_UID, ARG_SET, false, 0, { NULL, 0 } },
 	{ S_ROW("UNANSWERED"), SEARCH_FLAG, ARG_NONE, true, MESSAGE_ANSWERED, { NULL, 0 } },
@@ -129,6 +142,17 @@ take_modseq(struct parser *p, uint64_t *modseq)
 	return imap_take_modseq(c, modseq);
 }
 
+/* objectid = 1*255(ALPHA / DIGIT / "_" / "-") (RFC 8474 7) */
+static bool
+take_id(struct cursor *c, struct slice *id)
+{
+	const char *start = c->at;
+	while (!cursor_done(c) && (ascii_alpha(*c->at) || ascii_digit(*c->at) || *c->at == '_' || *c->at == '-'))
+		c->at++;
+	*id = slice_of(start, (size_t)(c->at - start));
+	return id->len > 0 && id->len <= 255;
+}
+
 static bool
 take_arg(struct parser *p, enum arg arg, struct imap_search_key *key)
 {
@@ -141,6 +165,7 @@ take_arg(struct parser *p, enum arg arg, struct imap_search_key *key)
 	switch (arg) {
 	case ARG_TEXT: return imap_take_astring(c, p->arena, &key->text);
 	case ARG_KEYWORD: return imap_take_atom(c, &key->text);
+	case ARG_ID: return take_id(c, &key->text);
 	case ARG_DAY: return imap_take_date(c, &key->day);
 	case ARG_NUMBER:
 		if (!take_u64(c, &n))

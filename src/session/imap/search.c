@@ -235,6 +235,22 @@ folded(struct imap *im, struct slice text)
 	return kept;
 }
 
+/* RFC 8474 6: the number that "M1f" is written from; 0: none of ours */
+static uint64_t
+object_of(struct slice id)
+{
+	uint64_t n = 0;
+	if (id.len < 2 || id.len > 17 || id.at[0] != 'M' || id.at[1] == '0')
+		return 0;
+	for (size_t i = 1; i < id.len; i++) {
+		char c = id.at[i];
+		if (!ascii_digit(c) && (c < 'a' || c > 'f')) /* RFC 8474 7: case matters */
+			return 0;
+		n = n << 4 | (uint64_t)(ascii_digit(c) ? c - '0' : c - 'a' + 10);
+	}
+	return n;
+}
+
 /* OK status: the strings of the program are UTF-8 and no longer than what scan takes. */
 static struct imap_reply
 convert_program(struct imap *im, struct imap_search *program)
@@ -254,6 +270,7 @@ convert_program(struct imap *im, struct imap_search *program)
 		if (!slice_is_utf8(k->field) || slice_find_char(k->field, '\0') >= 0)
 			return imap_bad("that is not the name of a header field");
 		k->folded = folded(im, k->text);
+		k->object = k->op == SEARCH_EMAILID ? object_of(k->text) : 0;
 	}
 	return imap_ok("");
 }
@@ -278,6 +295,32 @@ resolve_sets(struct search_run *r)
 	return imap_ok("");
 }
 
+/* Objects of all messages, when the program asks for any. */
+static enum err
+await_ids(struct search_run *r)
+{
+	struct view *v = &r->im->view;
+	struct view_span all = { 0, v->count };
+	struct view_spans spans = { .spans = &all, .count = v->count > 0, .messages = v->count };
+	struct view_walk w = view_walk_of(&spans);
+	struct fetch_reader reader;
+	bool asked = false;
+	enum err e = OK;
+	size_t i;
+	for (size_t k = 0; k < r->program->count; k++)
+		asked = asked || r->program->keys[k].op == SEARCH_EMAILID;
+	if (!asked)
+		return OK;
+	r->ids = must_calloc(v->count + 1, sizeof *r->ids);
+	fetch_reader_init(&reader, r->im, READ_IDS);
+	while (e == OK && view_walk_next(&w, &i)) {
+		e = await_fetch_id(&reader, i, &w, &r->ids[i]);
+		e = e == ERR_NOT_FOUND ? OK : e;
+	}
+	fetch_reader_release(&reader);
+	return e;
+}
+
 static void
 search_run_init(struct search_run *r)
 {
@@ -294,6 +337,7 @@ search_run_release(struct search_run *r)
 	free(r->found);
 	free(r->stack);
 	free(r->hits);
+	free(r->ids);
 	buf_release(&r->scratch);
 }
 
@@ -309,7 +353,8 @@ await_search(struct search_run *r, struct imap *im, struct imap_search *program)
 	if (no.status != IMAP_OK)
 		return no;
 	search_run_init(r);
-	enum err e = await_rounds(r);
+	enum err e = await_ids(r);
+	e = e ? e : await_rounds(r);
 	return e ? imap_err(e) : imap_ok("");
 }
 

@@ -18,6 +18,7 @@ struct search_run {
 	struct buf scratch;
 	int64_t now;       /* wall seconds */
 	bool tells_modseq; /* a key asked for change numbers */
+	uint64_t *ids;     /* objects of the messages of the view, when a key asks for one (0: gone) */
 	bool *hits;        /* third round: what scan said of each key */
 };
 

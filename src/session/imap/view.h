@@ -24,6 +24,7 @@ struct view_keywords {
 
 struct view {
 	uint64_t mailbox; /* the store's id; 0: nothing selected */
+	uint64_t account; /* whose it is */
 	char *name;
 	size_t name_bytes;
 	bool read_only;

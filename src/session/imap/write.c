@@ -207,3 +207,17 @@ imap_put_set(struct buf *to, struct slice uids)
 	if (uids.len)
 		buf_drop_end(to, 1);
 }
+
+/* ---- object identifiers */
+
+void
+imap_put_mailbox_id(struct buf *to, uint64_t account, uint64_t mailbox)
+{
+	buf_printf(to, "F%llx-%llx", (unsigned long long)account, (unsigned long long)mailbox);
+}
+
+void
+imap_put_email_id(struct buf *to, uint64_t object)
+{
+	buf_printf(to, "M%llx", (unsigned long long)object);
+}
