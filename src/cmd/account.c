@@ -163,6 +163,13 @@ list(struct args *a)
 	return code;
 }
 
+/* " of 1000", or nothing */
+static const char *
+of_max(struct args *a, uint64_t max)
+{
+	return max ? arena_printf(a->arena, " of %llu", (unsigned long long)max).at : "";
+}
+
 static int
 show(struct args *a)
 {
@@ -177,9 +184,10 @@ show(struct args *a)
 		const json_t *rights = json_object_get(o, "rights");
 		for (size_t i = 0; i < json_array_size(rights); i++)
 			printf(" %s", json_string_value(json_array_get(rights, i)));
-		printf("\nmessages  %llu\nused      %s\nquota     %s\ncreated   %s\n",
-		       (unsigned long long)cmd_number(o, "messages"), cmd_size(a->arena, cmd_number(o, "used")),
-		       quota ? cmd_size(a->arena, quota) : "the server's",
+		printf("\nmessages  %llu%s\nmailboxes %llu%s\nused      %s\nquota     %s\ncreated   %s\n",
+		       (unsigned long long)cmd_number(o, "messages"), of_max(a, cmd_number(o, "messages_max")),
+		       (unsigned long long)cmd_number(o, "mailboxes"), of_max(a, cmd_number(o, "mailboxes_max")),
+		       cmd_size(a->arena, cmd_number(o, "used")), quota ? cmd_size(a->arena, quota) : "the server's",
 		       cmd_when(a->arena, (int64_t)cmd_number(o, "created")));
 	}
 	json_decref(o);
@@ -213,13 +221,28 @@ resume(struct args *a)
 	return set_status(a, "active", "is active");
 }
 
+static bool
+take_count(struct args *a, json_t *body, uint32_t option, const char *text, const char *name)
+{
+	uint64_t n;
+	if (!(a->given & option))
+		return true;
+	if (!conf_quantity(slice_text(text), CONF_NUMBER, &n) || n > INT64_MAX) {
+		cmd_fail(a, NULL, "'%.40s' is not a number; 0 is the server's limit", text);
+		return false;
+	}
+	json_object_set_new(body, name, json_integer((json_int_t)n));
+	return true;
+}
+
 static int
 quota(struct args *a)
 {
 	json_t *body = json_object();
 	a->quota = a->words[1];
 	a->given |= OPT_QUOTA;
-	if (!take_quota(a, body)) {
+	if (!take_quota(a, body) || !take_count(a, body, OPT_MESSAGES, a->messages, "messages_max") ||
+	    !take_count(a, body, OPT_MAILBOXES, a->mailboxes, "mailboxes_max")) {
 		json_decref(body);
 		return EXIT_FAILED;
 	}
@@ -236,7 +259,8 @@ static const struct verb rows[] = {
 	{ "account", "delete", delete, 1, 1, 0, "account delete ADDRESS", "with its mail" },
 	{ "account", "suspend", suspend, 1, 1, 0, "account suspend ADDRESS", "no login, mail is deferred" },
 	{ "account", "resume", resume, 1, 1, 0, "account resume ADDRESS", "ends a suspension" },
-	{ "account", "quota", quota, 2, 2, 0, "account quota ADDRESS SIZE", "storage, such as 2g; 0: the server's" },
+	{ "account", "quota", quota, 2, 2, OPT_MESSAGES | OPT_MAILBOXES,
+	  "account quota ADDRESS SIZE [--messages N] [--mailboxes N]", "storage, such as 2g; 0: the server's" },
 	{ "account", "password", password, 1, 1, SECRETS, "account password ADDRESS [--password-stdin]",
 	  "a new password; --hash-stdin imports a hash" },
 };

@@ -27,13 +27,15 @@ enum {
 	OPT_HOSTNAME = 128,
 	OPT_NO_PASSWORD = 256,
 	OPT_STORE = 512,
+	OPT_MESSAGES = 1024,
+	OPT_MAILBOXES = 2048,
 };
 
 struct args {
 	const char *conf_path; /* NULL: look for it */
 	bool json;
 	uint32_t given; /* OPT_* */
-	const char *domain, *port_base, *quota, *hostname;
+	const char *domain, *port_base, *quota, *hostname, *messages, *mailboxes;
 	const char *words[CMD_WORDS_MAX]; /* after the verb */
 	size_t nwords;
 	struct arena *arena;

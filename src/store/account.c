@@ -175,7 +175,7 @@ account_open(struct ipc_call *call, struct slice grant, struct store_account_ope
 		                                    .address = o.account.address,
 		                                    .rights = h->rights,
 		                                    .modseq = o.counters.modseq,
-		                                    .quota = quota_of(s, &o.account),
+		                                    .quota = usage_of(s, &o.account, &o.counters).bytes_max,
 		                                    .used = o.counters.bytes };
 	return OK;
 }
@@ -208,18 +208,48 @@ maildrop_lock(struct handle *h)
 	return OK;
 }
 
+/* Whose limits are meant: one's own, or of any account for an administrator. */
+static enum err
+limited_account(struct job *j, struct txn *t, struct slice address, bool set, uint64_t *id)
+{
+	struct row_account own;
+	*id = j->account;
+	enum err e = address.len || set ? account_get(t, j->account, &own) : OK;
+	if (!e && (address.len || set) && !(own.rights & RIGHT_ADMIN))
+		return ERR_DENIED;
+	return e || !address.len ? e : directory_account_of(t, address, id);
+}
+
 enum err
 account_usage(struct job *j, struct txn *t)
 {
+	const struct store_account_usage_in *in = j->in;
 	struct store_account_usage_out *out = j->out;
 	struct row_account row;
 	struct row_counters counters;
-	enum err e = account_get(t, j->account, &row);
-	e = e ? e : counters_get(t, j->account, &counters);
+	uint64_t id;
+	enum err e = limited_account(j, t, in->address, false, &id);
+	e = e ? e : account_get(t, id, &row);
+	e = e ? e : counters_get(t, id, &counters);
 	if (e)
 		return e;
-	out->quota = quota_of(j->s, &row);
-	out->used = counters.bytes;
-	out->messages = counters.messages;
+	out->usage = usage_of(j->s, &row, &counters);
+	return OK;
+}
+
+enum err
+account_limit(struct job *j, struct txn *t)
+{
+	const struct store_account_limit_in *in = j->in;
+	struct row_account row;
+	uint64_t id;
+	enum err e = limited_account(j, t, in->address, true, &id);
+	e = e ? e : account_get(t, id, &row);
+	if (e)
+		return e;
+	row.quota = in->bytes_max;
+	row.messages_max = in->messages_max;
+	row.mailboxes_max = in->mailboxes_max;
+	account_put(t, id, &row);
 	return OK;
 }

@@ -230,6 +230,7 @@ UPDATE(secret_put)
 VIEW(store_status)
 VIEW(queue_list)
 VIEW_ACCOUNT(account_usage)
+UPDATE_ACCOUNT(account_limit)
 VIEW_ACCOUNT(mailbox_list)
 VIEW_ACCOUNT(mailbox_status)
 UPDATE_ACCOUNT(mailbox_create)
@@ -498,6 +499,7 @@ const struct store_server store_handlers = {
 	.account_open = call_account_open,
 	.account_close = call_account_close,
 	.account_usage = call_account_usage,
+	.account_limit = call_account_limit,
 	.mailbox_list = call_mailbox_list,
 	.mailbox_status = call_mailbox_status,
 	.mailbox_create = call_mailbox_create,

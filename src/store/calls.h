@@ -57,6 +57,7 @@ enum err account_show(struct job *j, struct txn *t);
 enum err account_list(struct job *j, struct txn *t);
 enum err account_delete(struct job *j, struct txn *t);
 enum err account_set(struct job *j, struct txn *t);
+enum err account_limit(struct job *j, struct txn *t);
 enum err alias_add(struct job *j, struct txn *t);
 enum err alias_delete(struct job *j, struct txn *t);
 enum err alias_list(struct job *j, struct txn *t);

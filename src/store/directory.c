@@ -198,6 +198,9 @@ account_answer(struct job *j, struct txn *t, uint64_t id, struct store_account *
 		                           .status = row.status,
 		                           .rights = row.rights,
 		                           .quota = row.quota,
+		                           .messages_max = row.messages_max,
+		                           .mailboxes_max = row.mailboxes_max,
+		                           .mailboxes = counters.mailboxes,
 		                           .used = counters.bytes,
 		                           .messages = counters.messages,
 		                           .created = row.created };
@@ -307,6 +310,10 @@ account_set(struct job *j, struct txn *t)
 	row.rights = rights;
 	if (in->quota != UINT64_MAX)
 		row.quota = in->quota;
+	if (in->messages_max != UINT64_MAX)
+		row.messages_max = in->messages_max;
+	if (in->mailboxes_max != UINT64_MAX)
+		row.mailboxes_max = in->mailboxes_max;
 	account_put(t, id, &row);
 	admin_put(t, id, rights);
 	return OK;

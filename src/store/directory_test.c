@@ -164,7 +164,7 @@ postmaster_body(void)
 static enum err
 await_set(const char *address, uint32_t status, uint64_t rights, uint64_t quota)
 {
-	struct store_account_set_in in = { slice_text(address), status, rights, quota };
+	struct store_account_set_in in = { slice_text(address), status, rights, quota, UINT64_MAX, UINT64_MAX };
 	struct store_account_set_out out;
 	return await_store_account_set(&house.admin, &in, &house.a, &out);
 }

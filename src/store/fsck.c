@@ -26,7 +26,7 @@ struct named {
 
 struct checked_account {
 	char *address;
-	uint64_t messages, bytes, names;
+	uint64_t messages, bytes, names, mailboxes;
 };
 
 struct check {
@@ -160,6 +160,9 @@ check_counters(struct check *c, struct slice key, struct slice value)
 	if (row.names != a->names)
 		problem(c, "%s: counters say %u names of mailboxes, there are %llu", a->address, row.names,
 		        (unsigned long long)a->names);
+	if (row.mailboxes != a->mailboxes)
+		problem(c, "%s: counters say %u mailboxes, there are %llu", a->address, row.mailboxes,
+		        (unsigned long long)a->mailboxes);
 }
 
 /* ---- mailboxes */
@@ -184,6 +187,8 @@ check_name(struct check *c, struct slice key, struct slice value)
 	else if (row.mailbox && !slice_equal(box.name, name))
 		problem(c, "%s, mailbox %.*s: it is also called %.*s", address_of(c, account), SLICE_ARG(name),
 		        SLICE_ARG(box.name));
+	else if (a)
+		a->mailboxes += row.mailbox != 0;
 }
 
 static size_t
@@ -256,7 +261,7 @@ end_mailbox(struct check *c)
 	if (want->messages != got->messages || want->bytes != got->bytes)
 		problem(c, "%s: it counts %u messages and %llu bytes, there are %u and %llu", c->where, want->messages,
 		        (unsigned long long)want->bytes, got->messages, (unsigned long long)got->bytes);
-	if (want->unseen != got->unseen || want->deleted != got->deleted)
+	if (want->unseen != got->unseen || want->deleted != got->deleted || want->deleted_bytes != got->deleted_bytes)
 		problem(c, "%s: it counts %u unseen and %u deleted messages, there are %u and %u", c->where, want->unseen,
 		        want->deleted, got->unseen, got->deleted);
 }
@@ -284,6 +289,7 @@ check_in_box(struct check *c, uint32_t uid, const struct row_message *m)
 	c->sum.bytes += m->bytes;
 	c->sum.unseen += !(m->flags & MESSAGE_SEEN);
 	c->sum.deleted += (m->flags & MESSAGE_DELETED) != 0;
+	c->sum.deleted_bytes += m->flags & MESSAGE_DELETED ? m->bytes : 0;
 	if (uid == 0 || uid >= c->box.uidnext)
 		problem(c, "%s, message %u: its uid is not below the next one (%u)", c->where, uid, c->box.uidnext);
 	if (m->modseq > c->box.modseq)

@@ -138,8 +138,23 @@ mailbox_make(struct change *c, struct slice name, uint32_t attributes, struct bo
 	b->row = (struct row_mailbox){ .name = name, .uidnext = 1, .recent_from = 1 };
 	b->row.uidvalidity = next_uidvalidity(c);
 	b->row.modseq = b->row.log_floor = change_modseq(c);
+	c->counters.mailboxes++;
 	box_put(c, b);
 	return OK;
+}
+
+/* The same within the limit of the account (RFC 9208 5.3). */
+static enum err
+mailbox_make_limited(struct change *c, struct slice name, uint32_t attributes, struct box *b)
+{
+	struct row_account account;
+	enum err e = account_get(c->t, c->account, &account);
+	if (e)
+		return e;
+	struct store_usage u = usage_of(c->s, &account, &c->counters);
+	if (u.mailboxes_max && u.mailboxes >= u.mailboxes_max)
+		return ERR_QUOTA;
+	return mailbox_make(c, name, attributes, b);
 }
 
 /* RFC 9051 6.3.4: superior names that are missing are created too. */
@@ -155,7 +170,7 @@ make_parents(struct change *c, struct slice name)
 			continue;
 		e = name_find(c, slice_part(name, 0, i), &row, &there);
 		if (!e && !row.mailbox && !(row.attributes & MAILBOX_NOSELECT))
-			e = mailbox_make(c, slice_part(name, 0, i), 0, &b);
+			e = mailbox_make_limited(c, slice_part(name, 0, i), 0, &b);
 	}
 	return e;
 }
@@ -195,7 +210,7 @@ mailbox_by_name(struct change *c, struct slice name, bool make, struct box *b)
 	if (!make)
 		return ERR_NOT_FOUND;
 	e = make_parents(c, name);
-	return e ? e : mailbox_make(c, name, 0, b);
+	return e ? e : mailbox_make_limited(c, name, 0, b);
 }
 
 enum err
@@ -211,7 +226,7 @@ mailbox_create(struct job *j, struct txn *t)
 	enum err e = name_check(txn_arena(t), &name);
 	e = e ? e : change_begin(&c, j->s, t, j->account);
 	e = e ? e : make_parents(&c, name);
-	e = e ? e : mailbox_make(&c, name, in->special & MAILBOX_SPECIAL_MASK, &b);
+	e = e ? e : mailbox_make_limited(&c, name, in->special & MAILBOX_SPECIAL_MASK, &b);
 	if (e)
 		return e;
 	change_end(&c);
@@ -235,6 +250,8 @@ mailbox_drop(struct change *c, uint64_t id)
 	ASSERT(c->counters.messages >= b.row.messages && c->counters.bytes >= b.row.bytes);
 	c->counters.messages -= b.row.messages;
 	c->counters.bytes -= b.row.bytes;
+	ASSERT(c->counters.mailboxes > 0);
+	c->counters.mailboxes--;
 	c->counters.gone = MAX(c->counters.gone, b.row.uidvalidity);
 	struct key row = key2('m', c->account, id), rest = key2('D', c->account, id);
 	txn_delete(c->t, key_slice(&row));

@@ -151,13 +151,14 @@ deleting_body(void)
 	ASSERT(await_listed("list").attributes == UINT32_MAX);
 
 	/* the quota is free at once */
-	struct store_account_usage_in use = { handle };
+	struct store_account_usage_in use = { .handle = handle };
 	struct store_account_usage_out used;
 	ASSERT(await_deliver(account, "full", S("0123456789"), NULL) == OK);
-	ASSERT(await_store_account_usage(&house.user, &use, &house.a, &used) == OK && used.used == 10 &&
-	       used.messages == 1);
+	ASSERT(await_store_account_usage(&house.user, &use, &house.a, &used) == OK && used.usage.bytes == 10 &&
+	       used.usage.messages == 1);
 	ASSERT(await_delete("full") == OK);
-	ASSERT(await_store_account_usage(&house.user, &use, &house.a, &used) == OK && used.used == 0 && used.messages == 0);
+	ASSERT(await_store_account_usage(&house.user, &use, &house.a, &used) == OK && used.usage.bytes == 0 &&
+	       used.usage.messages == 0);
 }
 
 static void

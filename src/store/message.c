@@ -241,7 +241,7 @@ copy_quota(struct copying *k, const struct uid_row *rows, size_t n)
 	for (size_t i = 0; i < n; i++)
 		bytes += rows[i].row.bytes;
 	enum err e = account_get(k->c.t, k->c.account, &account);
-	return e ? e : quota_check(k->c.s, &account, &k->c.counters, bytes);
+	return e ? e : quota_check(k->c.s, &account, &k->c.counters, bytes, n);
 }
 
 static void
@@ -392,7 +392,7 @@ message_append(struct job *j, struct txn *t)
 	enum err e = change_begin(&c, j->s, t, j->account);
 	e = e ? e : account_get(t, j->account, &account);
 	e = e ? e : mailbox_by_name(&c, in->mailbox, false, &b);
-	e = e ? e : quota_check(j->s, &account, &c.counters, j->update.bytes);
+	e = e ? e : quota_check(j->s, &account, &c.counters, j->update.bytes, in->nappends);
 	for (uint32_t i = 0; i < in->nappends && !e; i++) {
 		const struct store_append *a = &in->appends[i];
 		struct row_message m = { .flags = a->flags, .received = a->received, .bytes = j->bodies[i].len };

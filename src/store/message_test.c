@@ -417,14 +417,14 @@ await_compare_bodies(struct model_box *b)
 static void
 await_compare_usage(void)
 {
-	struct store_account_usage_in in = { handle };
+	struct store_account_usage_in in = { .handle = handle };
 	struct store_account_usage_out out;
 	uint64_t bytes = 0, messages = 0;
 	for (size_t b = 0; b < BOXES; b++)
 		for (size_t i = 0; i < boxes[b].n; i++, messages++)
 			bytes += boxes[b].m[i].bytes;
 	ASSERT(await_store_account_usage(&house.user, &in, &house.a, &out) == OK);
-	ASSERT(out.used == bytes && out.messages == messages);
+	ASSERT(out.usage.bytes == bytes && out.usage.messages == messages);
 }
 
 static void (*const operations[])(void) = { await_op_deliver, await_op_deliver,  await_op_append,

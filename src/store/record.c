@@ -150,6 +150,8 @@ account_fields(struct codec *c, struct row_account *r)
 	u64(c, &r->generation);
 	u64(c, &r->rights);
 	u64(c, &r->quota);
+	u64(c, &r->messages_max);
+	u64(c, &r->mailboxes_max);
 	i64(c, &r->created);
 }
 
@@ -164,6 +166,7 @@ counters_fields(struct codec *c, struct row_counters *r)
 	u32(c, &r->uidvalidity);
 	u32(c, &r->gone);
 	u32(c, &r->names);
+	u32(c, &r->mailboxes);
 }
 
 static void
@@ -188,6 +191,7 @@ mailbox_fields(struct codec *c, struct row_mailbox *r)
 	u32(c, &r->recent);
 	u32(c, &r->recent_from);
 	u64(c, &r->bytes);
+	u64(c, &r->deleted_bytes);
 	u32(c, &r->keyword_sets);
 	u32(c, &r->keyword_bytes);
 	u64(c, &r->log_floor);

@@ -27,7 +27,8 @@ struct row_address {
 struct row_account {
 	struct slice address, hash;
 	uint32_t status; /* ACCOUNT_* */
-	uint64_t generation, rights, quota;
+	uint64_t generation, rights;
+	uint64_t quota, messages_max, mailboxes_max; /* 0: the server's */
 	int64_t created;
 };
 
@@ -39,6 +40,7 @@ struct row_counters {
 	uint32_t uidvalidity;  /* the last that was given */
 	uint32_t gone;         /* greatest uidvalidity of a mailbox that was deleted or renamed */
 	uint32_t names;        /* rows 'n' */
+	uint32_t mailboxes;
 };
 
 struct row_name {
@@ -52,7 +54,7 @@ struct row_mailbox {
 	uint64_t modseq; /* greatest of its messages and of its log */
 	uint32_t messages, unseen, deleted;
 	uint32_t recent, recent_from; /* how many are recent; uids from recent_from are */
-	uint64_t bytes;
+	uint64_t bytes, deleted_bytes;
 	uint32_t keyword_sets;  /* how many there are: the ids 1 .. keyword_sets */
 	uint32_t keyword_bytes; /* of their names */
 	uint64_t log_floor;     /* the log is whole for what came after this modseq */

@@ -156,7 +156,7 @@ add_account(struct resolver *r, uint64_t account, struct slice detail)
 	e = mailbox_of_detail(r, account, detail, &target.mailbox);
 	if (e)
 		return e;
-	target.verdict = row.status == ACCOUNT_ACTIVE ? quota_check(r->s, &row, &counters, r->bytes) : ERR_SUSPENDED;
+	target.verdict = row.status == ACCOUNT_ACTIVE ? quota_check(r->s, &row, &counters, r->bytes, 1) : ERR_SUSPENDED;
 	return add_target(r, target);
 }
 

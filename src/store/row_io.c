@@ -217,12 +217,14 @@ message_put(struct change *c, struct box *b, uint32_t uid, const struct row_mess
 
 /* What a message with these flags adds to the counts of its mailbox. */
 static void
-count_flags(struct row_mailbox *row, uint32_t flags, int sign)
+count_flags(struct row_mailbox *row, const struct row_message *m, int sign)
 {
-	if (!(flags & MESSAGE_SEEN))
+	if (!(m->flags & MESSAGE_SEEN))
 		row->unseen += (uint32_t)sign;
-	if (flags & MESSAGE_DELETED)
-		row->deleted += (uint32_t)sign;
+	if (!(m->flags & MESSAGE_DELETED))
+		return;
+	row->deleted += (uint32_t)sign;
+	row->deleted_bytes += (uint64_t)((int64_t)m->bytes * sign);
 }
 
 static size_t
@@ -284,7 +286,7 @@ box_add(struct change *c, struct box *b, struct row_message *m, uint32_t *uid)
 	b->row.messages++;
 	b->row.recent++;
 	b->row.bytes += m->bytes;
-	count_flags(&b->row, m->flags, 1);
+	count_flags(&b->row, m, 1);
 	c->counters.messages++;
 	c->counters.bytes += m->bytes;
 	message_put(c, b, *uid, m);
@@ -294,8 +296,8 @@ box_add(struct change *c, struct box *b, struct row_message *m, uint32_t *uid)
 void
 box_alter(struct change *c, struct box *b, uint32_t uid, const struct row_message *was, struct row_message *now)
 {
-	count_flags(&b->row, was->flags, -1);
-	count_flags(&b->row, now->flags, 1);
+	count_flags(&b->row, was, -1);
+	count_flags(&b->row, now, 1);
 	now->modseq = b->row.modseq = change_modseq(c);
 	message_put(c, b, uid, now);
 	log_add(c, b, now->modseq, uid, LOG_CHANGED);
@@ -312,7 +314,7 @@ box_take_out(struct change *c, struct box *b, uint32_t uid, const struct row_mes
 	b->row.bytes -= m->bytes;
 	if (uid >= b->row.recent_from && b->row.recent > 0)
 		b->row.recent--;
-	count_flags(&b->row, m->flags, -1);
+	count_flags(&b->row, m, -1);
 	c->counters.messages--;
 	c->counters.bytes -= m->bytes;
 	b->row.modseq = change_modseq(c);
@@ -407,20 +409,33 @@ messages_get(struct txn *t, uint64_t account, uint64_t mailbox, struct slice uid
 
 /* ---- small rules */
 
-uint64_t
-quota_of(const struct store *s, const struct row_account *row)
+struct store_usage
+usage_of(const struct store *s, const struct row_account *row, const struct row_counters *counters)
 {
-	return row->quota ? row->quota : s->conf->v.quota;
+	const struct conf_values *v = &s->conf->v;
+	return (struct store_usage){
+		.bytes = counters->bytes,
+		.bytes_max = row->quota ? row->quota : v->quota,
+		.messages = counters->messages,
+		.messages_max = row->messages_max ? row->messages_max : v->quota_messages,
+		.mailboxes = counters->mailboxes,
+		.mailboxes_max = row->mailboxes_max ? row->mailboxes_max : v->quota_mailboxes,
+	};
+}
+
+/* used + more > max, without overflow; what is full takes nothing, not even nothing. */
+static bool
+is_over(uint64_t used, uint64_t more, uint64_t max)
+{
+	return max && (used >= max || more > max - used);
 }
 
 enum err
-quota_check(const struct store *s, const struct row_account *row, const struct row_counters *counters, uint64_t bytes)
+quota_check(const struct store *s, const struct row_account *row, const struct row_counters *counters, uint64_t bytes,
+            uint64_t messages)
 {
-	uint64_t quota = quota_of(s, row);
-	if (quota == 0)
-		return OK;
-	bool full = counters->bytes >= quota || bytes > quota - counters->bytes;
-	return full ? ERR_QUOTA : OK;
+	struct store_usage u = usage_of(s, row, counters);
+	return is_over(u.bytes, bytes, u.bytes_max) || is_over(u.messages, messages, u.messages_max) ? ERR_QUOTA : OK;
 }
 
 struct store_mailbox
@@ -437,5 +452,6 @@ mailbox_answer(uint64_t account, uint64_t id, const struct row_mailbox *row, uin
 		                           .deleted = row->deleted,
 		                           .recent = row->recent,
 		                           .bytes = row->bytes,
+		                           .deleted_bytes = row->deleted_bytes,
 		                           .attributes = attributes };
 }

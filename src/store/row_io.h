@@ -70,10 +70,11 @@ struct uid_row {
 enum err messages_get(struct txn *t, uint64_t account, uint64_t mailbox, struct slice uids, struct uid_row **rows,
                       size_t *n);
 
-/* Bytes that an account may hold; 0: any. */
-uint64_t quota_of(const struct store *s, const struct row_account *row);
+/* What an account holds and may hold. */
+struct store_usage usage_of(const struct store *s, const struct row_account *row, const struct row_counters *counters);
+/* May this many bytes in this many messages be added? OK, ERR_QUOTA. */
 enum err quota_check(const struct store *s, const struct row_account *row, const struct row_counters *counters,
-                     uint64_t bytes);
+                     uint64_t bytes, uint64_t messages);
 struct store_mailbox mailbox_answer(uint64_t account, uint64_t id, const struct row_mailbox *row, uint32_t attributes);
 
 #endif

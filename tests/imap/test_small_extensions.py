@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SAVEDATE (RFC 8514), PREVIEW (RFC 8970), APPENDLIMIT (RFC 7889), QUOTA (RFC 2087), UNAUTHENTICATE (RFC 8437)."""
+"""SAVEDATE (RFC 8514), PREVIEW (RFC 8970), APPENDLIMIT (RFC 7889), UNAUTHENTICATE (RFC 8437)."""
 import datetime
 import re
 
@@ -44,23 +44,6 @@ def test_appendlimit(new_server, connect):
     assert c.ok("STATUS INBOX (APPENDLIMIT)").untagged == [b'* STATUS "INBOX" (APPENDLIMIT %d)' % limit]
     assert c.do(f"APPEND INBOX {{{limit + 1}}}").text.startswith("[TOOBIG]")
     c.append(PLAIN + b"x" * (limit - len(PLAIN)))
-
-
-def test_quota(new_server, connect):
-    s = new_server("quota = 100k", accounts=("alice",))
-    c = connect("alice@example.test", on=s)
-    assert c.ok('GETQUOTA ""').untagged == [b'* QUOTA "" (STORAGE 0 100)']
-    c.append(PLAIN + b"x" * 2000)
-    r = c.ok("GETQUOTAROOT INBOX")
-    assert r.untagged == [b'* QUOTAROOT "INBOX" ""', b'* QUOTA "" (STORAGE 3 100)']
-    assert c.do("GETQUOTA other").text.startswith("[NONEXISTENT]")
-    assert c.do('SETQUOTA "" (STORAGE 512)').text.startswith("[NOPERM]")
-    for bad in ("GETQUOTA", "GETQUOTAROOT", 'SETQUOTA ""', 'SETQUOTA "" (STORAGE)', 'SETQUOTA "" (STORAGE x)', 'GETQUOTA "" more'):
-        assert c.do(bad).status == "BAD", bad
-
-
-def test_without_a_quota(inbox):
-    assert inbox.ok('GETQUOTA ""').untagged == [b'* QUOTA "" ()']
 
 
 def test_unauthenticate(new_server):

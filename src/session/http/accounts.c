@@ -67,8 +67,11 @@ account_json(const struct store_account *a)
 	json_put(o, "status", a->status == ACCOUNT_ACTIVE ? S("active") : S("suspended"));
 	json_object_set_new(o, "rights", rights_json(a->rights));
 	json_put_number(o, "quota", a->quota);
+	json_put_number(o, "messages_max", a->messages_max);
+	json_put_number(o, "mailboxes_max", a->mailboxes_max);
 	json_put_number(o, "used", a->used);
 	json_put_number(o, "messages", a->messages);
+	json_put_number(o, "mailboxes", a->mailboxes);
 	json_object_set_new(o, "created", json_integer(a->created));
 	return o;
 }
@@ -199,8 +202,9 @@ await_change(struct api_call *call)
 		return;
 	struct store_account_set_in in = { .address = a.address, .status = a.status, .rights = a.rights };
 	struct store_account_set_out out;
-	in.quota = QUOTA_UNCHANGED;
-	if (!status_of(call, &in.status) || !rights_of(call, &in.rights) || !api_number(call, "quota", &in.quota))
+	in.quota = in.messages_max = in.mailboxes_max = QUOTA_UNCHANGED;
+	if (!status_of(call, &in.status) || !rights_of(call, &in.rights) || !api_number(call, "quota", &in.quota) ||
+	    !api_number(call, "messages_max", &in.messages_max) || !api_number(call, "mailboxes_max", &in.mailboxes_max))
 		return;
 	enum err e = await_store_account_set(&call->session->store, &in, call->arena, &out);
 	if (!api_failed(call, e, "account", a.address))

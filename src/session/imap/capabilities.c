@@ -37,12 +37,13 @@ static const struct {
 	{ S_ROW("THREAD=ORDEREDSUBJECT THREAD=REFERENCES"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 5256 */
 	{ S_ROW("SAVEDATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 8514 */
 	{ S_ROW("PREVIEW"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 8970 */
-	{ S_ROW("QUOTA"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                   /* RFC 2087 */
-	{ S_ROW("UNAUTHENTICATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                          /* RFC 8437 */
-	{ S_ROW("LIST-EXTENDED LIST-STATUS"), IMAP_LOGGED_IN, NEEDS_NOTHING },               /* RFC 5258, RFC 5819 */
-	{ S_ROW("STATUS=SIZE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                             /* RFC 8438 */
-	{ S_ROW("OBJECTID"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 8474 */
-	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 9394 */
+	{ S_ROW("QUOTA QUOTASET QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX"), IMAP_LOGGED_IN,
+	  NEEDS_NOTHING },                                                     /* RFC 9208 */
+	{ S_ROW("UNAUTHENTICATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },            /* RFC 8437 */
+	{ S_ROW("LIST-EXTENDED LIST-STATUS"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 5258, RFC 5819 */
+	{ S_ROW("STATUS=SIZE"), IMAP_LOGGED_IN, NEEDS_NOTHING },               /* RFC 8438 */
+	{ S_ROW("OBJECTID"), IMAP_LOGGED_IN, NEEDS_NOTHING },                  /* RFC 8474 */
+	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                   /* RFC 9394 */
 };
 
 static bool

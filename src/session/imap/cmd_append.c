@@ -20,7 +20,7 @@ await_check(struct imap *im, struct slice name)
 	struct store_account_usage_in ask = { 0 };
 	struct store_account_usage_out usage = { 0 };
 	e = await_imap_ask(im, account_usage, &ask, &im->arena, &usage);
-	if (e == OK && usage.quota && usage.used + im->literal.bytes > usage.quota)
+	if (e == OK && usage.usage.bytes_max && usage.usage.bytes + im->literal.bytes > usage.usage.bytes_max)
 		e = ERR_QUOTA;
 	return e;
 }

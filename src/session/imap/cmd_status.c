@@ -35,6 +35,16 @@ value_size(const struct imap *im, const struct store_mailbox *m)
 	return m->bytes;
 }
 static uint64_t
+value_deleted(const struct imap *im, const struct store_mailbox *m)
+{
+	return m->deleted;
+}
+static uint64_t
+value_deleted_storage(const struct imap *im, const struct store_mailbox *m)
+{
+	return m->deleted_bytes;
+}
+static uint64_t
 value_highest(const struct imap *im, const struct store_mailbox *m)
 {
 	return m->modseq;
@@ -58,6 +68,8 @@ static const struct status_item {
 	{ S_ROW("UIDVALIDITY"), value_uidvalidity, 0 },
 	{ S_ROW("UNSEEN"), value_unseen, 0 },
 	{ S_ROW("SIZE"), value_size, 0 },                             /* RFC 8438 */
+	{ S_ROW("DELETED"), value_deleted, 0 },                       /* RFC 9208 4.1.4 */
+	{ S_ROW("DELETED-STORAGE"), value_deleted_storage, 0 },       /* in bytes, as RFC822.SIZE */
 	{ S_ROW("APPENDLIMIT"), value_append_limit, 0 },              /* RFC 7889 */
 	{ S_ROW("MAILBOXID"), NULL, 0 },                              /* RFC 8474 4.3 */
 	{ S_ROW("HIGHESTMODSEQ"), value_highest, ENABLED_CONDSTORE }, /* RFC 7162 3.1.7 */

@@ -107,7 +107,7 @@ static void
 fake_account_usage(struct ipc_call *call, const struct store_account_usage_in *in)
 {
 	if (!fake_fails(call))
-		store_account_usage_reply(call, &(struct store_account_usage_out){ .quota = 1 << 20 });
+		store_account_usage_reply(call, &(struct store_account_usage_out){ .usage.bytes_max = 1 << 20 });
 }
 
 static void
