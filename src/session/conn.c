@@ -122,7 +122,7 @@ await_conn_ready(struct stream *io, uint32_t events)
 {
 	struct conn *c = CONTAINER_OF(io, struct conn, io);
 	ASSERT(c->task == task_self());
-	if ((events & LOOP_READ) && io->out.len > 0)
+	if ((events & LOOP_READ) && stream_has_output(io))
 		stream_try_flush(io);
 	enum err e = conn_watch(c, events);
 	if (e != OK)
@@ -227,11 +227,11 @@ await_conn_end(struct conn *c, bool asked)
 		if (c->protocol->await_goodbye)
 			c->protocol->await_goodbye(c, told_to_end);
 		await_flush(&c->io);
-	} else if (c->io.error == ERR_CLOSED && c->io.out.len > 0) {
+	} else if (c->io.error == ERR_CLOSED && stream_has_output(&c->io)) {
 		c->io.error = OK; /* it sends no more, and may still listen to what it asked for */
 		stream_try_flush(&c->io);
 		stream_fail(&c->io, ERR_CLOSED);
-	} else if (c->io.error == OK && c->io.out.len > 0) {
+	} else if (c->io.error == OK && stream_has_output(&c->io)) {
 		c->io.deadline_ms = deadline_in_ms(FLUSH_MS);
 		await_flush(&c->io);
 	}
@@ -291,8 +291,8 @@ await_work(struct conn *c)
 			next = c->protocol->await_woken ? c->protocol->await_woken(c) : NEXT_COMMAND;
 		} else if (c->readable || stream_has_input(&c->io)) {
 			c->readable = false;
-			next = c->protocol->await_command(c);
-		} else if (c->io.out.len > 0) {
+			next = stream_try_fill(&c->io) ? c->protocol->await_command(c) : NEXT_COMMAND;
+		} else if (stream_has_output(&c->io)) {
 			await_flush(&c->io);
 		} else {
 			return NEXT_COMMAND;

@@ -35,6 +35,7 @@ stream_init(struct stream *s, int fd)
 void
 stream_release(struct stream *s)
 {
+	deflate_free(&s->deflate);
 	if (s->tls)
 		tls_release(s);
 	if (s->fd >= 0)
@@ -57,6 +58,8 @@ stream_rest(struct stream *s)
 		buf_release(&s->out);
 		s->out_at = 0;
 	}
+	if (s->deflate)
+		deflate_rest(s->deflate);
 }
 
 enum err
@@ -78,7 +81,7 @@ stream_input(const struct stream *s)
 bool
 stream_has_input(const struct stream *s)
 {
-	return s->in.len > s->in_at || (s->tls && tls_has_input(s));
+	return s->in.len > s->in_at || (s->deflate && deflate_has_input(s->deflate)) || (s->tls && tls_has_input(s));
 }
 
 void
@@ -127,32 +130,37 @@ await_fair_turn(struct stream *s)
 	return OK;
 }
 
+enum err
+stream_recv_now(struct stream *s, void *to, size_t room, size_t *got)
+{
+	*got = 0;
+	if (s->tls)
+		return tls_read_now(s, to, room, got);
+	ssize_t n;
+	do
+		n = recv(s->fd, to, room, 0);
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return stream_fail(s, ERR_CLOSED);
+	if (n < 0)
+		return errno == EAGAIN ? OK : stream_fail(s, err_from_errno(errno));
+	*got = (size_t)n;
+	s->bytes_in += (size_t)n;
+	return OK;
+}
+
 /* One read of at least one byte. */
 static enum err
 await_recv(struct stream *s, void *to, size_t room, size_t *got)
 {
 	enum err e = await_fair_turn(s);
-	if (e)
-		return e;
-	if (s->tls)
-		return await_tls_read(s, to, room, got);
-	for (;;) {
-		ssize_t n = recv(s->fd, to, room, 0);
-		if (n > 0) {
-			*got = (size_t)n;
-			s->bytes_in += (size_t)n;
-			return OK;
-		}
-		if (n == 0)
-			return stream_fail(s, ERR_CLOSED);
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
-			return stream_fail(s, err_from_errno(errno));
-		e = await_stream_ready(s, LOOP_READ);
-		if (e)
-			return stream_fail(s, e);
+	while (!e) {
+		e = s->deflate ? deflate_read_now(s, to, room, got) : stream_recv_now(s, to, room, got);
+		if (e || *got > 0)
+			return e;
+		e = await_stream_ready(s, s->tls ? tls_wants(s) : LOOP_READ);
 	}
+	return stream_fail(s, e);
 }
 
 /* Makes room for a read at the end of the input and tells how large it may be. */
@@ -191,6 +199,18 @@ await_fill(struct stream *s, size_t max)
 	s->in.len += got;
 	s->much = got == room;
 	return OK;
+}
+
+bool
+stream_try_fill(struct stream *s)
+{
+	size_t got = 0;
+	if (!s->deflate || s->error || s->in.len > s->in_at)
+		return true;
+	size_t room = in_room(s, 0, STREAM_IN_BYTES);
+	if (deflate_read_now(s, s->in.at, room, &got) == OK)
+		s->in.len += got;
+	return got > 0;
 }
 
 /* What is wrong with a line without its end. */
@@ -310,9 +330,14 @@ stream_printf(struct stream *s, const char *format, ...)
 	va_end(again);
 }
 
-/* Sends what the socket takes now. *sent is 0 when it takes nothing. */
-static enum err
-send_now(struct stream *s, struct slice bytes, bool more, size_t *sent)
+bool
+stream_has_output(const struct stream *s)
+{
+	return s->out.len > s->out_at || (s->deflate && deflate_has_output(s->deflate));
+}
+
+enum err
+stream_send_now(struct stream *s, struct slice bytes, bool more, size_t *sent)
 {
 	*sent = 0;
 	if (s->tls)
@@ -328,6 +353,18 @@ send_now(struct stream *s, struct slice bytes, bool more, size_t *sent)
 	return OK;
 }
 
+static enum err
+send_now(struct stream *s, struct slice bytes, bool more, size_t *sent)
+{
+	return s->deflate ? deflate_write_now(s, bytes, sent) : stream_send_now(s, bytes, more, sent);
+}
+
+static uint32_t
+wants_to_send(const struct stream *s)
+{
+	return s->tls ? tls_wants(s) : LOOP_WRITE;
+}
+
 /* At least one byte. */
 static enum err
 await_send_some(struct stream *s, struct slice bytes, bool more, size_t *sent)
@@ -335,7 +372,7 @@ await_send_some(struct stream *s, struct slice bytes, bool more, size_t *sent)
 	for (;;) {
 		enum err e = send_now(s, bytes, more, sent);
 		if (!e && *sent == 0)
-			e = await_stream_ready(s, s->tls ? tls_wants(s) : LOOP_WRITE);
+			e = await_stream_ready(s, wants_to_send(s));
 		else if (!e)
 			return *sent < bytes.len ? await_fair_turn(s) : OK;
 		if (e)
@@ -353,6 +390,11 @@ await_send_out(struct stream *s, bool more)
 	}
 	buf_clear(&s->out);
 	s->out_at = 0;
+	while (!s->error && s->deflate && !more && !deflate_flush_now(s)) {
+		enum err e = await_stream_ready(s, wants_to_send(s));
+		if (e)
+			stream_fail(s, e);
+	}
 	return s->error;
 }
 
@@ -386,4 +428,29 @@ stream_try_flush(struct stream *s)
 	}
 	buf_cut(&s->out, s->out_at);
 	s->out_at = 0;
+	if (s->deflate && s->out.len == 0)
+		(void)deflate_flush_now(s);
+}
+
+/* ---- compression */
+
+enum err
+await_deflate(struct stream *s)
+{
+	ASSERT(!s->deflate);
+	if (await_flush(s))
+		return s->error;
+	s->deflate = deflate_new(stream_input(s));
+	stream_drop_input(s);
+	return OK;
+}
+
+enum err
+await_deflate_end(struct stream *s)
+{
+	if (await_flush(s))
+		return s->error;
+	buf_put(&s->in, deflate_unread(s->deflate));
+	deflate_free(&s->deflate);
+	return OK;
 }

@@ -18,13 +18,15 @@
 
 struct tls_context;
 struct tls;
+struct deflate;
 
 struct stream {
 	int fd;
-	enum err error;      /* sticky */
-	int64_t deadline_ms; /* for every wait of this stream */
-	struct tls *tls;     /* NULL: plain */
-	struct buf in;       /* bytes in_at..in.len are unread */
+	enum err error;          /* sticky */
+	int64_t deadline_ms;     /* for every wait of this stream */
+	struct tls *tls;         /* NULL: plain */
+	struct deflate *deflate; /* NULL: not compressed */
+	struct buf in;           /* bytes in_at..in.len are unread */
 	size_t in_at;
 	struct buf out; /* bytes out_at..out.len are unsent */
 	size_t out_at;
@@ -47,6 +49,11 @@ enum err stream_fail(struct stream *s,
                      enum err e); /* makes e sticky unless there was an error before; returns the sticky one */
 /* Unread bytes that need no system call (the TLS layer's included). */
 bool stream_has_input(const struct stream *s);
+/* Bytes that were put and have yet to be sent. */
+bool stream_has_output(const struct stream *s);
+/* The socket is readable: is there anything to read for those above? Not when it was the rest of a compressed block.
+ * Does not wait. */
+bool stream_try_fill(struct stream *s);
 /* Unread bytes as one slice (valid until the next call on this stream). */
 struct slice stream_input(const struct stream *s);
 void stream_consume(struct stream *s, size_t n);
@@ -74,6 +81,12 @@ enum err await_put(struct stream *s, struct slice bytes);
 enum err await_flush(struct stream *s);
 /* Sends what needs no waiting. */
 void stream_try_flush(struct stream *s);
+
+/* Compresses both directions from here on (DEFLATE, RFC 4978): what was put already goes out as it is; input that is
+ * unread counts as compressed. Under TLS or not. */
+enum err await_deflate(struct stream *s);
+/* Ends it, in both directions: input that is unread counts as plain. */
+enum err await_deflate_end(struct stream *s);
 
 /* TLS (OpenSSL 3): TLS 1.2 and 1.3. */
 struct tls_info {

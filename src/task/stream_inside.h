@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stream_inside.h - between stream.c, which buffers, and tls.c, which encrypts. */
+/* stream_inside.h - between stream.c, which buffers, deflate.c, which compresses, and tls.c, which encrypts. */
 #ifndef TASK_STREAM_INSIDE_H
 #define TASK_STREAM_INSIDE_H
 
@@ -7,12 +7,27 @@
 
 enum err await_stream_ready(struct stream *s, uint32_t events);
 
-/* One read of at least one byte. */
-enum err await_tls_read(struct stream *s, void *to, size_t room, size_t *got);
+/* One read or write of what the socket has or takes now, under TLS where there is TLS. 0 bytes: wait for stream_wants.
+ */
+enum err stream_recv_now(struct stream *s, void *to, size_t room, size_t *got);
+enum err stream_send_now(struct stream *s, struct slice bytes, bool more, size_t *sent);
+
+enum err tls_read_now(struct stream *s, void *to, size_t room, size_t *got);
 /* Sends what the socket takes now; *sent 0: nothing, wait for tls_wants. */
 enum err tls_write_now(struct stream *s, struct slice bytes, size_t *sent);
 uint32_t tls_wants(const struct stream *s); /* LOOP_READ or LOOP_WRITE */
 bool tls_has_input(const struct stream *s);
 void tls_release(struct stream *s); /* close_notify when that needs no waiting */
+
+/* deflate.c. unread: bytes that came already, and are compressed. */
+struct deflate *deflate_new(struct slice unread);
+void deflate_free(struct deflate **d);
+struct slice deflate_unread(const struct deflate *d);
+void deflate_rest(struct deflate *d);
+bool deflate_has_input(const struct deflate *d);
+bool deflate_has_output(const struct deflate *d);
+enum err deflate_read_now(struct stream *s, void *to, size_t room, size_t *got);
+enum err deflate_write_now(struct stream *s, struct slice bytes, size_t *sent);
+bool deflate_flush_now(struct stream *s); /* true: the peer can read all that was put, or the stream failed */
 
 #endif

@@ -345,21 +345,16 @@ await_tls_connect(struct stream *s, struct tls_context *c, const char *server_na
 }
 
 enum err
-await_tls_read(struct stream *s, void *to, size_t room, size_t *got)
+tls_read_now(struct stream *s, void *to, size_t room, size_t *got)
 {
-	for (;;) {
-		ERR_clear_error();
-		int result = SSL_read_ex(s->tls->ssl, to, room, got);
-		if (result == 1) {
-			s->bytes_in += *got;
-			return OK;
-		}
-		enum err e = tls_result(s, result);
-		if (!e)
-			e = await_stream_ready(s, s->tls->wants);
-		if (e)
-			return stream_fail(s, e);
+	ERR_clear_error();
+	int result = SSL_read_ex(s->tls->ssl, to, room, got);
+	if (result == 1) {
+		s->bytes_in += *got;
+		return OK;
 	}
+	*got = 0;
+	return tls_result(s, result);
 }
 
 enum err

@@ -208,5 +208,11 @@ imap_cmd_unauthenticate(struct imap *im, struct cursor *args)
 	im->enabled = 0;
 	im->state = IMAP_NOT_AUTHENTICATED;
 	im->c->idle_ms = im->c->conf->v.login_timeout;
-	return imap_ok("nobody is logged in now");
+	struct imap_reply r = imap_ok("nobody is logged in now");
+	if (!im->c->io.deflate)
+		return r;
+	await_imap_reply(im, NULL, &r);
+	if (await_deflate_end(&im->c->io) != OK) /* RFC 8437 4: behind the OK nothing is compressed */
+		im->ended = true;
+	return imap_silent;
 }

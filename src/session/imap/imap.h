@@ -129,6 +129,7 @@ imap_handler imap_cmd_append, imap_cmd_fetch, imap_cmd_store, imap_cmd_search, i
 imap_handler imap_cmd_getquota, imap_cmd_getquotaroot, imap_cmd_setquota; /* cmd_quota.c */
 imap_handler imap_cmd_unauthenticate;                                     /* cmd_auth.c */
 imap_handler imap_cmd_idle;
+imap_handler imap_cmd_compress;                  /* cmd_compress.c */
 enum next await_imap_idle_line(struct imap *im); /* cmd_idle.c: what the client sent while idling */
 
 /* imap.c: tells what changed, and then the tagged reply. row NULL: no command that is known. */
