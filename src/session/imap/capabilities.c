@@ -15,6 +15,7 @@ static const struct {
 	enum need need;
 } capabilities[] = {
 	{ S_ROW("IMAP4rev1"), IMAP_ANY, NEEDS_NOTHING },                            /* RFC 3501 */
+	{ S_ROW("IMAP4rev2"), IMAP_ANY, NEEDS_NOTHING },                            /* RFC 9051 */
 	{ S_ROW("LITERAL+"), IMAP_ANY, NEEDS_NOTHING },                             /* RFC 7888 */
 	{ S_ROW("ID"), IMAP_ANY, NEEDS_NOTHING },                                   /* RFC 2971 */
 	{ S_ROW("ENABLE"), IMAP_ANY, NEEDS_NOTHING },                               /* RFC 5161 */
@@ -43,6 +44,7 @@ static const struct {
 	{ S_ROW("LIST-EXTENDED LIST-STATUS"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 5258, RFC 5819 */
 	{ S_ROW("STATUS=SIZE"), IMAP_LOGGED_IN, NEEDS_NOTHING },               /* RFC 8438 */
 	{ S_ROW("OBJECTID"), IMAP_LOGGED_IN, NEEDS_NOTHING },                  /* RFC 8474 */
+	{ S_ROW("BINARY"), IMAP_LOGGED_IN, NEEDS_NOTHING },                    /* RFC 3516 */
 	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                   /* RFC 9394 */
 	{ S_ROW("COMPRESS=DEFLATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },          /* RFC 4978 */
 };

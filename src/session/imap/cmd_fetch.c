@@ -16,10 +16,13 @@ struct fetching {
 	const struct imap_fetch *what;
 	struct fetch_reader facts, bodies, ids;
 	struct fetch_body body;
+	struct fetch_binary binary;
 	struct buf fields;
 	struct arena arena; /* of one message */
 	bool needs_facts, missing;
-	unsigned items; /* of this message so far */
+	bool binaries;    /* a section is to be decoded */
+	bool unknown_cte; /* one could not be */
+	unsigned items;   /* of this message so far */
 	struct facts now;
 	uint64_t id; /* of its object */
 };
@@ -169,11 +172,56 @@ await_bytes(struct fetching *f, uint64_t from, uint64_t to)
 	return im->c->io.error;
 }
 
+/* RFC 9051 7.5.2: a string where it can be one, so that the client knows that there is no NUL */
+static enum err
+await_binary(struct fetching *f, const struct imap_section *s)
+{
+	struct buf *out = &f->im->text;
+	struct facts_part part;
+	uint64_t from, to;
+	bool there = fetch_section_part(&f->now, s, f->body.bytes, &part, &from, &to);
+	put_word(f, s->label);
+	buf_put_char(out, ' ');
+	if (!there) {
+		buf_put(out, s->form == FORM_BINARY ? S("NIL") : S("0"));
+		return OK;
+	}
+	enum err e = await_fetch_binary(&f->binary, &part, from, to);
+	if (s->form == FORM_BINARY_SIZE)
+		buf_put_u64(out, f->binary.bytes);
+	if (e != OK || s->form == FORM_BINARY_SIZE)
+		return e;
+	from = 0;
+	to = f->binary.bytes;
+	cut_partial(s, &from, &to);
+	buf_put(out, f->binary.nul ? S("~{") : S("{"));
+	buf_put_u64(out, to - from);
+	buf_put(out, S("}\r\n"));
+	return await_fetch_binary_put(&f->binary, from, to);
+}
+
+/* Is there a section among them whose encoding nobody knows? */
+static bool
+has_unknown_cte(const struct fetching *f)
+{
+	struct facts_part part;
+	uint64_t from, to;
+	for (size_t i = 0; f->binaries && i < f->what->nsections; i++) {
+		const struct imap_section *s = &f->what->sections[i];
+		if (s->form != FORM_BODY && fetch_section_part(&f->now, s, f->body.bytes, &part, &from, &to) &&
+		    part.encoding == FACTS_ENCODING_UNKNOWN)
+			return true;
+	}
+	return false;
+}
+
 static enum err
 await_section(struct fetching *f, const struct imap_section *s)
 {
 	uint64_t from, to;
 	enum err e = OK;
+	if (s->form != FORM_BODY)
+		return await_binary(f, s);
 	if (!fetch_section_find(&f->now, s, f->body.bytes, &from, &to)) {
 		put_word(f, s->label);
 		buf_put(&f->im->text, S(" NIL"));
@@ -222,10 +270,16 @@ await_message(struct fetching *f, size_t index, const struct view_walk *ahead)
 	enum err e = await_prepare(f, index, ahead);
 	if (e != OK)
 		return e;
+	if (has_unknown_cte(f)) {
+		f->unknown_cte = true;
+		return OK;
+	}
 	/* \Seen that the command itself set is told with the message (RFC 3501 7.4.2) */
 	uint32_t items = f->what->items;
 	if (row->flags & VIEW_DIRTY) /* RFC 7162 3.2.4 */
-		items |= im->enabled & ENABLED_CONDSTORE ? (uint32_t)FETCH_FLAGS | FETCH_UID | FETCH_MODSEQ : FETCH_FLAGS;
+		items |= im->enabled & ENABLED_CONDSTORE ? (uint32_t)FETCH_FLAGS | FETCH_UID | FETCH_MODSEQ
+		         : imap_rev2(im)                 ? (uint32_t)FETCH_FLAGS | FETCH_UID /* RFC 9051 7.5.2 */
+		                                         : FETCH_FLAGS;
 	buf_put(&im->text, S("* "));
 	buf_put_u64(&im->text, index + 1);
 	buf_put(&im->text, S(" FETCH ("));
@@ -295,12 +349,15 @@ static struct imap_reply
 await_fetch(struct imap *im, const struct imap_fetch *what, const struct view_spans *spans)
 {
 	struct fetching f = { .im = im, .what = what, .needs_facts = (what->items & FETCH_NEEDS_FACTS) != 0 };
-	for (size_t i = 0; i < what->nsections; i++)
+	for (size_t i = 0; i < what->nsections; i++) {
 		f.needs_facts = f.needs_facts || fetch_section_needs_facts(&what->sections[i]);
+		f.binaries = f.binaries || what->sections[i].form != FORM_BODY;
+	}
 	fetch_reader_init(&f.facts, im, READ_FACTS);
 	fetch_reader_init(&f.bodies, im, READ_BODIES);
 	fetch_reader_init(&f.ids, im, READ_IDS);
 	fetch_body_init(&f.body, im);
+	fetch_binary_init(&f.binary, &f.body);
 	buf_init(&f.fields, FETCH_HEADER_BYTES_MAX + 2);
 	arena_init(&f.arena, 0);
 	enum err e = await_messages(&f, spans);
@@ -308,10 +365,13 @@ await_fetch(struct imap *im, const struct imap_fetch *what, const struct view_sp
 	fetch_reader_release(&f.bodies);
 	fetch_reader_release(&f.ids);
 	fetch_body_release(&f.body);
+	fetch_binary_release(&f.binary);
 	buf_release(&f.fields);
 	arena_release(&f.arena);
 	if (e != OK)
 		return imap_err(e);
+	if (f.unknown_cte) /* RFC 3516 4.3 */
+		return imap_no("UNKNOWN-CTE", "a part of these messages has a transfer encoding that is not known here");
 	if (f.missing) /* RFC 5530 3 */
 		return imap_no("EXPUNGEISSUED", "some of these messages are gone");
 	return imap_ok("fetched");

@@ -9,7 +9,6 @@
 enum {
 	PATTERNS_MAX = 100,
 	/* bits of our own among the attributes */
-	LIST_NONEXISTENT = 1 << 28,
 	LIST_SUBSCRIBED = 1 << 29,
 	LIST_CHILDINFO = 1 << 30,
 };
@@ -73,7 +72,7 @@ put_childinfo(struct buf *to, uint32_t select)
 
 /* * LIST (\HasNoChildren) "/" "INBOX" */
 static void
-put_listed(struct imap *im, const struct listing *l, struct slice word, uint32_t attributes, struct slice name)
+put_name(struct imap *im, struct slice word, uint32_t attributes, struct slice name)
 {
 	struct buf *to = &im->text;
 	buf_put(to, S("* "));
@@ -84,15 +83,46 @@ put_listed(struct imap *im, const struct listing *l, struct slice word, uint32_t
 			buf_put(to, attribute_words[i].word);
 	if (attributes & MAILBOX_HAS_CHILDREN)
 		buf_drop_end(to, 1);
-	else
+	else if (!(attributes & LIST_CHILDREN_UNKNOWN))
 		buf_put(to, S("\\HasNoChildren"));
 	if (to->at[to->len - 1] == ' ')
 		buf_drop_end(to, 1);
 	buf_put(to, S(") \"/\" "));
 	imap_put_mailbox(im, to, name);
+}
+
+static void
+put_listed(struct imap *im, const struct listing *l, struct slice word, uint32_t attributes, struct slice name)
+{
+	put_name(im, word, attributes, name);
 	if (attributes & LIST_CHILDINFO)
-		put_childinfo(to, l->select);
-	buf_put(to, S("\r\n"));
+		put_childinfo(&im->text, l->select);
+	buf_put(&im->text, S("\r\n"));
+}
+
+void
+imap_put_list(struct imap *im, uint32_t attributes, struct slice name, struct slice old)
+{
+	if (attributes & MAILBOX_SUBSCRIBED)
+		attributes |= LIST_SUBSCRIBED;
+	put_name(im, S("LIST"), attributes, name);
+	if (!slice_equal(name, old)) {
+		buf_put(&im->text, S(" (\"OLDNAME\" ("));
+		imap_put_mailbox(im, &im->text, old);
+		buf_put(&im->text, S("))"));
+	}
+	buf_put(&im->text, S("\r\n"));
+}
+
+enum err
+await_imap_put_list(struct imap *im, struct slice name, struct slice old)
+{
+	struct store_mailbox_status_in in = { .name = name };
+	struct store_mailbox_status_out out = { 0 };
+	enum err e = await_imap_ask(im, mailbox_status, &in, &im->arena, &out);
+	if (e == OK)
+		imap_put_list(im, out.mailbox.attributes, name, old);
+	return e;
 }
 
 typedef void list_one(struct imap *im, struct listing *l, const struct store_mailbox *m);

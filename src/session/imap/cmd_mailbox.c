@@ -48,14 +48,24 @@ take_create_params(struct cursor *c, uint32_t *special, bool *known)
 	return take_exact(c, S("))"));
 }
 
+/* RFC 9051 6.3.9.7: the client hears the name as it is now, when it is not the one that it wrote. */
+static void
+await_tell_name(struct imap *im, struct slice name, struct slice old)
+{
+	if (imap_rev2(im) && !slice_equal(name, old))
+		(void)await_imap_put_list(im, name, old);
+}
+
 /* RFC 3501 6.3.3, RFC 6154 3 */
 struct imap_reply
 imap_cmd_create(struct imap *im, struct cursor *args)
 {
 	struct store_mailbox_create_in in = { .special = 0 };
 	struct store_mailbox_create_out out = { 0 };
+	struct slice supplied;
 	bool valid, known = true;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), &in.name, &valid) ||
+	if (!imap_take_space(args) ||
+	    !imap_take_supplied_mailbox(args, &im->arena, imap_names(im), &in.name, &supplied, &valid) ||
 	    !take_create_params(args, &in.special, &known) || !take_end(args))
 		return imap_bad("CREATE takes a mailbox name and perhaps (USE (...))");
 	if (!valid)
@@ -65,6 +75,7 @@ imap_cmd_create(struct imap *im, struct cursor *args)
 	enum err e = await_imap_ask(im, mailbox_create, &in, &im->arena, &out);
 	if (e)
 		return imap_err(e);
+	await_tell_name(im, in.name, supplied);
 	struct buf code; /* RFC 8474 4.1 */
 	buf_init(&code, 100);
 	buf_put(&code, S("MAILBOXID ("));
@@ -77,11 +88,11 @@ imap_cmd_create(struct imap *im, struct cursor *args)
 
 /* A command whose only argument is a name. */
 static bool
-take_name(struct imap *im, struct cursor *args, struct slice *name, struct imap_reply *no)
+take_name(struct imap *im, struct cursor *args, struct slice *name, struct slice *supplied, struct imap_reply *no)
 {
 	bool valid;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), name, &valid) ||
-	    !take_end(args)) {
+	if (!imap_take_space(args) ||
+	    !imap_take_supplied_mailbox(args, &im->arena, imap_names(im), name, supplied, &valid) || !take_end(args)) {
 		*no = imap_bad("this command takes a mailbox name");
 		return false;
 	}
@@ -96,15 +107,37 @@ imap_cmd_delete(struct imap *im, struct cursor *args)
 	struct store_mailbox_delete_in in = { 0 };
 	struct store_mailbox_delete_out out;
 	struct imap_reply no;
-	if (!take_name(im, args, &in.name, &no))
+	struct slice supplied;
+	if (!take_name(im, args, &in.name, &supplied, &no))
 		return no;
 	enum err e = await_imap_ask(im, mailbox_delete, &in, &im->arena, &out);
+	if (e == ERR_BUSY) /* RFC 9051 6.3.5 */
+		return imap_no("HASCHILDREN", "there are mailboxes below that name");
 	if (e != OK)
 		return imap_err(e);
+	if (imap_rev2(im) && !slice_equal(in.name, supplied))
+		imap_put_list(im, LIST_NONEXISTENT | LIST_CHILDREN_UNKNOWN, in.name, supplied);
 	struct view *v = &im->view;
 	if (v->name && slice_equal(slice_of(v->name, v->name_bytes), in.name))
 		imap_unselect(im);
 	return imap_ok("deleted");
+}
+
+/* The mailbox that is selected keeps being found under its new name. INBOX stays where it is. */
+static void
+rename_selected(struct view *v, struct slice from, struct slice to)
+{
+	struct slice name = slice_of(v->name, v->name_bytes);
+	if (!v->name || slice_equal(from, S("INBOX")) || !slice_starts(name, from) ||
+	    (name.len > from.len && name.at[from.len] != '/'))
+		return;
+	size_t bytes = to.len + name.len - from.len;
+	char *renamed = must_calloc(1, bytes + 1);
+	memcpy(renamed, to.at, to.len);
+	memcpy(renamed + to.len, name.at + from.len, name.len - from.len);
+	free(v->name);
+	v->name = renamed;
+	v->name_bytes = bytes;
 }
 
 /* RFC 3501 6.3.5 */
@@ -113,10 +146,12 @@ imap_cmd_rename(struct imap *im, struct cursor *args)
 {
 	struct store_mailbox_rename_in in = { 0 };
 	struct store_mailbox_rename_out out;
+	struct slice from, to; /* as they were written */
 	bool valid, to_valid;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), &in.from, &valid) ||
-	    !imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), &in.to, &to_valid) ||
-	    !take_end(args))
+	if (!imap_take_space(args) ||
+	    !imap_take_supplied_mailbox(args, &im->arena, imap_names(im), &in.from, &from, &valid) ||
+	    !imap_take_space(args) ||
+	    !imap_take_supplied_mailbox(args, &im->arena, imap_names(im), &in.to, &to, &to_valid) || !take_end(args))
 		return imap_bad("RENAME takes two mailbox names");
 	if (!valid)
 		return imap_no("NONEXISTENT", "no mailbox can have that name");
@@ -124,6 +159,11 @@ imap_cmd_rename(struct imap *im, struct cursor *args)
 		return imap_no("CANNOT", "no mailbox can have that name");
 	enum err e = await_imap_ask(im, mailbox_rename, &in, &im->arena, &out);
 	im->changed = true; /* INBOX loses its messages */
+	if (e == OK)
+		rename_selected(&im->view, in.from, in.to);
+	/* RFC 9051 6.3.6: when either was written otherwise than it is */
+	if (e == OK && !(slice_equal(from, in.from) && slice_equal(to, in.to)))
+		await_tell_name(im, in.to, from);
 	return e ? imap_err(e) : imap_ok("renamed");
 }
 
@@ -133,7 +173,8 @@ await_subscribe(struct imap *im, struct cursor *args, bool on)
 	struct store_mailbox_subscribe_in in = { .on = on };
 	struct store_mailbox_subscribe_out out;
 	struct imap_reply no;
-	if (!take_name(im, args, &in.name, &no))
+	struct slice supplied;
+	if (!take_name(im, args, &in.name, &supplied, &no))
 		return no;
 	enum err e = await_imap_ask(im, mailbox_subscribe, &in, &im->arena, &out);
 	return e ? imap_err(e) : imap_ok("done");

@@ -57,8 +57,10 @@ put_selected(struct imap *im)
 	while (unseen < v->count && (v->rows[unseen].flags & MESSAGE_SEEN))
 		unseen++;
 	imap_put_flags_response(im, false);
-	buf_printf(&im->text, "* %zu EXISTS\r\n* %u RECENT\r\n", v->count, v->recent);
-	if (unseen < v->count)
+	buf_printf(&im->text, "* %zu EXISTS\r\n", v->count);
+	if (!imap_rev2(im)) /* RFC 9051 E.11, E.12: without RECENT and UNSEEN */
+		buf_printf(&im->text, "* %u RECENT\r\n", v->recent);
+	if (unseen < v->count && !imap_rev2(im))
 		buf_printf(&im->text, "* OK [UNSEEN %zu] the first of them\r\n", unseen + 1);
 	imap_put_flags_response(im, true);
 	buf_printf(&im->text, "* OK [UIDNEXT %u] the next UID\r\n* OK [UIDVALIDITY %u] UIDs are good\r\n", v->uidnext,
@@ -114,10 +116,11 @@ await_resync(struct imap *im, const struct imap_select *s)
 static struct imap_reply
 await_select(struct imap *im, struct cursor *args, bool read_only)
 {
-	struct slice name;
+	struct slice name, supplied;
 	struct imap_select s;
 	bool valid;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), &name, &valid) ||
+	if (!imap_take_space(args) ||
+	    !imap_take_supplied_mailbox(args, &im->arena, imap_names(im), &name, &supplied, &valid) ||
 	    !imap_take_select_params(args, &im->arena, &s) || !take_end(args))
 		return imap_bad("SELECT and EXAMINE take a mailbox name, and perhaps parameters");
 	if (s.qresync && !(im->enabled & ENABLED_QRESYNC))
@@ -140,7 +143,9 @@ await_select(struct imap *im, struct cursor *args, bool read_only)
 	im->view.tells_modseqs = im->enabled & ENABLED_CONDSTORE;
 	await_imap_keywords(im, false);
 	put_selected(im);
-	enum err e = await_resync(im, &s);
+	enum err e = imap_rev2(im) ? await_imap_put_list(im, name, supplied) : OK; /* RFC 9051 6.3.2 */
+	if (e == OK)
+		e = await_resync(im, &s);
 	if (e != OK) {
 		imap_unselect(im);
 		return imap_err(e);

@@ -58,6 +58,24 @@ enum err await_fetch_copy(struct fetch_body *b, struct body *to);
 /* Facts of a record that cannot be read (made by another version): made again from the body. */
 enum err await_fetch_facts(struct fetch_body *b, struct arena *a, struct slice record, struct facts *facts);
 
+/* ---- fetch_binary.c: a part without its transfer encoding (RFC 3516, RFC 9051 7.5.2) */
+struct fetch_binary {
+	struct fetch_body *body;
+	uint64_t from, to; /* of the message */
+	uint8_t encoding;
+	bool text;      /* its lines end with CR LF */
+	uint64_t bytes; /* decoded */
+	bool nul;       /* there may be a NUL in it */
+	bool kept;      /* all of it is in data */
+	struct buf data;
+};
+void fetch_binary_init(struct fetch_binary *b, struct fetch_body *body);
+void fetch_binary_release(struct fetch_binary *b);
+/* Finds out how long the part is that stands at [from, to). */
+enum err await_fetch_binary(struct fetch_binary *b, const struct facts_part *part, uint64_t from, uint64_t to);
+/* Sends [from, to) of what it decodes to. A failure is one of the connection. */
+enum err await_fetch_binary_put(struct fetch_binary *b, uint64_t from, uint64_t to);
+
 /* ---- facts_walk.c */
 /* Called for each of the rows, in order; the facts are good until it returns, and empty for a message that is gone. */
 typedef void facts_visitor(void *to, size_t i, const struct facts *facts);
@@ -68,6 +86,9 @@ int64_t facts_sent(const struct facts *facts, const struct index_row *row); /* R
 /* The bytes of the message that a section means, before fields are chosen and <partial> is applied. False: NIL. */
 bool fetch_section_find(const struct facts *facts, const struct imap_section *s, uint64_t bytes, uint64_t *from,
                         uint64_t *to);
+/* The part that a section without words means, and its bytes. False: there is none. */
+bool fetch_section_part(const struct facts *facts, const struct imap_section *s, uint64_t bytes,
+                        struct facts_part *part, uint64_t *from, uint64_t *to);
 /* RFC 3501 6.4.5: the fields named (or all others), and the empty line. */
 void fetch_section_fields(const struct imap_section *s, struct slice header, struct buf *out);
 /* Does it need facts to be found? */

@@ -87,6 +87,15 @@ fetch_section_find(const struct facts *facts, const struct imap_section *s, uint
 	return true;
 }
 
+bool
+fetch_section_part(const struct facts *facts, const struct imap_section *s, uint64_t bytes, struct facts_part *part,
+                   uint64_t *from, uint64_t *to)
+{
+	size_t index;
+	*part = (struct facts_part){ .kind = FACTS_KIND_MESSAGE, .encoding = FACTS_ENCODING_BINARY };
+	return fetch_section_find(facts, s, bytes, from, to) && (!s->depth || find_part(facts, s, &index, part));
+}
+
 static bool
 is_named(const struct imap_section *s, struct slice name)
 {

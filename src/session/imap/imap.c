@@ -93,7 +93,8 @@ imap_err(enum err e)
 	case ERR_DISK_FULL: return imap_no("UNAVAILABLE", "the server has no space left, try again later");
 	case ERR_SUSPENDED: return imap_no("CONTACTADMIN", "the account is suspended");
 	case ERR_STALE: return imap_no("EXPIRED", "log in again");
-	case ERR_DAMAGED: return imap_no("SERVERBUG", "stored data is damaged, the administrator finds more in the log");
+	case ERR_BUSY: return imap_no("INUSE", "somebody else is using it, try again later");
+	case ERR_DAMAGED: return imap_no("CORRUPTION", "stored data is damaged, the administrator finds more in the log");
 	default: return imap_no("UNAVAILABLE", "not possible at the moment, try again later");
 	}
 }

@@ -140,6 +140,13 @@ bool imap_take_status_items(struct cursor *c, uint32_t *items); /* "(" status-at
 void imap_put_status(struct imap *im, struct slice name, const struct store_mailbox *m, uint32_t items);
 void imap_status_enables(struct imap *im, uint32_t items);
 
+/* ---- cmd_list.c: "* LIST" that was not asked for (RFC 9051 6.3.2), with OLDNAME when old differs from name (6.3.9.7)
+ */
+enum { LIST_CHILDREN_UNKNOWN = 1 << 27, LIST_NONEXISTENT = 1 << 28 }; /* beside MAILBOX_* */
+void imap_put_list(struct imap *im, uint32_t attributes, struct slice name, struct slice old);
+/* The same of a mailbox that there is. */
+enum err await_imap_put_list(struct imap *im, struct slice name, struct slice old);
+
 /* ---- capabilities.c */
 void imap_put_capabilities(const struct imap *im, struct buf *to); /* "IMAP4rev1 ..." as they are now */
 

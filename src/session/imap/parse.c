@@ -4,6 +4,7 @@
 #include "session/imap/parse.h"
 
 #include "mail/date.h"
+#include "mail/nfc.h"
 #include "session/imap/mutf7.h"
 #include "store/rows.h"
 
@@ -306,29 +307,47 @@ decode_name(struct arena *a, enum imap_names names, struct slice wire, struct sl
 {
 	struct buf utf8;
 	if (names == NAMES_UTF8) {
-		*name = fold_inbox(a, wire);
+		*name = wire;
 		return slice_is_utf8(wire);
 	}
 	buf_init(&utf8, 4 * (size_t)MAILBOX_NAME_BYTES_MAX);
 	bool ok = mutf7_decode(wire, &utf8);
 	if (ok)
-		*name = fold_inbox(a, slice_keep(a, buf_slice(&utf8)));
+		*name = slice_keep(a, buf_slice(&utf8));
 	buf_release(&utf8);
 	return ok;
+}
+
+/* The one form of a name: RFC 9051 5.1: names are Net-Unicode, so in NFC; INBOX in capitals. */
+static struct slice
+canonical_name(struct arena *a, struct slice name)
+{
+	return fold_inbox(a, slice_is_ascii(name) ? name : nfc_keep(a, name));
+}
+
+bool
+imap_take_supplied_mailbox(struct cursor *c, struct arena *a, enum imap_names names, struct slice *name,
+                           struct slice *supplied, bool *valid)
+{
+	struct slice wire;
+	if (!imap_take_astring(c, a, &wire))
+		return false;
+	*name = *supplied = SLICE_NONE;
+	/* RFC 3501 6.3.3: a delimiter at the end only says that children will follow */
+	if (wire.len > 1 && slice_ends(wire, S("/")))
+		wire.len--;
+	*valid = decode_name(a, names, wire, supplied);
+	if (*valid)
+		*name = canonical_name(a, *supplied);
+	*valid = *valid && is_valid_name(*name);
+	return true;
 }
 
 bool
 imap_take_mailbox(struct cursor *c, struct arena *a, enum imap_names names, struct slice *name, bool *valid)
 {
-	struct slice wire;
-	if (!imap_take_astring(c, a, &wire))
-		return false;
-	*name = SLICE_NONE;
-	/* RFC 3501 6.3.3: a delimiter at the end only says that children will follow */
-	if (wire.len > 1 && slice_ends(wire, S("/")))
-		wire.len--;
-	*valid = decode_name(a, names, wire, name) && is_valid_name(*name);
-	return true;
+	struct slice supplied;
+	return imap_take_supplied_mailbox(c, a, names, name, &supplied, valid);
 }
 
 bool
@@ -339,6 +358,8 @@ imap_take_list_mailbox(struct cursor *c, struct arena *a, enum imap_names names,
 		return false;
 	*pattern = SLICE_NONE;
 	*valid = wire.len <= MAILBOX_NAME_BYTES_MAX && decode_name(a, names, wire, pattern);
+	if (*valid)
+		*pattern = canonical_name(a, *pattern);
 	return true;
 }
 

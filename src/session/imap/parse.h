@@ -49,6 +49,9 @@ bool imap_take_set(struct cursor *c, struct arena *a, struct imap_set *set);
 /* A mailbox name as UTF-8, "INBOX" in capitals. *valid is false (and the cursor past it) for a name that no mailbox can
  * have. */
 bool imap_take_mailbox(struct cursor *c, struct arena *a, enum imap_names names, struct slice *name, bool *valid);
+/* The same; *supplied: as the client wrote it, for OLDNAME (RFC 9051 6.3.9.7). */
+bool imap_take_supplied_mailbox(struct cursor *c, struct arena *a, enum imap_names names, struct slice *name,
+                                struct slice *supplied, bool *valid);
 /* list-mailbox: with wildcards; decoded as above, without looking whether it could be a name. */
 bool imap_take_list_mailbox(struct cursor *c, struct arena *a, enum imap_names names, struct slice *pattern,
                             bool *valid);
@@ -111,7 +114,13 @@ enum imap_section_text {
 	SECTION_MIME,
 };
 #define SECTION_DEPTH_MAX 100
+enum imap_section_form {
+	FORM_BODY,
+	FORM_BINARY,
+	FORM_BINARY_SIZE
+}; /* as it is, decoded (RFC 3516), how long that is */
 struct imap_section {
+	enum imap_section_form form;
 	struct slice label; /* as it goes into the response: BODY[...]<n> or RFC822... */
 	uint32_t *path;
 	size_t depth;

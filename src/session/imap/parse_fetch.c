@@ -156,7 +156,8 @@ make_label(struct arena *a, const struct imap_section *s)
 	static const char *const words[] = { "", "HEADER", "HEADER.FIELDS (", "HEADER.FIELDS.NOT (", "TEXT", "MIME" };
 	struct buf b;
 	buf_init(&b, 1u << 20);
-	buf_put(&b, S("BODY["));
+	static const char *const forms[] = { "BODY[", "BINARY[", "BINARY.SIZE[" };
+	buf_put(&b, slice_text(forms[s->form]));
 	for (size_t i = 0; i < s->depth; i++) {
 		if (i)
 			buf_put_char(&b, '.');
@@ -178,24 +179,48 @@ make_label(struct arena *a, const struct imap_section *s)
 	return label;
 }
 
-/* "BODY" ["." "PEEK"] section ["<" number "." nz-number ">"] */
+static const struct {
+	struct slice word;
+	enum imap_section_form form;
+	bool peek;
+} section_words[] = {
+	{ S_ROW("BODY["), FORM_BODY, false },
+	{ S_ROW("BODY.PEEK["), FORM_BODY, true },
+	{ S_ROW("BINARY["), FORM_BINARY, false },
+	{ S_ROW("BINARY.PEEK["), FORM_BINARY, true },
+	{ S_ROW("BINARY.SIZE["), FORM_BINARY_SIZE, true },
+};
+
+static bool
+take_section_word(struct cursor *c, struct imap_section *s)
+{
+	for (size_t i = 0; i < COUNT_OF(section_words); i++) {
+		if (take_nocase(c, section_words[i].word)) {
+			*s = (struct imap_section){ .form = section_words[i].form, .peek = section_words[i].peek };
+			return true;
+		}
+	}
+	return false;
+}
+
+/* "BODY" ["." "PEEK"] section ["<" number "." nz-number ">"], and the same of BINARY, without words in the section, and
+ * BINARY.SIZE, always whole (RFC 3516 7) */
 static bool
 take_body_section(struct cursor *c, struct arena *a, struct imap_fetch *fetch)
 {
 	struct cursor p = *c;
-	struct slice text;
-	bool peeks = take_nocase(&p, S("BODY.PEEK["));
-	if (!peeks && !take_nocase(&p, S("BODY[")))
+	struct imap_section taken;
+	if (!take_section_word(&p, &taken))
 		return false;
 	struct imap_section *s = add_section(fetch, a);
 	if (!s)
 		return false;
-	*s = (struct imap_section){ .peek = peeks };
-	if (!take_section_spec(&p, a, s) || !take_char(&p, ']') || !take_partial(&p, s))
+	*s = taken;
+	if (!take_section_spec(&p, a, s) || !take_char(&p, ']') || (s->form != FORM_BODY && s->text != SECTION_ALL) ||
+	    (s->form != FORM_BINARY_SIZE && !take_partial(&p, s)))
 		return false;
-	text = make_label(a, s);
-	s->label = text;
-	fetch->sets_seen = fetch->sets_seen || !peeks;
+	s->label = make_label(a, s);
+	fetch->sets_seen = fetch->sets_seen || !s->peek;
 	*c = p;
 	return true;
 }

@@ -149,12 +149,22 @@ dates(void **state)
 static const struct {
 	const char *what, *text, *name; /* name NULL: no mailbox can have it */
 } names[] = {
-	{ "an ordinary name", "Sent", "Sent" },         { "INBOX in any case", "inBox", "INBOX" },
-	{ "below INBOX", "inbox/a", "INBOX/a" },        { "modified UTF-7", "Entw&APw-rfe", "Entw\xc3\xbcrfe" },
-	{ "a delimiter at the end", "a/b/", "a/b" },    { "an empty level", "a//b", NULL },
-	{ "a delimiter at the start", "/a", NULL },     { "dots", "../a", NULL },
-	{ "malformed UTF-7", "\"a&b\"", NULL },         { "empty", "\"\"", NULL },
+	{ "an ordinary name", "Sent", "Sent" },
+	{ "INBOX in any case", "inBox", "INBOX" },
+	{ "below INBOX", "inbox/a", "INBOX/a" },
+	{ "modified UTF-7", "Entw&APw-rfe", "Entw\xc3\xbcrfe" },
+	{ "a delimiter at the end", "a/b/", "a/b" },
+	{ "an empty level", "a//b", NULL },
+	{ "a delimiter at the start", "/a", NULL },
+	{ "dots", "../a", NULL },
+	{ "malformed UTF-7", "\"a&b\"", NULL },
+	{ "empty", "\"\"", NULL },
 	{ "a control character", "{1}\r\n\x01", NULL },
+	{ "an accent that follows its letter", "u&Awg-", "\xc3\xbc" },
+	{ "INBOX and a name below it", "INBOX/u&Awg-", "INBOX/\xc3\xbc" },
+	{ "a line separator", "a&ICg-", NULL },
+	{ "a control character of C1", "a&AIU-", NULL },
+	{ "8-bit", "\"\xc3\xbc\"", NULL },
 };
 
 static void
@@ -167,6 +177,33 @@ mailbox_names(void **state)
 		if (!imap_take_mailbox(&c, &arena, NAMES_UTF7, &name, &valid) || !take_end(&c) ||
 		    valid != (names[i].name != NULL) || (valid && !slice_equal(name, slice_text(names[i].name))))
 			fail_msg("%s", names[i].what);
+	}
+}
+
+static const struct {
+	const char *what, *text, *name, *supplied;
+} utf8_names[] = {
+	{ "UTF-8 in quotes", "\"\xc3\xbc/&\"", "\xc3\xbc/&", "\xc3\xbc/&" },
+	{ "& is a letter", "a&b", "a&b", "a&b" },
+	{ "what would be UTF-7", "a&APw-", "a&APw-", "a&APw-" },
+	{ "INBOX", "inbox", "INBOX", "inbox" },
+	{ "an accent that follows its letter", "{3+}\r\nu\xcc\x88", "\xc3\xbc", "u\xcc\x88" },
+	{ "no UTF-8", "{1}\r\n\xfc", NULL, NULL },
+	{ "a paragraph separator", "\"\xe2\x80\xa9\"", NULL, NULL },
+};
+
+static void
+mailbox_names_in_utf8(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(utf8_names); i++) {
+		struct cursor c = cursor_of(slice_text(utf8_names[i].text));
+		struct slice name, supplied;
+		bool valid;
+		if (!imap_take_supplied_mailbox(&c, &arena, NAMES_UTF8, &name, &supplied, &valid) || !take_end(&c) ||
+		    valid != (utf8_names[i].name != NULL) ||
+		    (valid && (!slice_equal(name, slice_text(utf8_names[i].name)) ||
+		               !slice_equal(supplied, slice_text(utf8_names[i].supplied)))))
+			fail_msg("%s", utf8_names[i].what);
 	}
 }
 
@@ -449,6 +486,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(sets, start, end),
 		cmocka_unit_test_setup_teardown(dates, start, end),
 		cmocka_unit_test_setup_teardown(mailbox_names, start, end),
+		cmocka_unit_test_setup_teardown(mailbox_names_in_utf8, start, end),
 		cmocka_unit_test_setup_teardown(flags, start, end),
 		cmocka_unit_test_setup_teardown(append, start, end),
 		cmocka_unit_test_setup_teardown(fetch_items, start, end),

@@ -147,7 +147,7 @@ await_imap_exists(struct imap *im)
 	if (v->told != v->count)
 		buf_printf(&im->text, "* %zu EXISTS\r\n", v->count);
 	v->told = v->count;
-	if (v->told_recent != v->recent)
+	if (v->told_recent != v->recent && !imap_rev2(im))
 		buf_printf(&im->text, "* %u RECENT\r\n", v->recent);
 	v->told_recent = v->recent;
 	await_imap_text(im);

@@ -99,8 +99,9 @@ imap_put_flags(struct imap *im, struct buf *to, const struct index_row *row)
 {
 	buf_put_char(to, '(');
 	size_t start = to->len;
+	uint32_t flags = imap_rev2(im) ? row->flags & ~(uint32_t)VIEW_RECENT : row->flags; /* RFC 9051 E.12 */
 	for (size_t i = 0; i < COUNT_OF(flag_words); i++)
-		if (row->flags & flag_words[i].flag)
+		if (flags & flag_words[i].flag)
 			buf_put(to, flag_words[i].word);
 	const struct slice *names = row->keyword_set ? view_keywords_get(&im->view, row->keyword_set) : NULL;
 	if (names && names->len)
@@ -154,7 +155,7 @@ imap_put_flag_update(struct imap *im, size_t index, bool with_uid)
 	buf_put_u64(to, index + 1);
 	buf_put(to, S(" FETCH ("));
 	bool with_modseq = im->enabled & ENABLED_CONDSTORE;
-	if (with_uid || with_modseq) { /* RFC 7162 3.2.4 */
+	if (with_uid || with_modseq || imap_rev2(im)) { /* RFC 7162 3.2.4, RFC 9051 7.5.2 */
 		buf_put(to, S("UID "));
 		buf_put_u64(to, row->uid);
 		buf_put_char(to, ' ');
