@@ -30,12 +30,6 @@ value_unseen(const struct imap *im, const struct store_mailbox *m)
 }
 
 static uint64_t
-value_deleted(const struct imap *im, const struct store_mailbox *m)
-{
-	return m->deleted;
-}
-
-static uint64_t
 value_size(const struct imap *im, const struct store_mailbox *m)
 {
 	return m->bytes;
@@ -73,7 +67,6 @@ static const struct status_item {
 	{ S_ROW("UIDNEXT"), value_uidnext, 0 },
 	{ S_ROW("UIDVALIDITY"), value_uidvalidity, 0 },
 	{ S_ROW("UNSEEN"), value_unseen, 0 },
-	{ S_ROW("DELETED"), value_deleted, 0 },                       /* RFC 9051 6.3.11 */
 	{ S_ROW("SIZE"), value_size, 0 },                             /* RFC 8438 */
 	{ S_ROW("DELETED"), value_deleted, 0 },                       /* RFC 9208 4.1.4 */
 	{ S_ROW("DELETED-STORAGE"), value_deleted_storage, 0 },       /* in bytes, as RFC822.SIZE */
