@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fold.c - case folding for search. Called when a text is kept for search and when one is searched for: both sides must
- * go through here. ASCII is done at once; the rest goes through ICU's NFKC_Casefold, then NFD, in pieces that are cut
- * only before ASCII, so that no character is taken from its accents. */
+/* fold.c - i;unicode-casemap (RFC 5051 2): each character in its title case, then taken apart (NFKD). Called when a
+ * text is kept for search and when one is searched for: both sides must go through here. ASCII is done at once; the
+ * rest goes through ICU in pieces that are cut only before ASCII, so that no character is taken from its accents. */
 #include "mail/fold.h"
 
+#include <unicode/uchar.h>
 #include <unicode/unorm2.h>
 #include <unicode/ustring.h>
 
@@ -17,7 +18,7 @@ is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* ASCII: lower case, white space as one space. */
+/* ASCII: capitals; white space as one space, so that a text is found that was broken into lines. */
 static void
 put_ascii(struct buf *to, struct slice s)
 {
@@ -33,7 +34,7 @@ put_ascii(struct buf *to, struct slice s)
 			space = true;
 			continue;
 		}
-		*out++ = ascii_lower(c);
+		*out++ = ascii_upper(c);
 		space = false;
 	}
 	to->len = (size_t)(out - to->at);
@@ -54,20 +55,33 @@ put_units(struct buf *to, const UChar *units, int32_t n)
 	}
 }
 
+/* RFC 5051 2 (2)(a): the mapping of UnicodeData.txt, one character for one. */
+static int32_t
+to_title(const UChar *from, int32_t n, UChar *to)
+{
+	int32_t out = 0;
+	for (int32_t i = 0; i < n;) {
+		UChar32 c;
+		U16_NEXT(from, i, n, c);
+		c = u_totitle(c);
+		U16_APPEND_UNSAFE(to, out, c);
+	}
+	return out;
+}
+
 /* One piece that begins with a character that is not ASCII. Where ICU gives up, it stays as it was. */
 static void
 put_piece(struct buf *to, struct slice s)
 {
-	UChar plain[PIECE_UNITS], folded[GROWN_UNITS];
+	UChar plain[PIECE_UNITS], title[2 * PIECE_UNITS], apart[GROWN_UNITS];
 	UErrorCode e = U_ZERO_ERROR;
 	int32_t n = 0;
-	const UNormalizer2 *fold = unorm2_getNFKCCasefoldInstance(&e), *decompose = unorm2_getNFDInstance(&e);
+	const UNormalizer2 *decompose = unorm2_getNFKDInstance(&e);
 	u_strFromUTF8WithSub(plain, COUNT_OF(plain), &n, s.at, (int32_t)s.len, 0xfffd, NULL, &e);
-	if (U_SUCCESS(e))
-		n = unorm2_normalize(fold, plain, n, folded, COUNT_OF(folded), &e);
-	UChar apart[GROWN_UNITS];
-	if (U_SUCCESS(e))
-		n = unorm2_normalize(decompose, folded, n, apart, COUNT_OF(apart), &e);
+	if (U_SUCCESS(e)) {
+		n = to_title(plain, n, title);
+		n = unorm2_normalize(decompose, title, n, apart, COUNT_OF(apart), &e);
+	}
 	if (U_SUCCESS(e))
 		put_units(to, apart, n);
 	else
@@ -104,4 +118,17 @@ fold_put(struct buf *to, struct slice utf8)
 		put_piece(to, slice_part(utf8, 0, n));
 		utf8 = slice_from(utf8, n);
 	}
+}
+
+void
+fold_put_as(struct buf *to, enum fold_how how, struct slice utf8)
+{
+	if (how == FOLD_UNICODE) {
+		fold_put(to, utf8);
+		return;
+	}
+	size_t from = to->len;
+	buf_put(to, utf8);
+	for (size_t i = from; how == FOLD_ASCII && i < to->len; i++) /* RFC 4790 9.2.1 */
+		to->at[i] = ascii_upper(to->at[i]);
 }

@@ -11,6 +11,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf_init(&b, 20 * size + 100);
 	fold_put(&b, slice_of(data, size));
 	ASSERT(!b.over && slice_is_utf8(buf_slice(&b)));
+	for (unsigned how = FOLD_ASCII; how <= FOLD_OCTET; how++) {
+		buf_clear(&b);
+		fold_put_as(&b, how, slice_of(data, size));
+		ASSERT(b.len == size);
+	}
 	buf_release(&b);
 	return 0;
 }

@@ -235,7 +235,7 @@ def test_search(two, program, expected):
 def test_search_charsets(two):
     for word, charset in (("café".encode(), b"UTF-8"), ("CAFÉ".encode("latin-1"), b"ISO-8859-1")):
         assert found(two.ok(b"SEARCH CHARSET %s BODY {%d+}\r\n%s" % (charset, len(word), word))) == [2]
-    word = "GRÜSSE".encode()
+    word = "GRÜßE".encode()
     assert found(two.ok(b"SEARCH CHARSET UTF-8 SUBJECT {%d+}\r\n%s" % (len(word), word))) == [2]
     assert found(two.ok(b"SEARCH CHARSET UTF-8 FROM {7+}\r\n" + "jürge".encode() + b"n")) == [2]
     two.append("Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nПривет\r\n".encode())

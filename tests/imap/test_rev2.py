@@ -92,7 +92,8 @@ def test_unsolicited_fetch_has_the_uid(rev2, connect):
 def test_status_deleted_and_size(rev2):
     rev2.append(PLAIN)
     rev2.append(PLAIN, more="(\\Deleted) ")
-    assert rev2.ok("STATUS INBOX (MESSAGES DELETED SIZE)").untagged == [b'* STATUS "INBOX" (MESSAGES 2 DELETED 1 SIZE %d)' % (2 * len(PLAIN))]
+    (got,) = rev2.ok("STATUS INBOX (MESSAGES DELETED SIZE)").untagged
+    assert set(re.findall(rb"[A-Z]+ \d+", got)) == {b"MESSAGES 2", b"DELETED 1", b"SIZE %d" % (2 * len(PLAIN))}
     rev2.ok("SELECT INBOX")
     assert rev2.ok("STATUS INBOX (DELETED)").of(b"DELETED 1")
     rev2.ok("EXPUNGE")
