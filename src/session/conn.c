@@ -507,6 +507,15 @@ session_changed(struct session *s, uint64_t account, uint64_t mailbox, uint64_t 
 	}
 }
 
+void
+session_changed_all(struct session *s)
+{
+	uint64_t account;
+	void *conns;
+	for (size_t i = 0; map_each(&s->by_account, &i, &account, &conns);)
+		session_changed(s, account, 0, UINT64_MAX);
+}
+
 /* Ends the connections of a list that is only marked here: conn_begin may free any of them. */
 static void
 end_marked(struct session *s)

@@ -23,7 +23,16 @@ store_revoked(struct ipc_client *c, const struct store_revoked_in *in)
 	session_revoked(c->owner, in->account);
 }
 
-static const struct store_listener store_listener = { .changed = store_changed, .revoked = store_revoked };
+/* The store was started again: what it would have told meanwhile is asked for. */
+static void
+store_connected(struct ipc_client *c)
+{
+	session_changed_all(c->owner);
+}
+
+static const struct store_listener store_listener = { .changed = store_changed,
+	                                                  .revoked = store_revoked,
+	                                                  .connected = store_connected };
 
 static void
 auth_certificates_changed(struct ipc_client *c, const struct auth_certificates_changed_in *in)

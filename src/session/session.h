@@ -131,6 +131,7 @@ void conn_start(struct session *s, int fd, struct listening *l, const struct pro
 void await_conns_end(struct session *s, int64_t grace_ms);
 /* What the store told: called by session.c. */
 void session_changed(struct session *s, uint64_t account, uint64_t mailbox, uint64_t modseq);
+void session_changed_all(struct session *s); /* in any account */
 void session_revoked(struct session *s, uint64_t account);
 
 void conn_account(struct conn *c, uint64_t account); /* hear of its changes from now on; 0: no more */

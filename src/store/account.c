@@ -115,6 +115,7 @@ handle_free(struct store *s, struct handle *h)
 	if (list_empty(&o->handles)) {
 		list_remove(&o->in_pending);
 		map_remove(&s->accounts_open, o->account);
+		history_free(&o->history);
 		free(o);
 	}
 }

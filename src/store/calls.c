@@ -23,6 +23,37 @@ job_tell(struct job *j, uint64_t account, uint64_t mailbox, uint64_t modseq)
 	j->notice_modseq = MAX(j->notice_modseq, modseq);
 }
 
+static void
+note(struct job *j, struct note n)
+{
+	struct note *kept = ARENA_NEW(&j->call->arena, struct note);
+	*kept = n;
+	kept->by = j->handle;
+	if (j->last_note)
+		j->last_note->next = kept;
+	else
+		j->notes = kept;
+	j->last_note = kept;
+}
+
+void
+job_tell_box(struct job *j, uint64_t account, const struct box *b)
+{
+	job_tell(j, account, b->id, b->row.modseq);
+	if (b->changed)
+		note(j, (struct note){ .account = account, .mailbox = b->id, .modseq = b->row.modseq, .what = b->changed });
+}
+
+void
+job_note_name(struct job *j, const struct change *c, uint32_t what, struct slice name, struct slice old)
+{
+	note(j, (struct note){ .account = c->account,
+	                       .modseq = c->counters.modseq,
+	                       .what = what,
+	                       .name = job_keep(j, name),
+	                       .old = job_keep(j, old) });
+}
+
 static struct store *
 store_of(struct ipc_call *call)
 {
@@ -77,6 +108,7 @@ job_handle(struct job *j, uint32_t handle, const struct store_region *into)
 		return false;
 	}
 	j->account = h->account;
+	j->handle = handle;
 	if (!into)
 		return true;
 	j->into = into->off % 8 ? NULL : shm_range(&j->call->peer->shm, into->off, into->len); /* rows of numbers go in */
@@ -103,6 +135,7 @@ job_run(struct store *s, struct txn *t, struct update *u)
 	struct job *j = CONTAINER_OF(u, struct job, update);
 	memset(j->out, 0, j->out_bytes);
 	j->notice_account = j->notice_mailbox = j->notice_modseq = j->revoke = 0;
+	j->notes = j->last_note = NULL;
 	j->queued = 0;
 	j->queue_rows = 0;
 	j->queue_due = INT64_MAX;
@@ -115,6 +148,8 @@ job_run(struct store *s, struct txn *t, struct update *u)
 static void
 job_made(struct job *j)
 {
+	for (const struct note *n = j->notes; n; n = n->next)
+		history_note(j->s, n);
 	if (j->notice_account)
 		notice_changed(j->s, j->notice_account, j->notice_mailbox, j->notice_modseq);
 	if (j->revoke)
@@ -231,6 +266,7 @@ VIEW(store_status)
 VIEW(queue_list)
 VIEW_ACCOUNT(account_usage)
 UPDATE_ACCOUNT(account_limit)
+VIEW_ACCOUNT(account_changes)
 VIEW_ACCOUNT(mailbox_list)
 VIEW_ACCOUNT(mailbox_status)
 UPDATE_ACCOUNT(mailbox_create)
@@ -456,6 +492,14 @@ check_commit(struct job *j, const struct store_commit_in *in)
 }
 
 static void
+tell_delivered(struct store *s, const struct store_delivered *d, uint64_t modseq)
+{
+	struct note n = { .account = d->account, .mailbox = d->mailbox, .modseq = modseq, .what = CHANGED_NEW };
+	history_note(s, &n);
+	notice_changed(s, d->account, d->mailbox, modseq);
+}
+
+static void
 committed(struct job *j, enum err e)
 {
 	const struct store_commit_in *in = j->in;
@@ -467,7 +511,7 @@ committed(struct job *j, enum err e)
 	} else if (j->modseqs) { /* not asked again: it was done now */
 		counter_add(COUNTER_DELIVERED, out->ndelivered);
 		for (uint32_t i = 0; i < out->ndelivered; i++)
-			notice_changed(j->s, out->delivered[i].account, out->delivered[i].mailbox, j->modseqs[i]);
+			tell_delivered(j->s, &out->delivered[i], j->modseqs[i]);
 	}
 	for (uint32_t i = 0; i < in->nsettles && !e; i++)
 		lease_settled(j->s, &in->settles[i]);
@@ -500,6 +544,7 @@ const struct store_server store_handlers = {
 	.account_close = call_account_close,
 	.account_usage = call_account_usage,
 	.account_limit = call_account_limit,
+	.account_changes = call_account_changes,
 	.mailbox_list = call_mailbox_list,
 	.mailbox_status = call_mailbox_status,
 	.mailbox_create = call_mailbox_create,

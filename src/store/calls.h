@@ -12,6 +12,16 @@
 
 #define ANSWER_BYTES_MAX (1u << 20) /* pages of lists end here: the answer fits into a frame whatever is in it */
 
+/* One thing that a job changed, for those who watch the account (history.c). */
+struct note {
+	struct note *next;
+	uint64_t account, mailbox; /* mailbox 0: a name */
+	uint64_t modseq;
+	uint32_t what; /* CHANGED_* */
+	uint32_t by;   /* the handle that asked for it; 0: none */
+	struct slice name, old;
+};
+
 struct job {
 	struct update update;
 	struct store *s;
@@ -24,6 +34,7 @@ struct job {
 	void (*answers)(struct job *j, enum err e);
 
 	uint64_t account; /* of the handle; 0: the call has none */
+	uint32_t handle;
 	void *into;       /* the region of the call */
 	size_t into_bytes;
 	struct body_source *bodies; /* one for each body of the call */
@@ -31,6 +42,7 @@ struct job {
 	/* results of a run */
 	uint64_t *modseqs;                                      /* of each delivery */
 	uint64_t notice_account, notice_mailbox, notice_modseq; /* notice_account 0: nothing to tell */
+	struct note *notes, *last_note;
 	uint64_t revoke;                                        /* account whose sessions end; 0: none */
 	uint32_t queued;                                        /* queue rows added */
 	int64_t queue_rows;                                     /* queue rows more (or less) */
@@ -44,6 +56,10 @@ void job_update(struct job *j, struct ipc_call *call, const void *in, size_t out
 struct slice job_keep(struct job *j, struct slice s);
 /* For the notice of this job: one mailbox, or several (then it names none). */
 void job_tell(struct job *j, uint64_t account, uint64_t mailbox, uint64_t modseq);
+/* The same for messages that came, went or changed. */
+void job_tell_box(struct job *j, uint64_t account, const struct box *b);
+/* For those who watch names: CHANGED_NAME and what follows it. */
+void job_note_name(struct job *j, const struct change *c, uint32_t what, struct slice name, struct slice old);
 
 /* ---- the work, by file */
 enum err resolve(struct job *j, struct txn *t);
@@ -66,6 +82,8 @@ enum err secret_put(struct job *j, struct txn *t);
 enum err store_status(struct job *j, struct txn *t);
 
 enum err account_usage(struct job *j, struct txn *t);
+
+enum err account_changes(struct job *j, struct txn *t); /* history.c */
 
 enum err mailbox_list(struct job *j, struct txn *t);
 enum err mailbox_status(struct job *j, struct txn *t);

@@ -63,6 +63,7 @@ deliver(struct job *j, struct txn *t, const struct store_delivery *d, const stru
 	if (!e && account.status != ACCOUNT_ACTIVE)
 		return ERR_SUSPENDED;
 	e = e ? e : change_begin(&c, j->s, t, d->account);
+	c.job = j;
 	e = e ? e : quota_check(j->s, &account, &c.counters, mail->bytes, 1);
 	e = e ? e : mailbox_by_name(&c, d->mailbox.len ? d->mailbox : S("INBOX"), true, &b);
 	e = e ? e : keyword_set_of(&c, &b, d->keywords, d->nkeywords, &m.keyword_set);

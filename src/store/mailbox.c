@@ -119,6 +119,16 @@ next_uidvalidity(struct change *c)
 	return c->counters.uidvalidity;
 }
 
+/* RFC 5465 5.4: a mailbox that comes or goes affects its direct parent, too. */
+static void
+note_with_parent(struct job *j, const struct change *c, struct slice name)
+{
+	ptrdiff_t end = slice_find_last_char(name, '/');
+	if (end > 0)
+		job_note_name(j, c, CHANGED_NAME, slice_part(name, 0, (size_t)end), S(""));
+	job_note_name(j, c, CHANGED_NAME, name, S(""));
+}
+
 static enum err
 mailbox_make(struct change *c, struct slice name, uint32_t attributes, struct box *b)
 {
@@ -140,6 +150,8 @@ mailbox_make(struct change *c, struct slice name, uint32_t attributes, struct bo
 	b->row.modseq = b->row.log_floor = change_modseq(c);
 	c->counters.mailboxes++;
 	box_put(c, b);
+	if (c->job)
+		note_with_parent(c->job, c, name);
 	return OK;
 }
 
@@ -225,6 +237,7 @@ mailbox_create(struct job *j, struct txn *t)
 		name.len--;
 	enum err e = name_check(txn_arena(t), &name);
 	e = e ? e : change_begin(&c, j->s, t, j->account);
+	c.job = j;
 	e = e ? e : make_parents(&c, name);
 	e = e ? e : mailbox_make_limited(&c, name, in->special & MAILBOX_SPECIAL_MASK, &b);
 	if (e)
@@ -291,6 +304,7 @@ mailbox_delete(struct job *j, struct txn *t)
 	else
 		name_remove(&c, name);
 	job_tell(j, j->account, 0, change_modseq(&c));
+	note_with_parent(j, &c, name);
 	change_end(&c);
 	return OK;
 }
@@ -372,6 +386,7 @@ rename_inbox(struct change *c, struct slice to)
 	uint32_t gone = c->counters.gone;
 	enum err e = make_parents(c, to);
 	e = e ? e : move_name(c, S("INBOX"), to, gone);
+	c->job = NULL; /* RFC 5465 5.4: nobody hears of the new one */
 	e = e ? e : mailbox_make(c, S("INBOX"), MAILBOX_SUBSCRIBED, &b);
 	return e;
 }
@@ -396,10 +411,12 @@ mailbox_rename(struct job *j, struct txn *t)
 		return ERR_EXISTS;
 	if (slice_starts(to, arena_join(txn_arena(t), from, S("/"))) && !is_inbox(from))
 		return ERR_DENIED; /* into itself */
+	c.job = j;
 	e = is_inbox(from) ? rename_inbox(&c, to) : rename_tree(&c, from, to);
 	if (e)
 		return e;
 	job_tell(j, j->account, 0, change_modseq(&c));
+	job_note_name(j, &c, CHANGED_RENAMED, to, from);
 	change_end(&c);
 	return OK;
 }
@@ -425,6 +442,7 @@ mailbox_subscribe(struct job *j, struct txn *t)
 	else
 		name_remove(&c, name);
 	job_tell(j, j->account, 0, change_modseq(&c));
+	job_note_name(j, &c, CHANGED_SUBSCRIPTION, name, S(""));
 	change_end(&c);
 	return e;
 }
@@ -449,6 +467,14 @@ describe(struct job *j, struct txn *t, struct slice name, const struct row_name 
 	*out = mailbox_answer(j->account, n->mailbox, &row, attributes);
 	out->name = job_keep(j, name);
 	return OK;
+}
+
+enum err
+mailbox_describe(struct job *j, struct txn *t, struct slice name, struct store_mailbox *out)
+{
+	struct row_name row = { 0 };
+	enum err e = name_get(t, j->account, name, &row);
+	return e && e != ERR_NOT_FOUND ? e : describe(j, t, name, &row, out);
 }
 
 enum err

@@ -176,7 +176,7 @@ message_store(struct job *j, struct txn *t)
 		return OK;
 	box_put(&c, &b);
 	change_end(&c);
-	job_tell(j, j->account, b.id, b.row.modseq);
+	job_tell_box(j, j->account, &b);
 	return OK;
 }
 
@@ -251,9 +251,9 @@ copy_end(struct copying *k, struct job *j)
 	if (k->target != &k->source && k->move)
 		box_put(&k->c, &k->source);
 	change_end(&k->c);
-	job_tell(j, j->account, k->target->id, k->target->row.modseq);
+	job_tell_box(j, j->account, k->target);
 	if (k->move)
-		job_tell(j, j->account, k->source.id, k->source.row.modseq);
+		job_tell_box(j, j->account, &k->source);
 }
 
 enum err
@@ -344,7 +344,7 @@ expunge_rows(struct job *j, struct change *c, struct box *b, const struct uid_ro
 	box_put(c, b);
 	change_end(c);
 	out->vanished = slice_of(gone, 4 * n);
-	job_tell(j, j->account, b->id, b->row.modseq);
+	job_tell_box(j, j->account, b);
 	return OK;
 }
 
@@ -408,6 +408,6 @@ message_append(struct job *j, struct txn *t)
 	change_end(&c);
 	out->uidvalidity = b.row.uidvalidity;
 	out->uids = slice_of(uids, 4 * in->nappends);
-	job_tell(j, j->account, b.id, b.row.modseq);
+	job_tell_box(j, j->account, &b);
 	return OK;
 }

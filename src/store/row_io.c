@@ -195,6 +195,7 @@ enum err
 box_get(struct change *c, uint64_t mailbox, struct box *b)
 {
 	b->id = mailbox;
+	b->changed = 0;
 	return mailbox_get(c->t, c->account, mailbox, &b->row);
 }
 
@@ -283,6 +284,7 @@ box_add(struct change *c, struct box *b, struct row_message *m, uint32_t *uid)
 	*uid = b->row.uidnext++;
 	m->modseq = b->row.modseq = change_modseq(c);
 	m->saved = clock_wall_sec();
+	b->changed |= CHANGED_NEW;
 	b->row.messages++;
 	b->row.recent++;
 	b->row.bytes += m->bytes;
@@ -299,6 +301,7 @@ box_alter(struct change *c, struct box *b, uint32_t uid, const struct row_messag
 	count_flags(&b->row, was, -1);
 	count_flags(&b->row, now, 1);
 	now->modseq = b->row.modseq = change_modseq(c);
+	b->changed |= CHANGED_FLAGS;
 	message_put(c, b, uid, now);
 	log_add(c, b, now->modseq, uid, LOG_CHANGED);
 }
@@ -310,6 +313,7 @@ box_take_out(struct change *c, struct box *b, uint32_t uid, const struct row_mes
 	ASSERT(c->counters.messages > 0 && c->counters.bytes >= m->bytes);
 	struct key k = key_message(c->account, b->id, uid);
 	txn_delete(c->t, key_slice(&k));
+	b->changed |= CHANGED_EXPUNGED;
 	b->row.messages--;
 	b->row.bytes -= m->bytes;
 	if (uid >= b->row.recent_from && b->row.recent > 0)

@@ -35,6 +35,7 @@ struct change {
 	struct txn *t;
 	uint64_t account;
 	struct row_counters counters;
+	struct job *job;      /* hears of mailboxes that are made; NULL: nobody does */
 	uint64_t span_modseq; /* a modseq that several rows share */
 	uint32_t span_left;   /* how many more may have it */
 };
@@ -48,6 +49,7 @@ uint64_t change_modseq(struct change *c); /* of a row that is changed or added n
 
 struct box {
 	uint64_t id;
+	uint32_t changed; /* CHANGED_* so far */
 	struct row_mailbox row;
 };
 enum err box_get(struct change *c, uint64_t mailbox, struct box *b);

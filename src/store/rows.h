@@ -30,6 +30,17 @@ enum {
 	MAILBOX_SPECIAL_MASK = 0x7f00,
 };
 
+/* What account_changes tells of a mailbox. */
+enum {
+	CHANGED_NEW = 1, /* messages came */
+	CHANGED_EXPUNGED = 2,
+	CHANGED_FLAGS = 4,
+	CHANGED_MESSAGES = 7,
+	CHANGED_NAME = 8, /* it came or went, or a child of it did */
+	CHANGED_RENAMED = 16,
+	CHANGED_SUBSCRIPTION = 32,
+};
+
 enum { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED };
 enum { RIGHT_SEND = 1, RIGHT_IMAP = 2, RIGHT_POP3 = 4, RIGHT_ADMIN = 8, RIGHTS_USER = 7 };
 

@@ -25,6 +25,7 @@ struct open_account {
 	bool pending;            /* a notice goes out at the end of this turn */
 	uint64_t mailbox, modseq;
 	struct link in_pending;
+	struct history *history; /* history.c; NULL: nobody watches */
 };
 
 struct rows {
@@ -58,6 +59,14 @@ enum err directory_account_of(struct txn *t, struct slice address, uint64_t *acc
 enum err mailbox_make_default(struct change *c);
 /* The mailbox with this name; missing ones are made when make is set (else ERR_NOT_FOUND). */
 enum err mailbox_by_name(struct change *c, struct slice name, bool make, struct box *b);
+
+/* The mailbox of this name as it is now; id 0 when there is none. */
+enum err mailbox_describe(struct job *j, struct txn *t, struct slice name, struct store_mailbox *out);
+
+/* ---- history.c: what changed in accounts that somebody watches */
+extern uint32_t history_entries_max; /* of an account: mailboxes and names. Tests set it lower */
+void history_note(struct store *s, const struct note *n);
+void history_free(struct history **h);
 
 /* ---- keywords.c */
 /* Keywords -> number of their set; made when it is new. ERR_LIMIT, ERR_SYNTAX. */

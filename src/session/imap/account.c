@@ -3,7 +3,7 @@
  * with the store's connection; the grant in the session opens the account again, so that a client does not notice that
  * the store was started again. What can fail: the grant is over (ERR_STALE and others: the session must end), the store
  * is not there (ERR_AGAIN). */
-#include "session/imap/imap.h"
+#include "session/imap/notify.h"
 
 #include "base/random.h"
 
@@ -35,6 +35,7 @@ imap_forget_account(struct imap *im)
 	if (im->handle_generation && im->handle_generation == store->generation)
 		store_account_close_notify(store, &(struct store_account_close_in){ im->handle });
 	im->handle_generation = 0;
+	notify_free(&im->notify);
 	im->account = 0;
 	im->grant_bytes = 0;
 	secret_wipe(im->grant, sizeof im->grant);

@@ -2,7 +2,7 @@
 /* cmd_append.c - APPEND (RFC 3501 6.3.11). The message goes from the stream into a struct body (shared memory, or a
  * spool file when it is large), never through the memory of this process. What speaks against it is said before the
  * client sends it; what a LITERAL+ client sends anyway is skipped when it is too large. */
-#include "session/imap/imap.h"
+#include "session/imap/notify.h"
 
 enum { SKIP_MORE = 4 }; /* how many times the largest message is skipped before the connection is ended instead */
 
@@ -103,6 +103,7 @@ await_keep(struct imap *im, const struct imap_append *append, struct body *b)
 	im->changed = true; /* the selected mailbox may have got it */
 	if (e != OK || out.uids.len != 4)
 		return refuse_append(e != OK ? e : ERR_AGAIN);
+	imap_notify_own(im, out.uidvalidity, out.uids);
 	/* RFC 4315 3 */
 	return imap_ok_code(
 	    arena_printf(&im->arena, "APPENDUID %u %u", out.uidvalidity, (unsigned)bytes_get_le(out.uids.at, 4)),

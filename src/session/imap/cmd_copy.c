@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_copy.c - COPY (RFC 3501 6.4.7) and MOVE (RFC 6851), with COPYUID (RFC 4315 3). One call of the store, and one
  * durable commit, for up to 65,536 messages: all of them or none; more go in several. */
-#include "session/imap/imap.h"
+#include "session/imap/notify.h"
 
 struct copied {
 	uint32_t uidvalidity;
@@ -19,6 +19,7 @@ await_copy(struct imap *im, struct slice uids, struct slice to, bool move, struc
 	done->uidvalidity = out.uidvalidity;
 	buf_put(&done->from, out.from);
 	buf_put(&done->into, out.into);
+	imap_notify_own(im, out.uidvalidity, out.into);
 	if (move)
 		view_apply_vanished(&im->view, out.from);
 	return OK;

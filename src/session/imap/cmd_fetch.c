@@ -345,8 +345,8 @@ await_messages(struct fetching *f, const struct view_spans *spans)
 	return OK;
 }
 
-static struct imap_reply
-await_fetch(struct imap *im, const struct imap_fetch *what, const struct view_spans *spans)
+struct imap_reply
+await_imap_fetch(struct imap *im, const struct imap_fetch *what, const struct view_spans *spans)
 {
 	struct fetching f = { .im = im, .what = what, .needs_facts = (what->items & FETCH_NEEDS_FACTS) != 0 };
 	for (size_t i = 0; i < what->nsections; i++) {
@@ -458,5 +458,5 @@ imap_cmd_fetch(struct imap *im, struct cursor *args)
 	struct imap_reply no = await_modifiers(im, &what, &set, &spans);
 	if (no.status != IMAP_OK)
 		return no;
-	return await_fetch(im, &what, &spans);
+	return await_imap_fetch(im, &what, &spans);
 }

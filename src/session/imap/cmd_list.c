@@ -125,11 +125,9 @@ await_imap_put_list(struct imap *im, struct slice name, struct slice old)
 	return e;
 }
 
-typedef void list_one(struct imap *im, struct listing *l, const struct store_mailbox *m);
-
 /* Each mailbox in order of names. */
-static enum err
-await_each(struct imap *im, struct listing *l, list_one *one)
+enum err
+await_imap_each_mailbox(struct imap *im, imap_mailbox_visitor *visit, void *to)
 {
 	struct arena page;
 	arena_init(&page, 0);
@@ -141,7 +139,7 @@ await_each(struct imap *im, struct listing *l, list_one *one)
 		arena_clear(&page);
 		e = await_imap_ask(im, mailbox_list, &in, &page, &out);
 		for (uint32_t i = 0; e == OK && i < out.nmailboxes; i++)
-			one(im, l, &out.mailboxes[i]);
+			visit(im, to, &out.mailboxes[i]);
 		if (e == OK && out.nmailboxes)
 			in.after = slice_keep(&im->arena, out.mailboxes[out.nmailboxes - 1].name);
 		await_imap_text(im);
@@ -287,8 +285,9 @@ is_selected(const struct listing *l, const struct store_mailbox *m)
 
 /* RECURSIVEMATCH, the first time through: what stands above what was selected */
 static void
-note_parents(struct imap *im, struct listing *l, const struct store_mailbox *m)
+note_parents(struct imap *im, void *to, const struct store_mailbox *m)
 {
+	struct listing *l = to;
 	map_set(&l->names, slice_hash(m->name), im);
 	if (!is_selected(l, m))
 		return;
@@ -317,8 +316,9 @@ tell_missing_parents(struct imap *im, struct listing *l, const struct store_mail
 }
 
 static void
-list_matching(struct imap *im, struct listing *l, const struct store_mailbox *m)
+list_matching(struct imap *im, void *to, const struct store_mailbox *m)
 {
+	struct listing *l = to;
 	uint64_t hash = l->select & LIST_RECURSIVE ? slice_hash(m->name) : 0;
 	bool selected = is_selected(l, m);
 	tell_missing_parents(im, l, m);
@@ -343,9 +343,9 @@ await_list(struct imap *im, struct listing *l)
 	enum err e = OK;
 	imap_status_enables(im, l->status);
 	if (l->select & LIST_RECURSIVE)
-		e = await_each(im, l, note_parents);
+		e = await_imap_each_mailbox(im, note_parents, l);
 	if (e == OK)
-		e = await_each(im, l, list_matching);
+		e = await_imap_each_mailbox(im, list_matching, l);
 	return e ? imap_err(e) : imap_ok("listed");
 }
 
@@ -388,8 +388,9 @@ tell_parents(struct imap *im, struct listing *l, struct slice name)
 }
 
 static void
-list_subscribed(struct imap *im, struct listing *l, const struct store_mailbox *m)
+list_subscribed(struct imap *im, void *to, const struct store_mailbox *m)
 {
+	struct listing *l = to;
 	if (!(m->attributes & MAILBOX_SUBSCRIBED))
 		return;
 	if (matches(l, m->name))
@@ -406,7 +407,7 @@ imap_cmd_lsub(struct imap *im, struct cursor *args)
 		return imap_bad("LSUB takes a reference and a mailbox name with wildcards");
 	if (!l.npatterns)
 		return imap_ok("no mailbox can have such a name");
-	enum err e = await_each(im, &l, list_subscribed);
+	enum err e = await_imap_each_mailbox(im, list_subscribed, &l);
 	listing_release(&l);
 	return e ? imap_err(e) : imap_ok("listed");
 }

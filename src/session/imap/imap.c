@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* imap.c - IMAP4rev1 (RFC 3501): the table of commands, their loop, and the one place where replies are written.
  * Called by session.c through imap_protocol. A session holds a task only while a command is under way. */
-#include "session/imap/imap.h"
+#include "session/imap/notify.h"
 
 #include "base/counter.h"
 #include "base/log.h"
@@ -36,6 +36,7 @@ const struct imap_command imap_commands[] = {
 	{ S_ROW("NAMESPACE"), imap_cmd_namespace, IMAP_LOGGED_IN, 0, "2342 5" },
 	{ S_ROW("STATUS"), imap_cmd_status, IMAP_LOGGED_IN, 0, "3501 6.3.10" },
 	{ S_ROW("APPEND"), imap_cmd_append, IMAP_LOGGED_IN, 0, "3501 6.3.11" },
+	{ S_ROW("NOTIFY"), imap_cmd_notify, IMAP_LOGGED_IN, 0, "5465 3.1" },
 	{ S_ROW("IDLE"), imap_cmd_idle, IMAP_LOGGED_IN, 0, "2177 3" },
 	{ S_ROW("CHECK"), imap_cmd_noop, IMAP_SELECTED, 0, "3501 6.4.1" },
 	{ S_ROW("CLOSE"), imap_cmd_close, IMAP_SELECTED, 0, "3501 6.4.2" },
@@ -181,6 +182,8 @@ await_imap_reply(struct imap *im, const struct imap_command *row, const struct i
 		im->ended = true;
 	}
 	await_imap_text(im);
+	if (im->view.gone && imap_notify_expunges(im)) /* the command had to keep its numbers */
+		conn_wake(im->c);
 }
 
 static void
@@ -273,11 +276,11 @@ static void
 imap_changed(struct conn *c, uint64_t mailbox, uint64_t modseq)
 {
 	struct imap *im = c->state;
-	if (im->state != IMAP_SELECTED || (mailbox && mailbox != im->view.mailbox) ||
-	    (mailbox && modseq <= im->view.modseq))
-		return;
-	im->changed = true;
-	if (im->idling)
+	bool selected =
+	    im->state == IMAP_SELECTED && (!mailbox || (mailbox == im->view.mailbox && modseq > im->view.modseq));
+	bool elsewhere = imap_notify_concerns(im, mailbox, modseq);
+	im->changed = im->changed || selected;
+	if (elsewhere || (selected && (im->idling || im->notify) && (imap_events_selected(im) & EVENT_NEW)))
 		conn_wake(c);
 }
 
@@ -285,9 +288,10 @@ static enum next
 imap_await_woken(struct conn *c)
 {
 	struct imap *im = c->state;
-	if (!im->idling)
+	if (!im->idling && !im->notify)
 		return NEXT_COMMAND;
-	await_imap_sync(im, SYNC_EXPUNGES);
+	await_imap_sync(im, im->idling || imap_notify_expunges(im) ? SYNC_EXPUNGES : 0);
+	await_imap_notify(im);
 	await_imap_text(im);
 	rest(im);
 	return im->ended ? NEXT_CLOSE : NEXT_COMMAND;
@@ -299,6 +303,7 @@ imap_release(struct conn *c)
 	struct imap *im = c->state;
 	im->c = c; /* a connection whose TLS handshake failed was never started */
 	imap_forget_account(im);
+	notify_free(&im->notify);
 	view_release(&im->view);
 	arena_release(&im->arena);
 	buf_release(&im->command);

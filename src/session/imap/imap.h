@@ -54,6 +54,7 @@ struct imap {
 	char *idle_tag;
 	size_t idle_tag_bytes;
 	struct view view;
+	struct notify *notify; /* notify.h; NULL: NOTIFY was not used */
 	/* The account at the store: the grant opens it again after the store was started again. */
 	char grant[IMAP_GRANT_BYTES_MAX];
 	size_t grant_bytes;
@@ -128,6 +129,7 @@ imap_handler imap_cmd_append, imap_cmd_fetch, imap_cmd_store, imap_cmd_search, i
     imap_cmd_copy, imap_cmd_move, imap_cmd_expunge;                       /* a file each */
 imap_handler imap_cmd_getquota, imap_cmd_getquotaroot, imap_cmd_setquota; /* cmd_quota.c */
 imap_handler imap_cmd_unauthenticate;                                     /* cmd_auth.c */
+imap_handler imap_cmd_notify;                                             /* cmd_notify.c */
 imap_handler imap_cmd_idle;
 imap_handler imap_cmd_compress;                  /* cmd_compress.c */
 enum next await_imap_idle_line(struct imap *im); /* cmd_idle.c: what the client sent while idling */
@@ -146,6 +148,9 @@ enum { LIST_CHILDREN_UNKNOWN = 1 << 27, LIST_NONEXISTENT = 1 << 28 }; /* beside 
 void imap_put_list(struct imap *im, uint32_t attributes, struct slice name, struct slice old);
 /* The same of a mailbox that there is. */
 enum err await_imap_put_list(struct imap *im, struct slice name, struct slice old);
+/* Each mailbox in order of names. */
+typedef void imap_mailbox_visitor(struct imap *im, void *to, const struct store_mailbox *m);
+enum err await_imap_each_mailbox(struct imap *im, imap_mailbox_visitor *visit, void *to);
 
 /* ---- capabilities.c */
 void imap_put_capabilities(const struct imap *im, struct buf *to); /* "IMAP4rev1 ..." as they are now */
@@ -205,6 +210,9 @@ void imap_put_flag_update(struct imap *im, size_t index, bool with_uid);
 void imap_put_modseq_update(struct imap *im, size_t index);
 /* "* OK [HIGHESTMODSEQ n]": all changes up to n were told (RFC 7162 3.1.2.1). */
 void imap_put_highest(struct imap *im);
+/* cmd_fetch.c: FETCH of these rows. */
+struct imap_fetch;
+struct imap_reply await_imap_fetch(struct imap *im, const struct imap_fetch *what, const struct view_spans *spans);
 void imap_put_set(struct buf *to, struct slice uids); /* 1:3,7 */
 void imap_untagged(struct imap *im, struct slice text);
 

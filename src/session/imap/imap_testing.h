@@ -121,6 +121,20 @@ fake_mailbox_list(struct ipc_call *call, const struct store_mailbox_list_in *in)
 }
 
 static void
+fake_account_changes(struct ipc_call *call, const struct store_account_changes_in *in)
+{
+	struct store_account_change all[] = {
+		{ fake_mail.calls | CHANGED_MESSAGES, S("old"), fake_mailbox() },
+		{ CHANGED_RENAMED, S("\xc3\xbc"), { .id = 2, .name = S("sub/\xc3\xbc") } },
+	};
+	if (!fake_fails(call))
+		store_account_changes_reply(call, &(struct store_account_changes_out){ .upto = fake_mail.modseq,
+		                                                                       .changes = all,
+		                                                                       .nchanges = in->since ? 2 : 0,
+		                                                                       .lost = in->since % 5 == 4 });
+}
+
+static void
 fake_mailbox_status(struct ipc_call *call, const struct store_mailbox_status_in *in)
 {
 	ASSERT(slice_is_utf8(in->name) && in->name.len);
@@ -382,6 +396,7 @@ static const struct store_server fake_mail_store = {
 	.account_close = fake_account_close,
 	.account_usage = fake_account_usage,
 	.mailbox_list = fake_mailbox_list,
+	.account_changes = fake_account_changes,
 	.mailbox_status = fake_mailbox_status,
 	.mailbox_create = fake_mailbox_create,
 	.mailbox_delete = fake_mailbox_delete,

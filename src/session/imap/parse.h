@@ -150,6 +150,52 @@ bool imap_take_fetch(struct cursor *c, struct arena *a, struct imap_fetch *fetch
 /* [SP "(" modifiers ")"] behind it */
 bool imap_take_fetch_modifiers(struct cursor *c, struct imap_fetch *fetch);
 
+/* ---- which mailboxes: NOTIFY, and what ESEARCH searches (parse_notify.c; RFC 5465 6, RFC 7377 2.2) */
+enum imap_filter_kind {
+	FILTER_SELECTED,
+	FILTER_DELAYED, /* SELECTED-DELAYED */
+	FILTER_INBOXES,
+	FILTER_PERSONAL,
+	FILTER_SUBSCRIBED,
+	FILTER_SUBTREE,
+	FILTER_SUBTREE_ONE,
+	FILTER_MAILBOXES,
+};
+#define FILTER_NAMES_MAX 1000 /* of all filters of a command */
+#define FILTERS_MAX 100
+struct imap_filter {
+	enum imap_filter_kind kind;
+	struct slice *names; /* those that a mailbox can have */
+	size_t nnames;
+};
+/* total: names so far; over FILTER_NAMES_MAX they are only counted. */
+bool imap_take_filter(struct cursor *c, struct arena *a, enum imap_names names, struct imap_filter *filter,
+                      size_t *total);
+/* Does it mean this mailbox? Not for FILTER_SELECTED and FILTER_DELAYED. */
+bool imap_filter_holds(const struct imap_filter *filter, struct slice name, bool subscribed);
+
+enum { /* events, as bits (RFC 5465 8) */
+	   EVENT_NEW = 1,
+	   EVENT_EXPUNGE = 2,
+	   EVENT_FLAGS = 4,
+	   EVENT_MESSAGES = 7,
+	   EVENT_NAME = 8,
+	   EVENT_SUBSCRIPTION = 16,
+	   EVENT_OTHER = 32, /* one that does not exist here */
+};
+struct imap_event_group {
+	struct imap_filter filter;
+	uint32_t events;
+	bool fetches;
+	struct imap_fetch fetch; /* of MessageNew */
+};
+struct imap_notify {
+	bool set, status; /* set false: NONE */
+	struct imap_event_group *groups;
+	size_t ngroups, names;
+};
+bool imap_take_notify(struct cursor *c, struct arena *a, enum imap_names names, struct imap_notify *notify);
+
 /* ---- SEARCH (parse_search.c) */
 enum imap_search_op {
 	SEARCH_ALL,

@@ -16,7 +16,8 @@ parse(uint8_t which, struct cursor *c, struct arena *a)
 	struct slice s;
 	bool valid;
 	int64_t v;
-	switch (which % 8) {
+	struct imap_notify notify;
+	switch (which % 9) {
 	case 0: (void)imap_take_fetch(c, a, &fetch); break;
 	case 1: (void)imap_parse_search(c, a, &search); break;
 	case 2: (void)imap_take_set(c, a, &set); break;
@@ -33,6 +34,7 @@ parse(uint8_t which, struct cursor *c, struct arena *a)
 		if (!imap_take_date_time(c, &v))
 			(void)imap_take_date(c, &v);
 		break;
+	case 7: (void)imap_take_notify(c, a, cursor_left(c) % 2 ? NAMES_UTF7 : NAMES_UTF8, &notify); break;
 	default: (void)imap_is_append(cursor_rest(c), a);
 	}
 }

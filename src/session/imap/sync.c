@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sync.c - tells the client what happened in the selected mailbox: EXISTS, RECENT, EXPUNGE, FETCH FLAGS (RFC 3501 7.3,
  * 7.4). Called at the end of commands and while the client idles. EXPUNGE waits until the command allows it (7.4.1). */
-#include "session/imap/imap.h"
+#include "session/imap/notify.h"
 
 #include "base/log.h"
 
@@ -207,7 +207,7 @@ await_flag_updates(struct imap *im)
 	struct view *v = &im->view;
 	for (size_t i = 0; i < v->count && v->dirty; i++) {
 		if ((v->rows[i].flags & (VIEW_DIRTY | VIEW_GONE)) == VIEW_DIRTY)
-			imap_put_flag_update(im, i, im->by_uid);
+			imap_put_flag_update(im, i, im->by_uid || im->notify); /* RFC 5465 5.1 */
 		if (im->text.len > TEXT_BYTES)
 			await_imap_text(im);
 	}
@@ -218,19 +218,23 @@ void
 await_imap_sync(struct imap *im, uint32_t how)
 {
 	struct view *v = &im->view;
+	uint32_t events = imap_events_selected(im);
 	if (im->state != IMAP_SELECTED || im->ended)
 		return;
-	if (im->changed || im->c->changes || (how & SYNC_ASK))
+	/* RFC 5465 3.1: who does not want to hear of new messages keeps the mailbox as it was */
+	if ((events & EVENT_NEW) && (im->changed || im->c->changes || (how & SYNC_ASK)))
 		await_look(im);
 	await_imap_keywords(im, true);
+	size_t told = v->told;
 	await_imap_exists(im);
+	if (v->dirty > 0 && (events & EVENT_FLAGS))
+		await_flag_updates(im);
+	await_imap_notify_new(im, told);
 	if (v->gone && (how & SYNC_EXPUNGES)) {
 		await_expunges(im);
 		await_imap_exists(im);
 	}
-	if (v->dirty > 0)
-		await_flag_updates(im);
-	if (!v->gone && !im->changed)
+	if (!v->gone && !v->dirty && !im->changed)
 		v->told_modseq = v->modseq;
 }
 

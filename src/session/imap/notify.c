@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* notify.c - tells a client of NOTIFY what happened (RFC 5465): STATUS and LIST of mailboxes that are not selected,
+ * FETCH of new messages of the one that is. The store's notice only says that something changed in the account;
+ * account_changes says what, so the cost is that of the change and not of the number of mailboxes. When the store does
+ * not know any more (it was started again meanwhile), the client hears NOTIFICATIONOVERFLOW (5.8) and NOTIFY ends. */
+#include "session/imap/notify.h"
+
+#include "session/imap/fetch.h"
+
+enum { TEXT_BYTES = 32 << 10 };
+
+void
+notify_free(struct notify **n)
+{
+	if (*n)
+		arena_release(&(*n)->arena);
+	free(*n);
+	*n = NULL;
+}
+
+uint32_t
+imap_events_selected(const struct imap *im)
+{
+	return im->notify ? im->notify->selected : EVENT_MESSAGES;
+}
+
+bool
+imap_notify_concerns(struct imap *im, uint64_t mailbox, uint64_t modseq)
+{
+	struct notify *n = im->notify;
+	if (!n || !n->elsewhere || modseq <= n->upto)
+		return false;
+	if (im->state == IMAP_SELECTED && mailbox == im->view.mailbox) /* asked for with the next change elsewhere */
+		return false;
+	return n->news = true;
+}
+
+bool
+imap_notify_expunges(const struct imap *im)
+{
+	return im->notify && (im->notify->selected & EVENT_EXPUNGE) && !im->notify->delayed;
+}
+
+/* ---- other mailboxes */
+
+static uint32_t
+events_of(const struct notify *n, struct slice name, bool subscribed)
+{
+	uint32_t events = 0;
+	for (size_t i = 0; i < n->what.ngroups; i++)
+		if (imap_filter_holds(&n->what.groups[i].filter, name, subscribed))
+			events |= n->what.groups[i].events;
+	return events;
+}
+
+/* The items of STATUS that these events call for (RFC 5465 5.1, 5.2, 5.3). */
+static uint32_t
+items_of(const struct imap *im, uint32_t events)
+{
+	uint32_t items = 0;
+	struct cursor messages = cursor_of(S("(MESSAGES UIDNEXT UIDVALIDITY)"));
+	struct cursor flags = cursor_of(S("(UIDVALIDITY UNSEEN)"));
+	struct cursor modseq = cursor_of(S("(HIGHESTMODSEQ)"));
+	if (events & (EVENT_NEW | EVENT_EXPUNGE))
+		imap_take_status_items(&messages, &items);
+	if (events & EVENT_FLAGS)
+		imap_take_status_items(&flags, &items);
+	if (items && (im->enabled & ENABLED_CONDSTORE))
+		imap_take_status_items(&modseq, &items);
+	return items;
+}
+
+static bool
+is_selected(const struct imap *im, const struct store_mailbox *m)
+{
+	return im->state == IMAP_SELECTED && m->id == im->view.mailbox;
+}
+
+static bool
+has_messages(const struct store_mailbox *m)
+{
+	return m->id && !(m->attributes & MAILBOX_NOSELECT);
+}
+
+static void
+tell_messages(struct imap *im, const struct store_account_change *change, uint32_t events)
+{
+	uint32_t news = 0;
+	if (change->what & (CHANGED_NEW | CHANGED_EXPUNGED))
+		news |= EVENT_NEW | EVENT_EXPUNGE;
+	/* a name that came may have another UIDVALIDITY than before (5.1) */
+	if (change->what & (CHANGED_FLAGS | CHANGED_NAME | CHANGED_RENAMED))
+		news |= EVENT_FLAGS;
+	uint32_t items = items_of(im, events & news);
+	if (items && has_messages(&change->mailbox) && !is_selected(im, &change->mailbox))
+		imap_put_status(im, change->mailbox.name, &change->mailbox, items);
+}
+
+/* * LIST (\Subscribed) "/" "new" ("OLDNAME" ("old")): RFC 5465 5.4, 5.5 */
+static void
+put_list(struct imap *im, const struct store_mailbox *m, struct slice old)
+{
+	uint32_t attributes = m->attributes;
+	if (!m->id && !(attributes & MAILBOX_HAS_CHILDREN))
+		attributes = (attributes & ~(uint32_t)MAILBOX_NOSELECT) | LIST_NONEXISTENT;
+	imap_put_list(im, attributes, m->name, old.len ? old : m->name);
+}
+
+static void
+tell_change(struct imap *im, const struct store_account_change *change)
+{
+	const struct store_mailbox *m = &change->mailbox;
+	/* a subscription that ended concerns those who watch what is subscribed, too */
+	bool subscribed = (m->attributes & MAILBOX_SUBSCRIBED) || (change->what & CHANGED_SUBSCRIPTION);
+	uint32_t events = events_of(im->notify, m->name, subscribed);
+	if (change->old.len)
+		events |= events_of(im->notify, change->old, subscribed);
+	bool renamed = (events & EVENT_NAME) && (change->what & CHANGED_RENAMED);
+	if (renamed || ((events & EVENT_NAME) && (change->what & CHANGED_NAME)) ||
+	    ((events & EVENT_SUBSCRIPTION) && (change->what & CHANGED_SUBSCRIPTION)))
+		put_list(im, m, renamed ? change->old : SLICE_NONE);
+	tell_messages(im, change, events);
+}
+
+/* RFC 5465 5.8: as after NOTIFY NONE */
+static void
+overflow(struct imap *im)
+{
+	struct notify *n = im->notify;
+	imap_untagged(im, S("OK [NOTIFICATIONOVERFLOW] what changed is not known any more, ask for notifications again"));
+	n->what.ngroups = 0;
+	n->selected = n->elsewhere = 0;
+	n->fetch = NULL;
+}
+
+void
+await_imap_notify(struct imap *im)
+{
+	struct notify *n = im->notify;
+	bool more = n && n->news;
+	while (more && im->c->io.error == OK) {
+		struct store_account_changes_in in = { .since = n->upto };
+		struct store_account_changes_out out = { 0 };
+		n->news = false;
+		enum err e = await_imap_ask(im, account_changes, &in, &im->arena, &out);
+		if (e != OK) {
+			n->news = true; /* with the next notice */
+			return;
+		}
+		for (uint32_t i = 0; i < out.nchanges; i++) {
+			tell_change(im, &out.changes[i]);
+			if (im->text.len > TEXT_BYTES)
+				await_imap_text(im);
+		}
+		n->upto = out.upto;
+		more = out.more && !out.lost;
+		if (out.lost)
+			overflow(im);
+		await_imap_text(im);
+	}
+}
+
+/* ---- new messages of the selected mailbox */
+
+void
+imap_notify_own(struct imap *im, uint32_t uidvalidity, struct slice uids)
+{
+	struct notify *n = im->notify;
+	if (!n || !n->fetch || im->state != IMAP_SELECTED || uidvalidity != im->view.uidvalidity)
+		return;
+	for (size_t i = 0; i + 4 <= uids.len; i += 4) {
+		uint32_t uid = (uint32_t)bytes_get_le(uids.at + i, 4);
+		if (n->nown && n->own[n->nown - 1].high + 1 == uid)
+			n->own[n->nown - 1].high = uid;
+		else if (n->nown < COUNT_OF(n->own)) /* else it is told of one that it knows */
+			n->own[n->nown++] = (struct imap_range){ uid, uid, false };
+	}
+}
+
+static bool
+is_own(const struct notify *n, uint32_t uid)
+{
+	for (size_t i = 0; i < n->nown; i++)
+		if (uid >= n->own[i].low && uid <= n->own[i].high)
+			return true;
+	return false;
+}
+
+void
+await_imap_notify_new(struct imap *im, size_t first)
+{
+	struct notify *n = im->notify;
+	size_t count = im->view.count;
+	if (!n || !n->fetch || first >= count)
+		return;
+	struct view_spans s = { .spans = ARENA_ARRAY(&im->arena, struct view_span, count - first) };
+	for (size_t i = first; i < count; i++) {
+		if (is_own(n, im->view.rows[i].uid))
+			continue;
+		if (!s.count || s.spans[s.count - 1].to != i)
+			s.spans[s.count++] = (struct view_span){ i, i };
+		s.spans[s.count - 1].to = i + 1;
+		s.messages++;
+	}
+	n->nown = 0;
+	/* what is gone already is told as EXPUNGE in a moment */
+	(void)await_imap_fetch(im, n->fetch, &s);
+	await_imap_text(im);
+}

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NOTIFY (RFC 5465): what a client is told without asking, of the selected mailbox and of others."""
+import re
+import time
+
+import pytest
+from imap_dialog import PLAIN, Client
+
+SUPPORTED = "(MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)"
+ALL = "(MessageNew MessageExpunge FlagChange)"
+
+
+def quiet(c):
+    """Nothing was pushed: the next thing that comes is the answer to NOOP."""
+    r = c.ok("NOOP")
+    return r.untagged == []
+
+
+@pytest.fixture
+def pair(inbox, connect):
+    """A client with INBOX selected, and another session of the account, with Work, Work/Deep and Play."""
+    other = connect(inbox.user)
+    for name in ("Work", "Work/Deep", "Play"):
+        other.ok(f"CREATE {name}")
+    return inbox, other
+
+
+def test_new_messages_elsewhere(pair):
+    c, other = pair
+    c.ok("NOTIFY SET (subtree Work (MessageNew MessageExpunge))")
+    other.append(PLAIN, "Play")
+    other.append(PLAIN, "Work/Deep")
+    line = c.line()
+    assert re.fullmatch(rb'\* STATUS "Work/Deep" \(MESSAGES 1 UIDNEXT 2 UIDVALIDITY \d+\)', line), line
+    other.ok("SELECT Work/Deep")
+    other.ok("STORE 1 +FLAGS (\\Deleted)")  # flags are not asked for
+    other.ok("EXPUNGE")
+    assert re.fullmatch(rb'\* STATUS "Work/Deep" \(MESSAGES 0 UIDNEXT 2 UIDVALIDITY \d+\)', c.line())
+    assert quiet(c)
+
+
+def test_flags_elsewhere(pair):
+    c, other = pair
+    other.append(PLAIN, "Work")
+    c.ok(f"NOTIFY SET (mailboxes (Work Nowhere) {ALL})")
+    other.ok("SELECT Work")
+    other.ok("STORE 1 +FLAGS (\\Seen)")
+    assert re.fullmatch(rb'\* STATUS "Work" \(UIDVALIDITY \d+ UNSEEN 0\)', c.line())
+    c.ok("ENABLE CONDSTORE")
+    other.ok("STORE 1 -FLAGS (\\Seen)")
+    assert re.fullmatch(rb'\* STATUS "Work" \(UIDVALIDITY \d+ UNSEEN 1 HIGHESTMODSEQ \d+\)', c.line())
+
+
+def test_status_at_the_beginning(pair):
+    c, other = pair
+    other.append(PLAIN, "Play")
+    r = c.ok("NOTIFY SET STATUS (selected (MessageNew MessageExpunge)) (mailboxes INBOX (MessageNew MessageExpunge)) (mailboxes (Play Nowhere) (MessageNew MessageExpunge))"
+             f" (subtree Work {ALL})")
+    assert len(r.of(rb"STATUS")) == 3 and not r.of(rb"INBOX")
+    assert r.of(rb'^\* STATUS "Play" \(MESSAGES 1 UIDNEXT 2 UIDVALIDITY \d+\)$')
+    assert r.of(rb'^\* STATUS "Work" \(MESSAGES 0 UIDNEXT 1 UIDVALIDITY \d+ HIGHESTMODSEQ \d+\)$')
+
+
+def test_selected_is_told_at_once(pair):
+    c, other = pair
+    other.append(PLAIN)
+    other.ok("SELECT INBOX")
+    r = c.ok(f"NOTIFY SET (selected (MessageNew (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)]) MessageExpunge FlagChange))")
+    assert b"* 1 EXISTS" in r.untagged  # what gathered before
+    other.append(PLAIN)
+    assert c.line() == b"* 2 EXISTS"
+    line = c.line()
+    if b"RECENT" in line:
+        line = c.line()
+    assert line.startswith(b"* 2 FETCH (UID 2 BODY[HEADER.FIELDS (SUBJECT)] {") and b"Hello World" in line
+    other.ok("STORE 2 +FLAGS (\\Flagged)")
+    assert re.fullmatch(rb"\* 2 FETCH \(UID 2 FLAGS \(\\Flagged( \\Recent)?\)\)", c.line())
+    other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    assert b"* 1 FETCH (UID 1 FLAGS (\\Deleted" in c.line()
+    other.ok("EXPUNGE")
+    assert c.line() == b"* 1 EXPUNGE"
+    assert quiet(c)
+
+
+def test_expunge_comes_between_commands_not_inside(pair):
+    """SELECTED lets numbers change at any time, but no FETCH, STORE or SEARCH is cut by it (RFC 3501 7.4.1)."""
+    c, other = pair
+    for _ in range(3):
+        other.append(PLAIN)
+    other.ok("SELECT INBOX")
+    c.ok("NOTIFY SET (selected (MessageNew MessageExpunge))")
+    other.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
+    tag = c.start("FETCH 1:* UID")
+    other.ok("EXPUNGE")
+    r = c.wait(tag)
+    assert not any(b"EXPUNGE" in u for u in r.untagged if r.untagged.index(u) > 0 and b"FETCH" in r.untagged[-1])
+    if not r.of(rb"EXPUNGE"):
+        assert c.line() == b"* 2 EXPUNGE"
+    assert quiet(c)
+
+
+def test_selected_delayed_waits(pair):
+    c, other = pair
+    for _ in range(2):
+        other.append(PLAIN)
+    other.ok("SELECT INBOX")
+    c.ok("NOTIFY SET (selected-delayed (MessageNew MessageExpunge))")
+    other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    other.ok("EXPUNGE")
+    other.append(PLAIN)
+    assert c.line() == b"* 3 EXISTS"  # the first is still numbered
+    r = c.ok("FETCH 2 UID")
+    assert r.of(rb"^\* 2 FETCH \(UID 2\)$") and not r.of(rb"EXPUNGE")
+    assert c.ok("NOOP").of(rb"EXPUNGE") == [b"* 1 EXPUNGE"]
+    other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    other.ok("EXPUNGE")
+    tag = c.start("IDLE")  # RFC 5465 6.1.2: IDLE allows it
+    while (line := c.line()) != b"* 1 EXPUNGE":
+        assert line.startswith(b"+") or b"RECENT" in line, line
+    c.send(b"DONE\r\n")
+    assert c.wait(tag).status == "OK"
+
+
+def test_own_messages_are_not_fetched(pair):
+    c, other = pair
+    c.ok("NOTIFY SET (selected (MessageNew (UID) MessageExpunge))")
+    r = c.append(PLAIN)
+    assert b"* 1 EXISTS" in r.untagged and not r.of(rb"FETCH")
+    other.append(PLAIN)
+    lines = [c.line() for _ in range(2)]
+    while not any(b"FETCH" in line for line in lines):
+        lines.append(c.line())
+    assert b"* 2 EXISTS" in lines and b"* 2 FETCH (UID 2)" in lines
+
+
+def test_own_changes_elsewhere_are_not_told(pair):
+    """RFC 5465 5: a client knows what it did itself."""
+    c, other = pair
+    c.ok(f"NOTIFY SET (personal (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange))")
+    c.append(PLAIN, "Work")
+    c.ok("CREATE Mine")
+    c.ok("SUBSCRIBE Mine")
+    c.ok("RENAME Mine Mine2")
+    assert quiet(c)
+    other.append(PLAIN, "Play")
+    assert b'"Play"' in c.line()
+    assert quiet(c)
+
+
+def test_nothing_of_the_selected_mailbox_unless_asked(pair):
+    """RFC 5465 3.1: without SELECTED, or with NONE, the mailbox stays as it was: a snapshot."""
+    c, other = pair
+    other.append(PLAIN)
+    other.ok("SELECT INBOX")
+    for command in ("NOTIFY SET (selected NONE)", "NOTIFY NONE", "NOTIFY SET (mailboxes Work (MessageNew MessageExpunge))"):
+        c.ok(command)
+        n = len(c.ok("FETCH 1:* UID").untagged)
+        other.append(PLAIN)
+        other.ok("STORE 1 +FLAGS (\\Flagged)")
+        assert quiet(c) and len(c.ok("FETCH 1:* UID").untagged) == n
+        r = c.ok("NOTIFY SET (selected (MessageNew MessageExpunge FlagChange))")
+        assert r.of(rb"EXISTS") and r.of(rb"^\* 1 FETCH .*Flagged")
+        other.ok("STORE 1 -FLAGS (\\Flagged)")
+        assert b"* 1 FETCH" in c.line()
+    c.ok("NOTIFY SET (selected NONE)")
+    c.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")  # one's own EXPUNGE is told
+    assert c.ok("EXPUNGE").of(rb"EXPUNGE") == [b"* 1 EXPUNGE"]
+
+
+def test_names(pair):
+    c, other = pair
+    c.ok("NOTIFY SET (personal (MailboxName))")
+    other.ok("CREATE New/Child")
+    assert c.line() == b'* LIST (\\HasChildren) "/" "New"'
+    assert c.line() == b'* LIST (\\HasNoChildren) "/" "New/Child"'
+    other.ok("RENAME New/Child Other")
+    assert c.line() == b'* LIST (\\HasNoChildren) "/" "Other" ("OLDNAME" ("New/Child"))'
+    other.ok("SUBSCRIBE Other")  # not asked for
+    other.ok("DELETE Other")
+    assert c.line() == b'* LIST (\\NonExistent \\Subscribed \\HasNoChildren) "/" "Other"'
+    other.append(PLAIN)
+    other.ok("RENAME INBOX Old")  # RFC 5465 5.4: nothing of the new INBOX
+    assert c.line() == b'* LIST (\\Subscribed \\HasNoChildren) "/" "Old" ("OLDNAME" ("INBOX"))'
+    assert quiet(c)
+
+
+def test_subscriptions(pair):
+    c, other = pair
+    c.ok(f"NOTIFY SET (personal (SubscriptionChange)) (subscribed {ALL})")
+    other.ok("SUBSCRIBE Work/Deep")
+    assert c.line() == b'* LIST (\\Subscribed \\HasNoChildren) "/" "Work/Deep"'
+    other.append(PLAIN, "Work/Deep")
+    assert b'STATUS "Work/Deep" (MESSAGES 1' in c.line()
+    other.ok("UNSUBSCRIBE Work/Deep")
+    assert c.line() == b'* LIST (\\HasNoChildren) "/" "Work/Deep"'
+    other.append(PLAIN, "Work/Deep")
+    assert quiet(c)
+
+
+def test_mail_that_is_delivered(pair, server):
+    """INBOXES are all mailboxes: mail may be sorted into any."""
+    c, other = pair
+    c.ok("SELECT Play")
+    c.ok("NOTIFY SET (inboxes (MessageNew MessageExpunge))")
+    import smtplib
+    with smtplib.SMTP("127.0.0.1", server.port("smtp")) as s:
+        s.sendmail("ann@example.net", [c.user], PLAIN)
+    assert b'* STATUS "INBOX" (MESSAGES 1 ' in c.line()
+
+
+@pytest.mark.parametrize("command", [
+    "NOTIFY", "NOTIFY SET", "NOTIFY NONE x", "NOTIFY SET STATUS", "NOTIFY SET selected", "NOTIFY SET (selected)", "NOTIFY SET (selected ())",
+    "NOTIFY SET (selected (FlagChange))", "NOTIFY SET (selected (MessageNew))", "NOTIFY SET (personal (MessageExpunge))", "NOTIFY SET (selected (MailboxName))",
+    "NOTIFY SET (selected-delayed (SubscriptionChange MessageNew MessageExpunge))", "NOTIFY SET (selected NONE) (selected-delayed NONE)",
+    "NOTIFY SET (personal (MessageNew (UID) MessageExpunge))", "NOTIFY SET (selected (MessageNew (UID NOSUCH) MessageExpunge))", "NOTIFY SET (subtree (MailboxName))",
+    "NOTIFY SET (subtree-one Work (MailboxName))", "NOTIFY SET (mailboxes (Work (MailboxName))", "NOTIFY SET (personal (AnnotationChange))", "NOTIFY SET (personal NONE) x",
+])
+def test_malformed(inbox, command):
+    assert inbox.do(command).status == "BAD"
+
+
+def test_events_that_do_not_exist(inbox):
+    for event in ("MessageNew MessageExpunge AnnotationChange", "NoSuchEvent"):
+        r = inbox.do(f"NOTIFY SET (personal ({event}))")
+        assert r.status == "NO" and r.text.startswith(f"[BADEVENT {SUPPORTED}]")
+
+
+def test_limits(inbox):
+    names = " ".join(f"m{i}" for i in range(1000))
+    assert inbox.ok(f"NOTIFY SET (mailboxes ({names}) (MailboxName))")
+    r = inbox.do(f"NOTIFY SET (mailboxes ({names} more) (MailboxName))")
+    assert r.status == "NO" and r.text.startswith("[NOTIFICATIONOVERFLOW]")
+    groups = " ".join("(personal NONE)" for _ in range(101))
+    assert inbox.do(f"NOTIFY SET {groups}").status == "BAD"
+
+
+def test_a_refused_command_changes_nothing(pair):
+    c, other = pair
+    c.ok("NOTIFY SET (personal (MailboxName))")
+    assert c.do("NOTIFY SET (personal (NoSuchEvent))").status == "NO"
+    other.ok("CREATE x")
+    assert b'"x"' in c.line()
+
+
+def test_a_store_that_was_started_again(new_server):
+    """What happened while nobody kept the account's history is not known: NOTIFICATIONOVERFLOW (RFC 5465 5.8), once; IDLE hears of it anyway."""
+    s = new_server(accounts=("alice",))
+    watcher, idle, other = (Client(s.port("imap")).login("alice@example.test") for _ in range(3))
+    watcher.ok("NOTIFY SET (personal (MessageNew MessageExpunge MailboxName))")
+    idle.ok("SELECT INBOX")
+    tag = idle.start("IDLE")
+    idle.line()
+    s.kill_role("store")
+    end = time.time() + 20
+    while other.do(b"APPEND INBOX {%d+}\r\n" % len(PLAIN) + PLAIN).status != "OK":
+        assert time.time() < end
+    assert idle.line() == b"* 1 EXISTS"
+    idle.send(b"DONE\r\n")
+    assert idle.wait(tag).status == "OK"
+    line = watcher.line()
+    # asked before or after the message came
+    assert line.startswith((b"* OK [NOTIFICATIONOVERFLOW]", b'* STATUS "INBOX" (MESSAGES 1')), line
+    for c in (watcher, idle, other):
+        c.close()
+
+
+def test_many_sessions_hear_within_a_moment(inbox, connect):
+    """A change reaches all who idle or use NOTIFY: the usual is a few ms; here it may take no more than some seconds on a busy machine."""
+    inbox.append(PLAIN)
+    idle = [connect(inbox.user) for _ in range(20)]
+    notify = [connect(inbox.user) for _ in range(20)]
+    for c in idle:
+        c.ok("SELECT INBOX")
+        c.tag = c.start("IDLE")
+        c.line()
+    for c in notify[:10]:
+        c.ok("SELECT INBOX")
+        c.ok(f"NOTIFY SET (selected {ALL})")
+    for c in notify[10:]:
+        c.ok(f"NOTIFY SET (personal {ALL})")
+    inbox.ok("SELECT INBOX")
+    for change, selected, elsewhere in (("STORE 1 +FLAGS (\\Seen)", rb"\* 1 FETCH .*\\Seen", rb"STATUS .*UNSEEN 0"), ("STORE 1 +FLAGS (\\Deleted)", rb"\\Deleted", rb"UNSEEN 0"),
+                                        ("EXPUNGE", rb"\* 1 EXPUNGE", rb"MESSAGES 0"), ("APPEND", rb"\* 1 EXISTS", rb"MESSAGES 1")):
+        start = time.time()
+        inbox.append(PLAIN) if change == "APPEND" else inbox.ok(change)
+        for c in idle + notify:
+            pattern = selected if c in idle or c in notify[:10] else elsewhere
+            while not re.search(pattern, line := c.line()):
+                assert line, change
+        assert time.time() - start < 10
+    for c in idle:
+        c.send(b"DONE\r\n")
+        assert c.wait(c.tag).status == "OK"
