@@ -108,6 +108,9 @@ handle_free(struct store *s, struct handle *h)
 	struct open_account *o = h->of;
 	if (o->maildrop == h)
 		o->maildrop = NULL;
+	LIST_EACH (&h->children, it)
+		handle_free(s, CONTAINER_OF(it, struct handle, in_children));
+	list_remove(&h->in_children);
 	list_remove(&h->in_peer);
 	list_remove(&h->in_account);
 	map_remove(&s->rows->handles, h->id);
@@ -125,7 +128,27 @@ handle_of(struct ipc_call *call, uint32_t id)
 {
 	struct store_peer *p = call->peer->state;
 	struct handle *h = map_get(&p->store->rows->handles, id);
-	return h && h->peer == call->peer && !h->revoked ? h : NULL;
+	if (!h || h->peer != call->peer || h->revoked)
+		return NULL;
+	return h->by && h->by->revoked ? NULL : h;
+}
+
+static struct handle *
+handle_new(struct store *s, struct ipc_peer *peer, uint64_t account)
+{
+	struct store_peer *p = peer->state;
+	struct handle *h = must_calloc(1, sizeof *h);
+	do
+		h->id = ++s->rows->last_handle;
+	while (h->id == 0 || map_get(&s->rows->handles, h->id));
+	h->account = h->principal = account;
+	h->peer = peer;
+	h->of = open_account_of(s, account);
+	list_init(&h->children);
+	list_append(&p->handles, &h->in_peer);
+	list_append(&h->of->handles, &h->in_account);
+	map_set(&s->rows->handles, h->id, h);
+	return h;
 }
 
 struct opening {
@@ -160,17 +183,8 @@ account_open(struct ipc_call *call, struct slice grant, struct store_account_ope
 		return ERR_SUSPENDED;
 	if (o.account.generation != o.grant.generation)
 		return ERR_STALE;
-	struct handle *h = must_calloc(1, sizeof *h);
-	do
-		h->id = ++s->rows->last_handle;
-	while (h->id == 0 || map_get(&s->rows->handles, h->id));
-	h->account = o.grant.account;
+	struct handle *h = handle_new(s, call->peer, o.grant.account);
 	h->rights = o.grant.rights & o.account.rights;
-	h->peer = call->peer;
-	h->of = open_account_of(s, h->account);
-	list_append(&p->handles, &h->in_peer);
-	list_append(&h->of->handles, &h->in_account);
-	map_set(&s->rows->handles, h->id, h);
 	*out = (struct store_account_open_out){ .handle = h->id,
 		                                    .account = h->account,
 		                                    .address = o.account.address,
@@ -179,6 +193,20 @@ account_open(struct ipc_call *call, struct slice grant, struct store_account_ope
 		                                    .quota = usage_of(s, &o.account, &o.counters).bytes_max,
 		                                    .used = o.counters.bytes };
 	return OK;
+}
+
+/* Only a handle of the account itself opens those of others: rights do not add up. */
+void
+account_open_shared(struct handle *by, uint64_t account, struct store_account_open_shared_out *out)
+{
+	struct store_peer *p = by->peer->state;
+	ASSERT(!by->by && account != by->account);
+	struct handle *h = handle_new(p->store, by->peer, account);
+	h->principal = by->account;
+	h->by = by;
+	list_append(&by->children, &h->in_children);
+	out->handle = h->id;
+	out->account = account;
 }
 
 void
@@ -194,8 +222,9 @@ void
 account_peer_closed(struct store *s, struct ipc_peer *peer)
 {
 	struct store_peer *p = peer->state;
-	LIST_EACH (&p->handles, it)
-		handle_free(s, CONTAINER_OF(it, struct handle, in_peer));
+	struct link *first;
+	while ((first = list_first(&p->handles)) != NULL) /* those that it opened go with a handle */
+		handle_free(s, CONTAINER_OF(first, struct handle, in_peer));
 }
 
 /* RFC 1939 3: one session at a time has the maildrop. */

@@ -20,7 +20,7 @@ struct reading {
 	struct store *s;
 	const void *in;
 	void *out; /* answered when all was read */
-	uint64_t account;
+	uint64_t account, principal;
 	char *into;
 	size_t into_bytes;
 	struct piece *pieces;
@@ -49,12 +49,14 @@ answer(void *arg)
 }
 
 static void
-reading_start(struct ipc_call *call, const void *in, void *out, uint64_t account, struct store_region into,
+reading_start(struct ipc_call *call, const void *in, void *out, const struct handle *h, struct store_region into,
               enum err (*plan)(struct store *s, struct txn *t, void *arg))
 {
 	struct store_peer *p = call->peer->state;
 	struct reading *r = ARENA_NEW(&call->arena, struct reading);
-	*r = (struct reading){ .call = call, .s = p->store, .in = in, .out = out, .account = account };
+	*r = (struct reading){ .call = call, .s = p->store, .in = in, .out = out };
+	r->account = h ? h->account : 0;
+	r->principal = h ? h->principal : 0;
 	r->into = shm_range(&call->peer->shm, into.off, into.len);
 	r->into_bytes = MIN(into.len, (uint64_t)UINT32_MAX);
 	r->e = r->into ? store_view(r->s, plan, r) : ERR_LIMIT;
@@ -91,7 +93,8 @@ plan_bodies(struct store *s, struct txn *t, void *arg)
 	struct row_mailbox mailbox;
 	struct uid_row *rows;
 	size_t n, i;
-	enum err e = mailbox_get(t, r->account, in->mailbox, &mailbox);
+	enum err e = acl_check(t, r->account, in->mailbox, r->principal, ACL_READ);
+	e = e ? e : mailbox_get(t, r->account, in->mailbox, &mailbox);
 	e = e ? e : messages_get(t, r->account, in->mailbox, in->uids, &rows, &n);
 	if (e)
 		return e;
@@ -121,7 +124,7 @@ message_bodies_call(struct ipc_call *call, const struct store_message_bodies_in 
 		return;
 	}
 	void *out = ARENA_NEW(&call->arena, struct store_message_bodies_out);
-	reading_start(call, in, out, h->account, in->into, plan_bodies);
+	reading_start(call, in, out, h, in->into, plan_bodies);
 }
 
 /* ---- a stretch of one */
@@ -152,7 +155,8 @@ plan_body(struct store *s, struct txn *t, void *arg)
 	const struct store_message_body_in *in = r->in;
 	struct store_message_body_out *out = r->out;
 	struct row_message m;
-	enum err e = message_get(t, r->account, in->mailbox, in->uid, &m);
+	enum err e = acl_check(t, r->account, in->mailbox, r->principal, ACL_READ);
+	e = e ? e : message_get(t, r->account, in->mailbox, in->uid, &m);
 	return e ? e : plan_stretch(r, t, m.object, in->from, &out->filled, &out->total);
 }
 
@@ -165,7 +169,7 @@ message_body_call(struct ipc_call *call, const struct store_message_body_in *in)
 		return;
 	}
 	void *out = ARENA_NEW(&call->arena, struct store_message_body_out);
-	reading_start(call, in, out, h->account, in->into, plan_body);
+	reading_start(call, in, out, h, in->into, plan_body);
 }
 
 static enum err
@@ -183,5 +187,5 @@ void
 queue_body_call(struct ipc_call *call, const struct store_queue_body_in *in)
 {
 	void *out = ARENA_NEW(&call->arena, struct store_queue_body_out);
-	reading_start(call, in, out, 0, in->into, plan_queue_body);
+	reading_start(call, in, out, NULL, in->into, plan_queue_body);
 }

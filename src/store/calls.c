@@ -17,10 +17,12 @@ job_keep(struct job *j, struct slice s)
 void
 job_tell(struct job *j, uint64_t account, uint64_t mailbox, uint64_t modseq)
 {
-	bool other = j->notice_account && j->notice_mailbox != mailbox;
-	j->notice_account = account;
-	j->notice_mailbox = other ? 0 : mailbox;
-	j->notice_modseq = MAX(j->notice_modseq, modseq);
+	struct job_notice *n = &j->notices[j->notices[0].account && j->notices[0].account != account];
+	ASSERT(!n->account || n->account == account);
+	bool other = n->account && n->mailbox != mailbox;
+	n->account = account;
+	n->mailbox = other ? 0 : mailbox;
+	n->modseq = MAX(n->modseq, modseq);
 }
 
 static void
@@ -66,7 +68,8 @@ static enum err
 view_run(struct store *s, struct txn *t, void *arg)
 {
 	struct job *j = arg;
-	return j->work(j, t);
+	enum err e = job_admit(j, t);
+	return e ? e : j->work(j, t);
 }
 
 static void
@@ -98,9 +101,35 @@ view_call(struct ipc_call *call, const void *in, size_t out_bytes, enum err (*wo
 	view(&j);
 }
 
+/* ---- what somebody else needs for a call (RFC 4314 4) */
+
+static struct job_needs
+needs_owner(void)
+{
+	return (struct job_needs){ .of = NEEDS_OWNER };
+}
+
+static struct job_needs
+needs_later(void) /* the work itself looks */
+{
+	return (struct job_needs){ .of = NEEDS_NO_MAILBOX };
+}
+
+static struct job_needs
+needs_id(uint64_t mailbox, uint32_t rights)
+{
+	return (struct job_needs){ .of = NEEDS_BY_ID, .rights = rights, .mailbox = mailbox };
+}
+
+static struct job_needs
+needs_name(struct slice name, uint32_t rights)
+{
+	return (struct job_needs){ .of = NEEDS_BY_NAME, .rights = rights, .name = name };
+}
+
 /* The account of a handle and the region of a call; false: the call was answered. */
 static bool
-job_handle(struct job *j, uint32_t handle, const struct store_region *into)
+job_handle(struct job *j, uint32_t handle, struct job_needs need, const struct store_region *into)
 {
 	struct handle *h = handle_of(j->call, handle);
 	if (!h) {
@@ -109,6 +138,8 @@ job_handle(struct job *j, uint32_t handle, const struct store_region *into)
 	}
 	j->account = h->account;
 	j->handle = handle;
+	j->principal = h->principal;
+	j->need = need;
 	if (!into)
 		return true;
 	j->into = into->off % 8 ? NULL : shm_range(&j->call->peer->shm, into->off, into->len); /* rows of numbers go in */
@@ -119,11 +150,11 @@ job_handle(struct job *j, uint32_t handle, const struct store_region *into)
 }
 
 static void
-view_account(struct ipc_call *call, const void *in, size_t out_bytes, uint32_t handle, const struct store_region *into,
-             enum err (*work)(struct job *j, struct txn *t))
+view_account(struct ipc_call *call, const void *in, size_t out_bytes, uint32_t handle, struct job_needs need,
+             const struct store_region *into, enum err (*work)(struct job *j, struct txn *t))
 {
 	struct job j = job_of(call, in, out_bytes, work);
-	if (job_handle(&j, handle, into))
+	if (job_handle(&j, handle, need, into))
 		view(&j);
 }
 
@@ -134,14 +165,16 @@ job_run(struct store *s, struct txn *t, struct update *u)
 {
 	struct job *j = CONTAINER_OF(u, struct job, update);
 	memset(j->out, 0, j->out_bytes);
-	j->notice_account = j->notice_mailbox = j->notice_modseq = j->revoke = 0;
+	memset(j->notices, 0, sizeof j->notices);
+	j->revoke = 0;
 	j->notes = j->last_note = NULL;
 	j->queued = 0;
 	j->queue_rows = 0;
 	j->queue_due = INT64_MAX;
 	j->to_remove = false;
 	j->modseqs = NULL;
-	return j->work(j, t);
+	enum err e = job_admit(j, t);
+	return e ? e : j->work(j, t);
 }
 
 /* It is durable: those who should know are told. */
@@ -150,8 +183,8 @@ job_made(struct job *j)
 {
 	for (const struct note *n = j->notes; n; n = n->next)
 		history_note(j->s, n);
-	if (j->notice_account)
-		notice_changed(j->s, j->notice_account, j->notice_mailbox, j->notice_modseq);
+	for (size_t i = 0; i < COUNT_OF(j->notices) && j->notices[i].account; i++)
+		notice_changed(j->s, j->notices[i].account, j->notices[i].mailbox, j->notices[i].modseq);
 	if (j->revoke)
 		notice_revoked(j->s, j->revoke);
 	if (j->queued)
@@ -193,6 +226,7 @@ job_update(struct job *j, struct ipc_call *call, const void *in, size_t out_byte
 	struct job made = job_of(call, in, out_bytes, work);
 	made.answers = j->answers;
 	made.account = j->account;
+	made.principal = j->principal;
 	made.update.makes_space = j->update.makes_space;
 	*j = made;
 	job_start(j);
@@ -213,11 +247,11 @@ update_call(struct ipc_call *call, const void *in, size_t out_bytes, enum err (*
 }
 
 static void
-update_account(struct ipc_call *call, const void *in, size_t out_bytes, uint32_t handle,
+update_account(struct ipc_call *call, const void *in, size_t out_bytes, uint32_t handle, struct job_needs need,
                enum err (*work)(struct job *j, struct txn *t))
 {
 	struct job *j = job_new(call, in, out_bytes, work);
-	if (job_handle(j, handle, NULL))
+	if (job_handle(j, handle, need, NULL))
 		job_start(j);
 }
 
@@ -232,20 +266,20 @@ update_account(struct ipc_call *call, const void *in, size_t out_bytes, uint32_t
 	{                                                                                                                  \
 		update_call(call, in, sizeof(struct store_##name##_out), name);                                                \
 	}
-#define VIEW_ACCOUNT(name)                                                                                             \
+#define VIEW_ACCOUNT(name, need)                                                                                       \
 	static void call_##name(struct ipc_call *call, const struct store_##name##_in *in)                                 \
 	{                                                                                                                  \
-		view_account(call, in, sizeof(struct store_##name##_out), in->handle, NULL, name);                             \
+		view_account(call, in, sizeof(struct store_##name##_out), in->handle, need, NULL, name);                       \
 	}
-#define VIEW_INTO(name)                                                                                                \
+#define VIEW_INTO(name, need)                                                                                          \
 	static void call_##name(struct ipc_call *call, const struct store_##name##_in *in)                                 \
 	{                                                                                                                  \
-		view_account(call, in, sizeof(struct store_##name##_out), in->handle, &in->into, name);                        \
+		view_account(call, in, sizeof(struct store_##name##_out), in->handle, need, &in->into, name);                  \
 	}
-#define UPDATE_ACCOUNT(name)                                                                                           \
+#define UPDATE_ACCOUNT(name, need)                                                                                     \
 	static void call_##name(struct ipc_call *call, const struct store_##name##_in *in)                                 \
 	{                                                                                                                  \
-		update_account(call, in, sizeof(struct store_##name##_out), in->handle, name);                                 \
+		update_account(call, in, sizeof(struct store_##name##_out), in->handle, need, name);                           \
 	}
 
 VIEW(resolve)
@@ -264,19 +298,22 @@ VIEW(secret_get)
 UPDATE(secret_put)
 VIEW(store_status)
 VIEW(queue_list)
-VIEW_ACCOUNT(account_usage)
-UPDATE_ACCOUNT(account_limit)
-VIEW_ACCOUNT(account_changes)
-VIEW_ACCOUNT(mailbox_list)
-VIEW_ACCOUNT(mailbox_status)
-UPDATE_ACCOUNT(mailbox_create)
-UPDATE_ACCOUNT(mailbox_rename)
-UPDATE_ACCOUNT(mailbox_subscribe)
-VIEW_INTO(mailbox_changes)
-VIEW_ACCOUNT(keyword_sets)
-VIEW_INTO(message_facts)
-VIEW_INTO(message_ids)
-UPDATE_ACCOUNT(message_copy)
+UPDATE(account_public)
+VIEW_ACCOUNT(account_usage, needs_owner())
+UPDATE_ACCOUNT(account_limit, needs_owner())
+VIEW_ACCOUNT(account_changes, needs_owner())
+VIEW_ACCOUNT(sharer_list, needs_owner())
+VIEW_ACCOUNT(acl_get, needs_name(in->name, ACL_ADMINISTER))
+UPDATE_ACCOUNT(acl_set, needs_name(in->name, ACL_ADMINISTER))
+VIEW_ACCOUNT(mailbox_list, needs_later())
+VIEW_ACCOUNT(mailbox_status, needs_name(in->name, 0))
+UPDATE_ACCOUNT(mailbox_create, needs_later())
+UPDATE_ACCOUNT(mailbox_rename, needs_name(in->from, ACL_DELETE))
+UPDATE_ACCOUNT(mailbox_subscribe, needs_owner())
+VIEW_INTO(mailbox_changes, needs_id(in->mailbox, ACL_READ))
+VIEW_ACCOUNT(keyword_sets, needs_id(in->mailbox, ACL_READ))
+VIEW_INTO(message_facts, needs_id(in->mailbox, ACL_READ))
+VIEW_INTO(message_ids, needs_id(in->mailbox, ACL_READ))
 
 /* ---- accounts */
 
@@ -291,6 +328,34 @@ call_account_open(struct ipc_call *call, const struct store_account_open_in *in)
 		ipc_reply(call, &out);
 }
 
+struct opening_shared {
+	struct job job;
+	uint64_t account;
+};
+
+static enum err
+find_sharer(struct job *j, struct txn *t)
+{
+	return sharer_find(j, t, j->principal, j->in, &CONTAINER_OF(j, struct opening_shared, job)->account);
+}
+
+static void
+call_account_open_shared(struct ipc_call *call, const struct store_account_open_shared_in *in)
+{
+	struct store_account_open_shared_out out = { 0 };
+	struct opening_shared o = { .job = job_of(call, in, sizeof out, find_sharer) };
+	if (!job_handle(&o.job, in->handle, needs_owner(), NULL))
+		return;
+	o.job.out = &out;
+	enum err e = store_view(o.job.s, view_run, &o.job);
+	if (e) {
+		ipc_fail(call, e);
+		return;
+	}
+	account_open_shared(handle_of(call, in->handle), o.account, &out);
+	ipc_reply(call, &out);
+}
+
 static void
 call_account_close(struct ipc_call *call, const struct store_account_close_in *in)
 {
@@ -303,7 +368,7 @@ call_maildrop_lock(struct ipc_call *call, const struct store_maildrop_lock_in *i
 {
 	struct store_maildrop_lock_out out = { 0 };
 	struct handle *h = handle_of(call, in->handle);
-	enum err e = h ? maildrop_lock(h) : ERR_STALE;
+	enum err e = !h ? ERR_STALE : h->by ? ERR_DENIED : maildrop_lock(h);
 	if (e)
 		ipc_fail(call, e);
 	else
@@ -330,7 +395,7 @@ call_mailbox_delete(struct ipc_call *call, const struct store_mailbox_delete_in 
 {
 	struct job *j = job_new(call, in, sizeof(struct store_mailbox_delete_out), mailbox_delete);
 	j->update.makes_space = true;
-	if (job_handle(j, in->handle, NULL))
+	if (job_handle(j, in->handle, needs_name(in->name, ACL_DELETE), NULL))
 		job_start(j);
 }
 
@@ -358,12 +423,12 @@ call_mailbox_open(struct ipc_call *call, const struct store_mailbox_open_in *in)
 {
 	struct job *j = job_new(call, in, sizeof(struct store_mailbox_open_out), mailbox_open);
 	struct store_mailbox_open_out *out = j->out;
-	if (!job_handle(j, in->handle, &in->into))
+	if (!job_handle(j, in->handle, needs_name(in->name, ACL_READ), &in->into))
 		return;
 	enum err e = store_view(j->s, view_run, j);
 	if (e) {
 		ipc_fail(call, e);
-	} else if (!in->write || out->mailbox.recent == 0) {
+	} else if (!in->write || out->mailbox.recent == 0 || !(j->granted & (ACL_FLAGS | ACL_INSERT | ACL_EXPUNGE))) {
 		ipc_reply(call, out);
 	} else {
 		j->work = mailbox_open_write;
@@ -378,7 +443,7 @@ static void
 call_message_store(struct ipc_call *call, const struct store_message_store_in *in)
 {
 	struct job *j = job_new(call, in, sizeof(struct store_message_store_out), message_store);
-	if (!job_handle(j, in->handle, &in->into))
+	if (!job_handle(j, in->handle, needs_id(in->mailbox, ACL_READ), &in->into))
 		return;
 	if (in->op > FLAGS_REMOVE || (in->flags & ~(uint32_t)MESSAGE_FLAGS_ALL))
 		ipc_fail(call, ERR_SYNTAX);
@@ -393,8 +458,27 @@ call_message_expunge(struct ipc_call *call, const struct store_message_expunge_i
 {
 	struct job *j = job_new(call, in, sizeof(struct store_message_expunge_out), message_expunge);
 	j->update.makes_space = true;
-	if (job_handle(j, in->handle, NULL))
+	/* RFC 4314 4: EXPUNGE; without \Deleted first it is STORE, too */
+	if (job_handle(j, in->handle, needs_id(in->mailbox, ACL_EXPUNGE | (in->any ? ACL_DELETE_MESSAGE : 0)), NULL))
 		job_start(j);
+}
+
+static void
+call_message_copy(struct ipc_call *call, const struct store_message_copy_in *in)
+{
+	struct job *j = job_new(call, in, sizeof(struct store_message_copy_out), message_copy);
+	struct handle *to = handle_of(call, in->to_handle ? in->to_handle : in->handle);
+	/* RFC 6851 4.2: the rights of STORE, COPY and EXPUNGE */
+	uint32_t need = ACL_READ | (in->move ? ACL_DELETE_MESSAGE | ACL_EXPUNGE : 0);
+	if (!job_handle(j, in->handle, needs_id(in->mailbox, need), NULL))
+		return;
+	if (!to) {
+		ipc_fail(call, ERR_STALE);
+		return;
+	}
+	j->to_account = to->account;
+	j->to_principal = to->principal;
+	job_start(j);
 }
 
 /* Where a body is; an empty one is none. */
@@ -424,7 +508,7 @@ static void
 call_message_append(struct ipc_call *call, const struct store_message_append_in *in)
 {
 	struct job *j = job_new(call, in, sizeof(struct store_message_append_out), message_append);
-	if (!job_handle(j, in->handle, NULL))
+	if (!job_handle(j, in->handle, needs_name(in->mailbox, ACL_INSERT), NULL))
 		return;
 	enum err e = check_append(j, in);
 	if (e)
@@ -541,6 +625,10 @@ const struct store_server store_handlers = {
 	.spool_open = spool_open_call,
 	.spool_close = spool_close_call,
 	.account_open = call_account_open,
+	.account_open_shared = call_account_open_shared,
+	.sharer_list = call_sharer_list,
+	.acl_get = call_acl_get,
+	.acl_set = call_acl_set,
 	.account_close = call_account_close,
 	.account_usage = call_account_usage,
 	.account_limit = call_account_limit,
@@ -577,6 +665,7 @@ const struct store_server store_handlers = {
 	.account_list = call_account_list,
 	.account_delete = call_account_delete,
 	.account_set = call_account_set,
+	.account_public = call_account_public,
 	.alias_add = call_alias_add,
 	.alias_delete = call_alias_delete,
 	.alias_list = call_alias_list,

@@ -22,6 +22,14 @@ struct note {
 	struct slice name, old;
 };
 
+/* What somebody else must have been granted for a call, and on which mailbox. */
+struct job_needs {
+	enum { NEEDS_OWNER, NEEDS_NO_MAILBOX, NEEDS_BY_ID, NEEDS_BY_NAME } of;
+	uint32_t rights; /* ACL_*, all of them */
+	uint64_t mailbox;
+	struct slice name;
+};
+
 struct job {
 	struct update update;
 	struct store *s;
@@ -35,26 +43,34 @@ struct job {
 
 	uint64_t account; /* of the handle; 0: the call has none */
 	uint32_t handle;
-	void *into;       /* the region of the call */
+	uint64_t principal;                /* who asks: the same, or whom the account shares with */
+	struct job_needs need;             /* looked at before work runs, when it is somebody else */
+	uint32_t granted;                  /* ACL_*: on the mailbox of need; the account itself has all */
+	uint64_t to_account, to_principal; /* message_copy */
+	void *into;                        /* the region of the call */
 	size_t into_bytes;
 	struct body_source *bodies; /* one for each body of the call */
 
 	/* results of a run */
-	uint64_t *modseqs;                                      /* of each delivery */
-	uint64_t notice_account, notice_mailbox, notice_modseq; /* notice_account 0: nothing to tell */
+	uint64_t *modseqs; /* of each delivery */
+	struct job_notice {
+		uint64_t account, mailbox, modseq; /* account 0: nothing to tell */
+	} notices[2];
 	struct note *notes, *last_note;
-	uint64_t revoke;                                        /* account whose sessions end; 0: none */
-	uint32_t queued;                                        /* queue rows added */
-	int64_t queue_rows;                                     /* queue rows more (or less) */
-	int64_t queue_due;                                      /* of the earliest row changed; INT64_MAX: none */
-	bool to_remove;                                         /* rows wait to be removed: removal.c */
+	uint64_t revoke;    /* account whose sessions end; 0: none */
+	uint32_t queued;    /* queue rows added */
+	int64_t queue_rows; /* queue rows more (or less) */
+	int64_t queue_due;  /* of the earliest row changed; INT64_MAX: none */
+	bool to_remove;     /* rows wait to be removed: removal.c */
 };
 
 /* Starts a job that changes rows; out_bytes of struct store_x_out. What is set in *j already is kept. */
 void job_update(struct job *j, struct ipc_call *call, const void *in, size_t out_bytes,
                 enum err (*work)(struct job *j, struct txn *t));
 struct slice job_keep(struct job *j, struct slice s);
-/* For the notice of this job: one mailbox, or several (then it names none). */
+/* OK: whoever asks may do this. Sets j->granted. */
+enum err job_admit(struct job *j, struct txn *t);
+/* For the notice of this job: one mailbox, or several (then it names none), of at most two accounts. */
 void job_tell(struct job *j, uint64_t account, uint64_t mailbox, uint64_t modseq);
 /* The same for messages that came, went or changed. */
 void job_tell_box(struct job *j, uint64_t account, const struct box *b);
@@ -82,6 +98,10 @@ enum err secret_put(struct job *j, struct txn *t);
 enum err store_status(struct job *j, struct txn *t);
 
 enum err account_usage(struct job *j, struct txn *t);
+enum err account_public(struct job *j, struct txn *t);
+enum err sharer_list(struct job *j, struct txn *t);
+enum err acl_get(struct job *j, struct txn *t);
+enum err acl_set(struct job *j, struct txn *t);
 
 enum err account_changes(struct job *j, struct txn *t); /* history.c */
 

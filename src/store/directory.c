@@ -189,11 +189,14 @@ account_answer(struct job *j, struct txn *t, uint64_t id, struct store_account *
 {
 	struct row_account row;
 	struct row_counters counters;
+	struct slice public;
 	enum err e = account_get(t, id, &row);
 	e = e ? e : counters_get(t, id, &counters);
+	e = e ? e : sharer_public_name(t, id, &public);
 	if (e)
 		return e;
 	*out = (struct store_account){ .id = id,
+		                           .public = job_keep(j, public),
 		                           .address = job_keep(j, row.address),
 		                           .status = row.status,
 		                           .rights = row.rights,
@@ -283,6 +286,9 @@ account_delete(struct job *j, struct txn *t)
 	txn_delete(t, key_slice(&address));
 	txn_delete(t, key_slice(&account));
 	admin_put(t, id, 0);
+	e = sharer_forget(t, id, name.domain);
+	if (e)
+		return e;
 	txn_put(t, key_slice(&rest), SLICE_NONE);
 	j->revoke = id;
 	j->to_remove = true;

@@ -189,6 +189,9 @@ check_name(struct check *c, struct slice key, struct slice value)
 		        SLICE_ARG(box.name));
 	else if (a)
 		a->mailboxes += row.mailbox != 0;
+	if ((row.attributes & MAILBOX_SHARED) && !exists(c, key2('r', account, row.mailbox)))
+		problem(c, "%s, mailbox %.*s: it is marked as shared, and nobody has rights on it", address_of(c, account),
+		        SLICE_ARG(name));
 }
 
 static size_t
@@ -231,6 +234,83 @@ check_mailbox(struct check *c, struct slice key, struct slice value)
 	if (logged != row.log_entries)
 		problem(c, "%s, mailbox %.*s: its log of changes has %zu entries instead of %u", address_of(c, account),
 		        SLICE_ARG(row.name), logged, row.log_entries);
+}
+
+/* ---- rights of others */
+
+static bool
+has_row(struct check *c, char kind, uint64_t a, uint64_t b, uint64_t d)
+{
+	struct key k = key2(kind, a, b);
+	key_u64(&k, d);
+	return exists(c, k);
+}
+
+static void
+check_acl_entry(struct check *c, const struct row_acl_entry *entry, const struct row_mailbox *box, uint64_t account,
+                uint64_t mailbox)
+{
+	if (entry->account && !map_get(&c->accounts, entry->account) && !is_going(c, entry->account, 0))
+		problem(c, "%s, mailbox %.*s: account %llu has rights on it, but is not there", address_of(c, account),
+		        SLICE_ARG(box->name), (unsigned long long)entry->account);
+	else if (!is_going(c, entry->account, 0) && !has_row(c, 'g', entry->account, account, mailbox))
+		problem(c, "%s, mailbox %.*s: nothing leads account %llu to its rights", address_of(c, account),
+		        SLICE_ARG(box->name), (unsigned long long)entry->account);
+}
+
+static void
+check_acl(struct check *c, struct slice key, struct slice value)
+{
+	struct row_acl acl;
+	struct row_mailbox box;
+	struct row_name name;
+	uint64_t account = number_at(key, 1), mailbox = number_at(key, 9);
+	if (is_going(c, account, 0))
+		return;
+	if (!row_acl_take(value, &c->scratch, &acl) || !acl.n) {
+		problem(c, "%s, mailbox %llu: the row of its rights is damaged", address_of(c, account),
+		        (unsigned long long)mailbox);
+		return;
+	}
+	if (!row_mailbox_take(value_of(c, key2('m', account, mailbox)), &box)) {
+		problem(c, "%s: there are rights on mailbox %llu, which is not there", address_of(c, account),
+		        (unsigned long long)mailbox);
+		return;
+	}
+	struct key k = key1('n', account);
+	key_bytes(&k, box.name);
+	if (row_name_take(value_of(c, k), &name) && !(name.attributes & MAILBOX_SHARED))
+		problem(c, "%s, mailbox %.*s: others have rights on it, but it is not marked as shared", address_of(c, account),
+		        SLICE_ARG(box.name));
+	for (uint32_t i = 0; i < acl.n; i++)
+		check_acl_entry(c, &acl.entries[i], &box, account, mailbox);
+}
+
+static void
+check_granted(struct check *c, struct slice key, struct slice value)
+{
+	struct row_acl acl = { 0 };
+	uint64_t grantee = number_at(key, 1), account = number_at(key, 9), mailbox = number_at(key, 17);
+	bool named = false;
+	if (is_going(c, account, 0) || is_going(c, grantee, 0))
+		return;
+	struct slice row = value_of(c, key2('r', account, mailbox));
+	if (row.len && row_acl_take(row, &c->scratch, &acl))
+		for (uint32_t i = 0; i < acl.n; i++)
+			named = named || acl.entries[i].account == grantee;
+	if (!named)
+		problem(c, "%s, mailbox %llu: account %llu is led to rights that it has not", address_of(c, account),
+		        (unsigned long long)mailbox, (unsigned long long)grantee);
+}
+
+static void
+check_public(struct check *c, struct slice key, struct slice value)
+{
+	uint64_t account = value.len == 8 ? bytes_get_le(value.at, 8) : 0;
+	struct slice name = slice_from(key, (size_t)(slice_find_char(key, '\0') + 1));
+	struct slice shown = value_of(c, key1('p', account));
+	if (!map_get(&c->accounts, account) || !slice_equal_nocase(shown, name))
+		problem(c, "public name %.*s: its account is not there, or has another one", SLICE_ARG(name));
 }
 
 /* ---- messages */
@@ -472,6 +552,9 @@ check_all(struct check *c)
 	each(c, 'a', check_address);
 	each(c, 'n', check_name);
 	each(c, 'm', check_mailbox);
+	each(c, 'r', check_acl);
+	each(c, 'g', check_granted);
+	each(c, 'P', check_public);
 	each(c, 'u', check_message);
 	end_mailbox(c);
 	each(c, 'c', check_counters);

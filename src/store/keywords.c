@@ -175,11 +175,12 @@ keyword_set_change(struct change *c, struct box *b, uint32_t was, uint32_t op, c
 }
 
 enum err
-keyword_set_copy(struct change *c, const struct box *from, uint32_t set, struct box *to, uint32_t *now)
+keyword_set_copy(struct change *from_c, const struct box *from, uint32_t set, struct change *c, struct box *to,
+                 uint32_t *now)
 {
 	struct store_keyword *names;
 	uint32_t n;
-	enum err e = set_split(c, from, set, 0, &names, &n);
+	enum err e = set_split(from_c, from, set, 0, &names, &n);
 	return e ? e : keyword_set_of(c, to, names, n, now);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mailbox.c - the names of an account's mailboxes: list, status, create, delete, rename, subscribe (RFC 9051 6.3.4 to
- * 6.3.11). Work functions of calls.c, and mailbox_by_name for deliveries and appends.
+/* mailbox.c - the names of an account's mailboxes: create, delete, rename, subscribe (RFC 9051 6.3.4 to
+ * 6.3.8), and what is behind one: open, changes. Work functions of calls.c, and mailbox_by_name for deliveries and
+ * appends. mailbox_list.c lists them.
  *
  * A name is a row 'n'; a mailbox behind it is a row 'm', whose id never changes and never comes back. UIDVALIDITY of a
  * name only grows: each new mailbox gets a number greater than any of the account before, and one that moves to another
@@ -9,11 +10,10 @@
 
 #include "base/clock.h"
 
-#define MAILBOX_NAMES_MAX 10000 /* of an account */
+#define MAILBOX_NAMES_MAX 100000 /* of an account */
 #define NAME_BYTES_MAX 1000
 #define COMPONENT_BYTES_MAX 255
 #define DEPTH_MAX 32
-#define LIST_PAGE 1000
 
 /* ---- names */
 
@@ -43,9 +43,8 @@ components_fit(struct slice name)
 	return len > 0 && len <= COMPONENT_BYTES_MAX && depth <= DEPTH_MAX;
 }
 
-/* INBOX in any case, also as the first component. ERR_SYNTAX: not a name that can be had. */
-static enum err
-name_check(struct arena *a, struct slice *name)
+enum err
+mailbox_name_check(struct arena *a, struct slice *name)
 {
 	if (name->len == 0 || name->len > NAME_BYTES_MAX || !components_fit(*name))
 		return ERR_SYNTAX;
@@ -62,8 +61,17 @@ is_inbox(struct slice name)
 	return slice_equal(name, S("INBOX"));
 }
 
-static enum err
-has_children(struct txn *t, uint64_t account, struct slice name, bool *has)
+enum err
+mailbox_id_of(struct txn *t, uint64_t account, struct slice name, struct row_name *row)
+{
+	if (mailbox_name_check(txn_arena(t), &name))
+		return ERR_NOT_FOUND;
+	enum err e = name_get(t, account, name, row);
+	return e ? e : row->mailbox ? OK : ERR_NOT_FOUND;
+}
+
+enum err
+mailbox_has_children(struct txn *t, uint64_t account, struct slice name, bool *has)
 {
 	struct slice k, value;
 	struct key from = key_name(account, name);
@@ -88,9 +96,22 @@ name_find(struct change *c, struct slice name, struct row_name *row, bool *there
 	return e;
 }
 
+/* Mailboxes of others show there. */
+static bool
+is_reserved(struct slice name)
+{
+	static const struct slice roots[] = { S_ROW(ROOT_OTHERS), S_ROW(ROOT_SHARED) };
+	for (size_t i = 0; i < COUNT_OF(roots); i++)
+		if (slice_starts(name, roots[i]) && (name.len == roots[i].len || name.at[roots[i].len] == '/'))
+			return true;
+	return false;
+}
+
 static enum err
 name_add(struct change *c, struct slice name, bool there, const struct row_name *row)
 {
+	if (row->mailbox && is_reserved(name))
+		return ERR_DENIED;
 	if (!there && c->counters.names >= MAILBOX_NAMES_MAX)
 		return ERR_LIMIT;
 	c->counters.names += !there;
@@ -129,6 +150,47 @@ note_with_parent(struct job *j, const struct change *c, struct slice name)
 	job_note_name(j, c, CHANGED_NAME, name, S(""));
 }
 
+/* The nearest name above this one that has a mailbox; none: row->mailbox is 0. */
+static enum err
+parent_of(struct txn *t, uint64_t account, struct slice name, struct row_name *row)
+{
+	*row = (struct row_name){ 0 };
+	for (size_t i = name.len; i-- > 1;) {
+		if (name.at[i] != '/')
+			continue;
+		enum err e = name_get(t, account, slice_part(name, 0, i), row);
+		if (e && e != ERR_NOT_FOUND)
+			return e;
+		if (!e && row->mailbox)
+			return OK;
+		*row = (struct row_name){ 0 };
+	}
+	return OK;
+}
+
+/* RFC 4314 4: a new mailbox gets the rights of its parent. */
+static enum err
+acl_inherit(struct change *c, struct slice name, uint64_t mailbox)
+{
+	struct row_name parent;
+	enum err e = parent_of(c->t, c->account, name, &parent);
+	if (e || !(parent.attributes & MAILBOX_SHARED))
+		return e;
+	return acl_copy(c->t, c->account, parent.mailbox, mailbox, name);
+}
+
+/* RFC 4314 4: somebody else needs k on the nearest parent that there is. */
+static enum err
+may_create(const struct job *j, struct txn *t, struct slice name)
+{
+	struct row_name parent;
+	if (j->principal == j->account)
+		return OK;
+	enum err e = parent_of(t, j->account, name, &parent);
+	e = e ? e : acl_check(t, j->account, parent.mailbox, j->principal, ACL_CREATE);
+	return e == ERR_NOT_FOUND ? ERR_DENIED : e;
+}
+
 static enum err
 mailbox_make(struct change *c, struct slice name, uint32_t attributes, struct box *b)
 {
@@ -152,7 +214,7 @@ mailbox_make(struct change *c, struct slice name, uint32_t attributes, struct bo
 	box_put(c, b);
 	if (c->job)
 		note_with_parent(c->job, c, name);
-	return OK;
+	return acl_inherit(c, name, b->id);
 }
 
 /* The same within the limit of the account (RFC 9208 5.3). */
@@ -213,7 +275,7 @@ mailbox_by_name(struct change *c, struct slice name, bool make, struct box *b)
 {
 	struct row_name row;
 	bool there;
-	enum err e = name_check(txn_arena(c->t), &name);
+	enum err e = mailbox_name_check(txn_arena(c->t), &name);
 	e = e ? e : name_find(c, name, &row, &there);
 	if (e)
 		return e;
@@ -235,7 +297,8 @@ mailbox_create(struct job *j, struct txn *t)
 	struct slice name = in->name;
 	if (slice_ends(name, S("/"))) /* RFC 3501 6.3.3: a trailing delimiter says that names below will follow */
 		name.len--;
-	enum err e = name_check(txn_arena(t), &name);
+	enum err e = mailbox_name_check(txn_arena(t), &name);
+	e = e ? e : may_create(j, t, name);
 	e = e ? e : change_begin(&c, j->s, t, j->account);
 	c.job = j;
 	e = e ? e : make_parents(&c, name);
@@ -269,7 +332,7 @@ mailbox_drop(struct change *c, uint64_t id)
 	struct key row = key2('m', c->account, id), rest = key2('D', c->account, id);
 	txn_delete(c->t, key_slice(&row));
 	txn_put(c->t, key_slice(&rest), SLICE_NONE);
-	return OK;
+	return acl_drop(c->t, c->account, id);
 }
 
 enum err
@@ -280,12 +343,12 @@ mailbox_delete(struct job *j, struct txn *t)
 	struct change c;
 	struct row_name row;
 	bool there, parent;
-	enum err e = name_check(txn_arena(t), &name);
+	enum err e = mailbox_name_check(txn_arena(t), &name);
 	if (!e && is_inbox(name))
 		return ERR_DENIED;
 	e = e ? e : change_begin(&c, j->s, t, j->account);
 	e = e ? e : name_find(&c, name, &row, &there);
-	e = e ? e : has_children(t, j->account, name, &parent);
+	e = e ? e : mailbox_has_children(t, j->account, name, &parent);
 	if (e)
 		return e;
 	if (!row.mailbox && !(row.attributes & MAILBOX_NOSELECT))
@@ -318,7 +381,7 @@ move_name(struct change *c, struct slice from, struct slice to, uint32_t gone)
 	struct row_name row, old;
 	struct box b;
 	bool there, taken;
-	enum err e = name_check(txn_arena(c->t), &to);
+	enum err e = mailbox_name_check(txn_arena(c->t), &to);
 	e = e ? e : name_find(c, from, &row, &there);
 	e = e ? e : name_find(c, to, &old, &taken);
 	if (e)
@@ -350,11 +413,20 @@ children_of(struct change *c, struct slice name, struct slice **names, size_t *n
 	key_bytes(&from, S("/"));
 	struct key to = from;
 	key_after_prefix(&to);
+	size_t cap = 0;
 	*n = 0;
-	*names = ARENA_ARRAY(a, struct slice, c->counters.names + 1);
+	*names = NULL;
 	struct range *r = range_begin(c->t, key_slice(&from), key_slice(&to), false);
-	while (*n < c->counters.names && range_next(r, &k, &value))
+	while (range_next(r, &k, &value)) {
+		if (*n == cap) {
+			struct slice *more = ARENA_ARRAY(a, struct slice, cap * 2 + 16);
+			if (cap)
+				memcpy(more, *names, cap * sizeof *more);
+			*names = more;
+			cap = cap * 2 + 16;
+		}
 		(*names)[(*n)++] = slice_keep(a, slice_from(k, 9));
+	}
 	return range_end(&r);
 }
 
@@ -383,12 +455,15 @@ static enum err
 rename_inbox(struct change *c, struct slice to)
 {
 	struct box b;
+	struct row_name inbox;
 	uint32_t gone = c->counters.gone;
-	enum err e = make_parents(c, to);
+	enum err e = name_get(c->t, c->account, S("INBOX"), &inbox);
+	e = e ? e : make_parents(c, to);
 	e = e ? e : move_name(c, S("INBOX"), to, gone);
 	c->job = NULL; /* RFC 5465 5.4: nobody hears of the new one */
 	e = e ? e : mailbox_make(c, S("INBOX"), MAILBOX_SUBSCRIBED, &b);
-	return e;
+	/* whoever may read what comes may read what came */
+	return e ? e : acl_copy(c->t, c->account, inbox.mailbox, b.id, S("INBOX"));
 }
 
 enum err
@@ -401,8 +476,11 @@ mailbox_rename(struct job *j, struct txn *t)
 	bool taken;
 	if (slice_ends(to, S("/")))
 		to.len--;
-	enum err e = name_check(txn_arena(t), &from);
-	e = e ? e : name_check(txn_arena(t), &to);
+	enum err e = mailbox_name_check(txn_arena(t), &from);
+	e = e ? e : mailbox_name_check(txn_arena(t), &to);
+	if (!e && is_inbox(from) && j->principal != j->account)
+		return ERR_DENIED; /* his mail would go on coming there */
+	e = e ? e : may_create(j, t, to);
 	e = e ? e : change_begin(&c, j->s, t, j->account);
 	e = e ? e : name_find(&c, to, &row, &taken);
 	if (e)
@@ -431,7 +509,7 @@ mailbox_subscribe(struct job *j, struct txn *t)
 	struct change c;
 	struct row_name row;
 	bool there;
-	enum err e = name_check(txn_arena(t), &name);
+	enum err e = mailbox_name_check(txn_arena(t), &name);
 	e = e ? e : change_begin(&c, j->s, t, j->account);
 	e = e ? e : name_find(&c, name, &row, &there);
 	if (e || in->on == ((row.attributes & MAILBOX_SUBSCRIBED) != 0))
@@ -447,87 +525,12 @@ mailbox_subscribe(struct job *j, struct txn *t)
 	return e;
 }
 
-/* ---- list, status */
-
-static enum err
-describe(struct job *j, struct txn *t, struct slice name, const struct row_name *n, struct store_mailbox *out)
-{
-	struct row_mailbox row = { .name = name };
-	uint32_t attributes = n->attributes;
-	bool parent;
-	enum err e = has_children(t, j->account, name, &parent);
-	if (!e && n->mailbox)
-		e = mailbox_get(t, j->account, n->mailbox, &row);
-	if (e)
-		return e;
-	if (parent)
-		attributes |= MAILBOX_HAS_CHILDREN;
-	if (!n->mailbox)
-		attributes |= MAILBOX_NOSELECT;
-	*out = mailbox_answer(j->account, n->mailbox, &row, attributes);
-	out->name = job_keep(j, name);
-	return OK;
-}
-
-enum err
-mailbox_describe(struct job *j, struct txn *t, struct slice name, struct store_mailbox *out)
-{
-	struct row_name row = { 0 };
-	enum err e = name_get(t, j->account, name, &row);
-	return e && e != ERR_NOT_FOUND ? e : describe(j, t, name, &row, out);
-}
-
-enum err
-mailbox_list(struct job *j, struct txn *t)
-{
-	const struct store_mailbox_list_in *in = j->in;
-	struct store_mailbox_list_out *out = j->out;
-	struct key from = key_name(j->account, in->after), to = key1('n', j->account);
-	struct slice k, value;
-	enum err e = OK;
-	key_after_prefix(&to);
-	if (in->after.len)
-		key_nul(&from);
-	out->mailboxes = ARENA_ARRAY(&j->call->arena, struct store_mailbox, LIST_PAGE);
-	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
-	while (!e && !out->more && range_next(r, &k, &value)) {
-		struct row_name row;
-		if (out->nmailboxes == LIST_PAGE)
-			out->more = true;
-		else if (!row_name_take(value, &row))
-			e = row_damaged("name");
-		else
-			e = describe(j, t, slice_keep(txn_arena(t), slice_from(k, 9)), &row, &out->mailboxes[out->nmailboxes++]);
-	}
-	enum err ended = range_end(&r);
-	return e ? e : ended;
-}
-
-enum err
-mailbox_status(struct job *j, struct txn *t)
-{
-	const struct store_mailbox_status_in *in = j->in;
-	struct store_mailbox_status_out *out = j->out;
-	struct slice name = in->name;
-	struct row_name row;
-	if (name_check(txn_arena(t), &name))
-		return ERR_NOT_FOUND;
-	enum err e = name_get(t, j->account, name, &row);
-	if (!e && !row.mailbox)
-		return ERR_NOT_FOUND;
-	return e ? e : describe(j, t, name, &row, &out->mailbox);
-}
-
 /* ---- open */
 
 static enum err
 mailbox_named(struct job *j, struct txn *t, struct slice name, struct row_name *n, struct row_mailbox *row)
 {
-	if (name_check(txn_arena(t), &name))
-		return ERR_NOT_FOUND;
-	enum err e = name_get(t, j->account, name, n);
-	if (!e && !n->mailbox)
-		return ERR_NOT_FOUND;
+	enum err e = mailbox_id_of(t, j->account, name, n);
 	return e ? e : mailbox_get(t, j->account, n->mailbox, row);
 }
 
@@ -546,6 +549,7 @@ mailbox_open(struct job *j, struct txn *t)
 	if (e)
 		return e;
 	out->mailbox = mailbox_answer(j->account, n.mailbox, &row, n.attributes);
+	out->mailbox.rights = j->granted;
 	out->mailbox.name = job_keep(j, row.name);
 	out->first_recent = row.recent ? row.recent_from : 0;
 	out->filled = (uint32_t)(filled * INDEX_ROW_BYTES);
@@ -638,6 +642,7 @@ mailbox_changes(struct job *j, struct txn *t)
 	if (e)
 		return e;
 	out->mailbox = mailbox_answer(j->account, in->mailbox, &row, 0);
+	out->mailbox.rights = j->granted;
 	out->mailbox.name = job_keep(j, row.name);
 	out->upto = row.modseq;
 	e = changes_since(t, j->account, in->mailbox, &row, in->since, &c);

@@ -108,6 +108,8 @@ struct keyword_store {
 	struct box *b;
 	const struct store_message_store_in *in;
 	struct map seen; /* set + 1 -> the set afterwards + 1 */
+	uint32_t may;    /* MESSAGE_* that whoever asks may change */
+	bool may_keywords;
 };
 
 static enum err
@@ -135,13 +137,27 @@ store_one(struct keyword_store *k, const struct uid_row *r, struct store_message
 {
 	struct row_message now = r->row;
 	now.flags = flags_after(r->row.flags, k->in->op, k->in->flags);
-	enum err e = keywords_after(k, r->row.keyword_set, &now.keyword_set);
+	now.flags = (now.flags & k->may) | (r->row.flags & ~k->may);
+	enum err e = k->may_keywords ? keywords_after(k, r->row.keyword_set, &now.keyword_set) : OK;
 	if (e || (now.flags == r->row.flags && now.keyword_set == r->row.keyword_set))
 		return e;
 	box_alter(k->c, k->b, r->uid, &r->row, &now);
 	into[out->filled / INDEX_ROW_BYTES] = index_row_of(r->uid, &now);
 	out->filled += INDEX_ROW_BYTES;
 	return OK;
+}
+
+/* RFC 4314 4: STORE goes on with what may be changed, when any of what was named may. */
+static enum err
+store_admit(const struct job *j, struct keyword_store *k)
+{
+	const struct store_message_store_in *in = k->in;
+	k->may = acl_flags(j->granted);
+	k->may_keywords = j->granted & ACL_WRITE;
+	if (in->op == FLAGS_SET)
+		return k->may ? OK : ERR_DENIED;
+	bool any = (in->flags & k->may) || (in->nkeywords && k->may_keywords);
+	return any || !(in->flags || in->nkeywords) ? OK : ERR_DENIED;
 }
 
 enum err
@@ -153,12 +169,13 @@ message_store(struct job *j, struct txn *t)
 	struct box b;
 	struct uid_row *rows = NULL;
 	size_t n = 0, refused = 0;
-	enum err e = change_begin(&c, j->s, t, j->account);
+	struct keyword_store k = { .c = &c, .b = &b, .in = in };
+	enum err e = store_admit(j, &k);
+	e = e ? e : change_begin(&c, j->s, t, j->account);
 	e = e ? e : box_get(&c, in->mailbox, &b);
 	e = e ? e : messages_get(t, j->account, in->mailbox, in->uids, &rows, &n);
 	if (e)
 		return e;
-	struct keyword_store k = { .c = &c, .b = &b, .in = in };
 	char *names = arena_alloc(&j->call->arena, 4 * n + 1);
 	for (size_t i = 0; i < n && !e; i++) {
 		if (rows[i].row.modseq > in->unchanged_since)
@@ -183,24 +200,25 @@ message_store(struct job *j, struct txn *t)
 /* ---- copy and move */
 
 struct copying {
-	struct change c;
+	struct change c, other, *to;            /* to: of the target's account, &c or &other */
 	struct box source, target_box, *target; /* target is &source when it is the same mailbox */
 	struct map sets;                        /* set of the source + 1 -> set of the target + 1 */
+	uint32_t granted;                       /* ACL_* on the target */
 	bool move;
 };
 
 static enum err
 copy_keywords(struct copying *k, uint32_t was, uint32_t *now)
 {
-	*now = was;
-	if (was == 0 || k->target == &k->source)
+	*now = k->granted & ACL_WRITE ? was : 0;
+	if (*now == 0 || k->target == &k->source)
 		return OK;
 	void *known = map_get(&k->sets, (uint64_t)was + 1);
 	if (known) {
 		*now = (uint32_t)((uintptr_t)known - 1);
 		return OK;
 	}
-	enum err e = keyword_set_copy(&k->c, &k->source, was, k->target, now);
+	enum err e = keyword_set_copy(&k->c, &k->source, was, k->to, k->target, now);
 	if (!e)
 		map_set(&k->sets, (uint64_t)was + 1, (void *)((uintptr_t)*now + 1));
 	return e;
@@ -213,21 +231,27 @@ copy_one(struct copying *k, const struct uid_row *r, uint32_t *uid)
 	enum err e = copy_keywords(k, r->row.keyword_set, &m.keyword_set);
 	if (e)
 		return e;
+	m.flags &= acl_flags(k->granted); /* RFC 4314 4: what may not be set is left out */
 	if (k->move)
 		box_take_out(&k->c, &k->source, r->uid, &r->row);
 	else
 		e = object_refer(k->c.s, k->c.t, m.object, 1);
-	return e ? e : box_add(&k->c, k->target, &m, uid);
+	return e ? e : box_add(k->to, k->target, &m, uid);
 }
 
 static enum err
 copy_begin(struct copying *k, struct job *j, struct txn *t, const struct store_message_copy_in *in)
 {
+	bool same = j->to_account == j->account;
 	*k = (struct copying){ .move = in->move };
+	k->to = same ? &k->c : &k->other;
 	enum err e = change_begin(&k->c, j->s, t, j->account);
+	e = e || same ? e : change_begin(&k->other, j->s, t, j->to_account);
 	e = e ? e : box_get(&k->c, in->mailbox, &k->source);
-	e = e ? e : mailbox_by_name(&k->c, in->to, false, &k->target_box);
-	k->target = k->target_box.id == k->source.id ? &k->source : &k->target_box;
+	e = e ? e : mailbox_by_name(k->to, in->to, false, &k->target_box);
+	e = e ? e : acl_rights(t, j->to_account, k->target_box.id, j->to_principal, &k->granted);
+	e = e ? e : acl_verdict(k->granted, ACL_INSERT);
+	k->target = same && k->target_box.id == k->source.id ? &k->source : &k->target_box;
 	return e == ERR_SYNTAX ? ERR_NOT_FOUND : e;
 }
 
@@ -236,22 +260,24 @@ copy_quota(struct copying *k, const struct uid_row *rows, size_t n)
 {
 	struct row_account account;
 	uint64_t bytes = 0;
-	if (k->move)
+	if (k->move && k->to == &k->c)
 		return OK;
 	for (size_t i = 0; i < n; i++)
 		bytes += rows[i].row.bytes;
-	enum err e = account_get(k->c.t, k->c.account, &account);
-	return e ? e : quota_check(k->c.s, &account, &k->c.counters, bytes, n);
+	enum err e = account_get(k->c.t, k->to->account, &account);
+	return e ? e : quota_check(k->c.s, &account, &k->to->counters, bytes, n);
 }
 
 static void
 copy_end(struct copying *k, struct job *j)
 {
-	box_put(&k->c, k->target);
+	box_put(k->to, k->target);
 	if (k->target != &k->source && k->move)
 		box_put(&k->c, &k->source);
-	change_end(&k->c);
-	job_tell_box(j, j->account, k->target);
+	change_end(k->to);
+	if (k->move && k->to != &k->c)
+		change_end(&k->c);
+	job_tell_box(j, j->to_account, k->target);
 	if (k->move)
 		job_tell_box(j, j->account, &k->source);
 }
@@ -395,9 +421,10 @@ message_append(struct job *j, struct txn *t)
 	e = e ? e : quota_check(j->s, &account, &c.counters, j->update.bytes, in->nappends);
 	for (uint32_t i = 0; i < in->nappends && !e; i++) {
 		const struct store_append *a = &in->appends[i];
-		struct row_message m = { .flags = a->flags, .received = a->received, .bytes = j->bodies[i].len };
-		uint32_t uid = 0;
-		e = keyword_set_of(&c, &b, a->keywords, a->nkeywords, &m.keyword_set);
+		struct row_message m = { .received = a->received, .bytes = j->bodies[i].len };
+		uint32_t uid = 0, keywords = j->granted & ACL_WRITE ? a->nkeywords : 0;
+		m.flags = a->flags & acl_flags(j->granted); /* RFC 4314 4: what may not be set is left out */
+		e = keyword_set_of(&c, &b, a->keywords, keywords, &m.keyword_set);
 		e = e ? e : object_new(j->s, t, &j->bodies[i], a->facts, 1, &m.object);
 		e = e ? e : box_add(&c, &b, &m, &uid);
 		bytes_set_le(uids + 4 * i, uid, 4);

@@ -199,6 +199,18 @@ mailbox_fields(struct codec *c, struct row_mailbox *r)
 }
 
 static void
+acl_fields(struct codec *c, struct row_acl *r)
+{
+	version(c);
+	r->entries = list(c, r->entries, &r->n, sizeof *r->entries, 13);
+	for (uint32_t i = 0; i < r->n; i++) {
+		u64(c, &r->entries[i].account);
+		flag(c, &r->entries[i].negative);
+		u32(c, &r->entries[i].rights);
+	}
+}
+
+static void
 message_fields(struct codec *c, struct row_message *r)
 {
 	version(c);
@@ -315,6 +327,8 @@ ROW_TAKE(name)
 ROW_PUT(mailbox)
 ROW_TAKE(mailbox)
 ROW_TAKE(message)
+ROW_PUT(acl)
+ROW_TAKE_LIST(acl)
 ROW_PUT(sequence)
 ROW_TAKE(sequence)
 ROW_PUT(queue)

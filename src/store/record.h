@@ -61,6 +61,17 @@ struct row_mailbox {
 	uint32_t log_entries;
 };
 
+/* Who else may do what in a mailbox. */
+struct row_acl_entry {
+	uint64_t account; /* 0: anyone */
+	bool negative;    /* these rights are taken away (RFC 4314 2) */
+	uint32_t rights;  /* ACL_* */
+};
+struct row_acl {
+	struct row_acl_entry *entries; /* by account, what is granted first */
+	uint32_t n;
+};
+
 struct row_message {
 	uint64_t object;
 	uint32_t flags, keyword_set;
@@ -109,6 +120,8 @@ struct slice row_name_put(struct arena *a, const struct row_name *row);
 bool row_name_take(struct slice bytes, struct row_name *row);
 struct slice row_mailbox_put(struct arena *a, const struct row_mailbox *row);
 bool row_mailbox_take(struct slice bytes, struct row_mailbox *row);
+struct slice row_acl_put(struct arena *a, const struct row_acl *row);
+bool row_acl_take(struct slice bytes, struct arena *a, struct row_acl *row);
 /* The most frequent one needs no arena. */
 struct slice row_message_put(const struct row_message *row, char to[ROW_MESSAGE_BYTES]);
 bool row_message_take(struct slice bytes, struct row_message *row);

@@ -34,7 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena a;
 	arena_init(&a, 0);
 	struct slice bytes = slice_of(data + 1, size - 1);
-	switch (data[0] % 10) {
+	switch (data[0] % 11) {
 	case 0: TRY(domain); break;
 	case 1: TRY_LIST(address); break;
 	case 2: TRY(account); break;
@@ -44,7 +44,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 6: try_message(bytes); break;
 	case 7: TRY(sequence); break;
 	case 8: TRY_LIST(queue); break;
-	default: TRY_LIST(answer); break;
+	case 9: TRY_LIST(answer); break;
+	default: TRY_LIST(acl); break;
 	}
 	arena_release(&a);
 	return 0;

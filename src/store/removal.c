@@ -5,6 +5,7 @@
 #include "store/rows_state.h"
 
 #define STEP_ROWS 500
+#define GRANTS_WEIGH 10 /* a list of rights is as much work as this many rows */
 #define LOOK_AGAIN_MS (10 * 60 * 1000)
 
 struct removal {
@@ -44,12 +45,37 @@ remove_prefix(struct store *s, struct txn *t, const struct key *prefix, size_t *
 	return e;
 }
 
+/* The rights that an account gave (kind 'r'), and those that it was given ('g'). */
+static enum err
+remove_grants(struct txn *t, char kind, uint64_t account, size_t *budget)
+{
+	struct arena *a = txn_arena(t);
+	struct slice *keys = ARENA_ARRAY(a, struct slice, *budget + 1);
+	struct key from = key1(kind, account), to = from;
+	struct slice k, value;
+	size_t n = 0;
+	key_after_prefix(&to);
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	for (; n < *budget / GRANTS_WEIGH && range_next(r, &k, &value); n++)
+		keys[n] = slice_keep(a, k);
+	enum err e = range_end(&r);
+	for (size_t i = 0; i < n && !e; i++) {
+		e = kind == 'r' ? acl_drop(t, account, bytes_get_be(keys[i].at + 9, 8)) : acl_forget(t, keys[i]);
+		e = e == ERR_DAMAGED ? OK : e; /* it was logged, and goes all the same */
+		txn_delete(t, keys[i]);
+	}
+	*budget -= n == *budget / GRANTS_WEIGH ? *budget : n;
+	return e;
+}
+
 /* mailbox 0: the whole account; its own rows 'D' go last. */
 static enum err
 remove_rows(struct store *s, struct txn *t, uint64_t account, uint64_t mailbox, size_t *budget)
 {
 	const char *kinds = mailbox ? "ulkK" : "cnmulkKD";
 	enum err e = OK;
+	for (const char *grants = mailbox ? "" : "gr"; *grants && *budget && !e; grants++)
+		e = remove_grants(t, *grants, account, budget);
 	for (; *kinds && *budget && !e; kinds++) {
 		struct key prefix = mailbox ? key2(*kinds, account, mailbox) : key1(*kinds, account);
 		e = remove_prefix(s, t, &prefix, budget);

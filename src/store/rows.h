@@ -20,6 +20,7 @@ enum {
 	MAILBOX_SUBSCRIBED = 1,
 	MAILBOX_NOSELECT = 2,
 	MAILBOX_HAS_CHILDREN = 4,
+	MAILBOX_SHARED = 8,          /* somebody else was granted rights */
 	MAILBOX_SPECIAL_ALL = 0x100, /* RFC 6154 2 */
 	MAILBOX_SPECIAL_ARCHIVE = 0x200,
 	MAILBOX_SPECIAL_DRAFTS = 0x400,
@@ -43,6 +44,28 @@ enum {
 
 enum { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED };
 enum { RIGHT_SEND = 1, RIGHT_IMAP = 2, RIGHT_POP3 = 4, RIGHT_ADMIN = 8, RIGHTS_USER = 7 };
+
+/* Rights on a mailbox (RFC 4314 2.1). The owner has all of them, always. */
+enum {
+	ACL_LOOKUP = 1,             /* l */
+	ACL_READ = 2,               /* r */
+	ACL_SEEN = 4,               /* s */
+	ACL_WRITE = 8,              /* w */
+	ACL_INSERT = 0x10,          /* i */
+	ACL_POST = 0x20,            /* p */
+	ACL_CREATE = 0x40,          /* k */
+	ACL_DELETE = 0x80,          /* x */
+	ACL_DELETE_MESSAGE = 0x100, /* t */
+	ACL_EXPUNGE = 0x200,        /* e */
+	ACL_ADMINISTER = 0x400,     /* a */
+	ACL_ALL = 0x7ff,
+	ACL_FLAGS = ACL_SEEN | ACL_WRITE | ACL_DELETE_MESSAGE,
+};
+enum { ACL_REPLACE, ACL_GRANT, ACL_REVOKE };
+
+/* Names below which mailboxes of others show (RFC 2342); no account has mailboxes of its own there. */
+#define ROOT_OTHERS "Other Users"
+#define ROOT_SHARED "Shared"
 
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 }; /* RFC 3461 4.1 */
 enum { RET_NONE, RET_FULL, RET_HDRS };                                               /* RFC 3461 4.3 */

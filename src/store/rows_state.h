@@ -11,6 +11,10 @@
 struct handle {
 	uint32_t id;
 	uint64_t account, rights;
+	uint64_t principal;   /* who asks: the account itself, or one that it shares mailboxes with */
+	struct handle *by;    /* of the principal, by which this one was opened; NULL: of the account itself */
+	struct link children; /* handles that were opened by this one */
+	struct link in_children;
 	struct ipc_peer *peer;
 	struct open_account *of;
 	bool revoked;        /* the account was suspended, deleted, or has another password */
@@ -48,13 +52,44 @@ struct rows {
 /* NULL: there is none, it belongs to another connection, or it was revoked. */
 struct handle *handle_of(struct ipc_call *call, uint32_t id);
 enum err account_open(struct ipc_call *call, struct slice grant, struct store_account_open_out *out);
+void account_open_shared(struct handle *by, uint64_t account, struct store_account_open_shared_out *out);
 void account_close(struct ipc_call *call, uint32_t id);
 enum err maildrop_lock(struct handle *h);
 
 /* ---- resolve.c: the account that an address names by itself (no alias is followed) */
 enum err directory_account_of(struct txn *t, struct slice address, uint64_t *account);
 
+/* ---- acl.c: rights on mailboxes (RFC 4314) */
+/* What principal may do in a mailbox of account; nothing where there is no such mailbox. */
+enum err acl_rights(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t principal, uint32_t *rights);
+/* May it be done with these rights? A mailbox that may be neither looked up nor read is not
+ * there (RFC 4314 6). */
+enum err acl_verdict(uint32_t rights, uint32_t need);
+enum err acl_check(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t principal, uint32_t need);
+/* The flags of rows.h that these rights let change. */
+uint32_t acl_flags(uint32_t rights);
+enum err acl_read(struct txn *t, uint64_t account, uint64_t mailbox, struct row_acl *acl);
+/* The mailbox `to` with this name gets the rights that stand at `from`. */
+enum err acl_copy(struct txn *t, uint64_t account, uint64_t from, uint64_t to, struct slice to_name);
+/* The list of a mailbox goes, and what leads to it. */
+enum err acl_drop(struct txn *t, uint64_t account, uint64_t mailbox);
+/* The account goes, whom this row 'g' names: it is no longer named there. */
+enum err acl_forget(struct txn *t, struct slice granted_key);
+struct key key_granted(uint64_t grantee, uint64_t account);
+
+/* ---- sharer.c: who shares with whom */
+enum err sharer_find(struct job *j, struct txn *t, uint64_t principal, const struct store_account_open_shared_in *in,
+                     uint64_t *account);
+/* The account goes: so does its public name. */
+enum err sharer_forget(struct txn *t, uint64_t account, struct slice domain);
+enum err sharer_public_name(struct txn *t, uint64_t account, struct slice *name);
+
 /* ---- mailbox.c */
+/* INBOX in any case, also as the first component. ERR_SYNTAX: not a name that can be had. */
+enum err mailbox_name_check(struct arena *a, struct slice *name);
+/* ERR_NOT_FOUND: also for what is no name, and for a name without a mailbox. */
+enum err mailbox_has_children(struct txn *t, uint64_t account, struct slice name, bool *has);
+enum err mailbox_id_of(struct txn *t, uint64_t account, struct slice name, struct row_name *row);
 /* Makes the mailboxes that every account has. */
 enum err mailbox_make_default(struct change *c);
 /* The mailbox with this name; missing ones are made when make is set (else ERR_NOT_FOUND). */
@@ -75,8 +110,9 @@ enum err keyword_set_of(struct change *c, struct box *b, const struct store_keyw
 /* The set after FLAGS_SET, _ADD or _REMOVE of these keywords to a message that had the set was. */
 enum err keyword_set_change(struct change *c, struct box *b, uint32_t was, uint32_t op,
                             const struct store_keyword *keywords, uint32_t n, uint32_t *now);
-/* The set of another mailbox with the same keywords. */
-enum err keyword_set_copy(struct change *c, const struct box *from, uint32_t set, struct box *to, uint32_t *now);
+/* The set of another mailbox (c: of its account) with the same keywords. */
+enum err keyword_set_copy(struct change *from_c, const struct box *from, uint32_t set, struct change *c, struct box *to,
+                          uint32_t *now);
 enum err keyword_set_names(struct txn *t, uint64_t account, uint64_t mailbox, uint32_t set, struct slice *names);
 
 /* ---- index.c */
