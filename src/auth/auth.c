@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "role/role.h"
 
+#include <jansson.h>
 #include <malloc.h>
 #include <unistd.h>
 
@@ -45,6 +46,7 @@ peer_closed(struct ipc_peer *peer)
 
 static const struct auth_server handlers = {
 	.login = login_call,
+	.sasl = sasl_call,
 	.certificates = certificates_call,
 	.tls_sign = tls_sign_call,
 	.password_set = password_set_call,
@@ -56,6 +58,8 @@ static void
 first_time(struct auth *auth)
 {
 	warm_init(&auth->warm);
+	random_bytes(auth->state_key, sizeof auth->state_key);
+	json_object_seed((size_t)random_u64()); /* it would look for a file otherwise */
 	auth->lockout = must_calloc(1, sizeof *auth->lockout);
 	gate_init(&auth->hash_turn);
 	(void)mallopt(M_ARENA_MAX, 1); /* the memory of a hash (19 MiB) can go back only from the main arena */
@@ -72,6 +76,10 @@ configure(void *self, const struct conf *conf, const char **why)
 		first_time(auth);
 	conf_free(&auth->conf);
 	auth->conf = conf_keep((struct conf *)conf);
+	if (!conf->v.oauth_keys[0])
+		jwt_keys_free(&auth->oauth_keys);
+	if (!conf->v.tls_client_ca[0])
+		tls_forget_client_ca(auth);
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	auth->hashes_max = conf->v.auth_threads ? (size_t)conf->v.auth_threads : (size_t)MAX(processors, 1);
 	return OK;
@@ -141,6 +149,8 @@ await_stop(void *self, int64_t grace_ms)
 	auth_forget(auth, 0);
 	secret_wipe(auth->grant_key, sizeof auth->grant_key);
 	auth->grant_key_known = false;
+	secret_wipe(auth->state_key, sizeof auth->state_key);
+	jwt_keys_free(&auth->oauth_keys);
 	auth_tls_release(auth);
 }
 

@@ -4,6 +4,7 @@
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
 
+#include "auth/jwt.h"
 #include "auth/lockout.h"
 #include "auth/password.h"
 #include "auth/warm.h"
@@ -32,6 +33,9 @@ struct auth {
 	size_t hashing, hashes_waiting, hashes_max;
 	size_t delayed;
 	struct slice chain_pem, key_pem; /* malloc'ed, as the supervisor handed them over */
+	struct slice client_ca_pem;      /* the same; empty: no certificates of clients */
+	struct jwt_keys *oauth_keys;     /* NULL: no bearer tokens */
+	uint8_t state_key[32];           /* signs what goes with sessions between the steps of SASL */
 	struct later tls_later;
 	struct certificate certificate; /* .key NULL: none */
 	uint32_t certificate_id;        /* grows with each one */
@@ -43,6 +47,11 @@ void login_call(struct ipc_call *call, const struct auth_login_in *in);
 /* Waits for a turn and runs fn(arg) on a thread. ERR_AGAIN: too many wait already. */
 enum err await_hash_turn(struct auth *auth, void (*fn)(void *arg), void *arg);
 struct password_cost auth_cost(const struct auth *auth);
+uint32_t auth_scram_iterations(const struct auth *auth); /* 0: SCRAM is off */
+
+/* ---- sasl.c, oauth.c */
+void sasl_call(struct ipc_call *call, const struct auth_sasl_in *in);
+void oauth_take_keys(struct auth *auth, struct slice text);
 
 /* ---- change.c */
 void password_set_call(struct ipc_call *call, const struct auth_password_set_in *in);
@@ -51,6 +60,7 @@ void account_create_call(struct ipc_call *call, const struct auth_account_create
 /* ---- tls.c */
 void tls_take_file(struct auth *auth, const char *name, int fd);
 void tls_read_again(struct auth *auth);
+void tls_forget_client_ca(struct auth *auth);
 void certificates_call(struct ipc_call *call, const struct auth_certificates_in *in);
 void tls_sign_call(struct ipc_call *call, const struct auth_tls_sign_in *in);
 void auth_tls_release(struct auth *auth);

@@ -3,6 +3,7 @@
  * that warm credentials end with them. Fails: ERR_SYNTAX for a hash that nobody knows or an empty password; what the
  * store says. */
 #include "auth/auth.h"
+#include "auth/scram.h"
 
 #include "base/log.h"
 #include "base/random.h"
@@ -12,8 +13,9 @@ struct change {
 	struct ipc_call *call;
 	struct slice password, brought; /* one of them */
 	struct password_cost cost;
-	bool refused;
+	uint32_t scram_iterations; /* 0: no keys for SCRAM */
 	char hash[PASSWORD_HASH_BYTES_MAX];
+	struct slice scram;
 	enum err result;
 };
 
@@ -21,22 +23,26 @@ static void
 make_on_thread(void *arg)
 {
 	struct change *c = arg;
-	if (c->brought.len == 0)
+	if (c->brought.len == 0) {
 		c->result = password_hash(c->password, c->cost, c->hash);
-	else if (password_hash_refused(c->brought))
+		if (c->scram_iterations)
+			c->scram = scram_text_make(c->password, c->scram_iterations, &c->call->arena);
+	} else if (password_hash_refused(c->brought))
 		c->result = ERR_SYNTAX;
 	else
 		memcpy(c->hash, c->brought.at, c->brought.len);
 }
 
-/* The hash to keep, in the call's arena; empty when neither password nor hash came. */
+/* The hash and the SCRAM keys to keep, in the call's arena; empty when neither password nor hash came. */
 static enum err
-await_hash(struct auth *auth, struct ipc_call *call, struct slice password, struct slice brought, struct slice *hash)
+await_hash(struct auth *auth, struct ipc_call *call, struct slice password, struct slice brought, struct slice *hash,
+           struct slice *scram)
 {
 	struct change *c = ARENA_NEW(&call->arena, struct change);
 	*c = (struct change){ .auth = auth, .call = call, .password = password, .brought = brought };
 	c->cost = auth_cost(auth);
-	*hash = S("");
+	c->scram_iterations = auth_scram_iterations(auth);
+	*hash = *scram = S("");
 	if (password.len == 0 && brought.len == 0)
 		return OK;
 	if (brought.len >= PASSWORD_HASH_BYTES_MAX)
@@ -45,6 +51,7 @@ await_hash(struct auth *auth, struct ipc_call *call, struct slice password, stru
 	if (password.len)
 		secret_wipe((char *)password.at, password.len);
 	*hash = slice_text(c->hash);
+	*scram = c->scram;
 	return e ? e : c->result;
 }
 
@@ -71,7 +78,7 @@ password_set_task(void *arg)
 	struct auth *auth = p->call->peer->owner;
 	struct store_secret_put_in put = { .address = p->in->address };
 	struct store_secret_put_out out;
-	enum err e = await_hash(auth, p->call, p->in->password, p->in->hash, &put.hash);
+	enum err e = await_hash(auth, p->call, p->in->password, p->in->hash, &put.hash, &put.scram);
 	if (!e && put.hash.len == 0)
 		e = ERR_SYNTAX;
 	if (!e)
@@ -106,7 +113,7 @@ account_create_task(void *arg)
 	struct auth *auth = c->call->peer->owner;
 	struct store_account_add_in add = { .address = c->in->address, .rights = c->in->rights, .quota = c->in->quota };
 	struct store_account_add_out out;
-	enum err e = await_hash(auth, c->call, c->in->password, c->in->hash, &add.hash);
+	enum err e = await_hash(auth, c->call, c->in->password, c->in->hash, &add.hash, &add.scram);
 	if (!e)
 		e = await_store_account_add(&auth->store, &add, &c->call->arena, &out);
 	note("account.create", c->in->address, e);

@@ -1,31 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* login.c - a login: lock-out, warm credentials, else the store's hash checked on a thread; then the grant. Called for
- * each auth.login. A wrong password, an unknown user and an account without the right look alike from outside: the same
- * verdict, the same work, the same delay. The password is wiped before the answer leaves. */
-#include "auth/auth.h"
+/* login.c - a login with a password: lock-out, warm credentials, else the store's hash checked on a thread; then the
+ * grant. Called for each auth.login. A wrong password, an unknown user and an account without the right look alike from
+ * outside: the same verdict, the same work, the same delay. The password is wiped before the answer leaves. */
+#include "auth/attempt.h"
+#include "auth/scram.h"
 
 #include "base/counter.h"
-#include "base/log.h"
 #include "base/random.h"
-#include "store/rows.h"
 
 struct login {
-	struct auth *auth;
-	struct ipc_call *call;
+	struct attempt attempt;
 	const struct auth_login_in *in;
-	struct lockout_rules rules;
-	uint8_t address[16];
-	bool trusted;       /* neither slowed nor limited */
-	const char *reason; /* for the log */
-	int64_t delay_ms;
-	struct auth_login_out out;
-	struct timer timer; /* while the answer waits */
 };
 
 struct password_cost
 auth_cost(const struct auth *auth)
 {
 	return (struct password_cost){ auth->conf->v.auth_hash_memory, (uint32_t)auth->conf->v.auth_hash_passes };
+}
+
+uint32_t
+auth_scram_iterations(const struct auth *auth)
+{
+	uint64_t n = auth->conf->v.auth_scram_iterations;
+	return n ? (uint32_t)MAX(n, (uint64_t)SCRAM_ITERATIONS_MIN) : 0;
 }
 
 enum err
@@ -52,7 +50,10 @@ await_hash_turn(struct auth *auth, void (*fn)(void *arg), void *arg)
 struct check {
 	struct slice password, hash; /* hash empty: nobody has this name, but the work is done all the same */
 	struct password_cost cost;
+	uint32_t scram_iterations; /* keys for SCRAM are to be made, too, if the password is right; 0: no */
+	struct arena *arena;
 	enum err result;
+	struct slice scram;
 };
 
 static void
@@ -62,174 +63,116 @@ check_on_thread(void *arg)
 	char made[PASSWORD_HASH_BYTES_MAX];
 	if (c->hash.len) {
 		c->result = password_check(c->password, c->hash);
+		if (c->result == OK && c->scram_iterations)
+			c->scram = scram_text_make(c->password, c->scram_iterations, c->arena);
 		return;
 	}
 	c->result = password_hash(c->password, c->cost, made) ? ERR_LIMIT : ERR_DENIED;
 	secret_wipe(made, sizeof made);
 }
 
-static bool
-await_grant_key(struct login *l)
+/* Accounts that were imported with a hash, or are older than SCRAM here, get their keys when the password is seen. */
+static uint32_t
+iterations_wanted(const struct login *l, const struct store_secret_get_out *secret)
 {
-	struct auth *auth = l->auth;
-	if (auth->grant_key_known)
-		return true;
-	struct store_grant_key_out out;
-	if (await_store_grant_key(&auth->store, &(struct store_grant_key_in){ 0 }, &l->call->arena, &out) ||
-	    out.key.len != GRANT_KEY_BYTES)
-		return false;
-	memcpy(auth->grant_key, out.key.at, GRANT_KEY_BYTES);
-	secret_wipe((char *)out.key.at, out.key.len);
-	auth->grant_key_known = true;
-	return true;
+	struct scram_keys k;
+	uint32_t want = auth_scram_iterations(l->attempt.auth);
+	bool has = scram_text_take(secret->scram, SCRAM_SHA_256, &k) && k.iterations >= want;
+	secret_wipe(&k, sizeof k);
+	return has ? 0 : want;
 }
 
-/* The credentials are right; rights and the grant that says so. */
-static enum err
-admit(struct login *l, const struct warm_account *who)
+static void
+await_keep_scram(struct login *l, const struct store_secret_get_out *secret, struct slice scram)
 {
-	if ((who->rights & l->in->service) != l->in->service) {
-		l->reason = "no right to this service";
-		return ERR_DENIED;
-	}
-	struct grant g = { who->account, who->rights, who->generation, clock_wall_sec() };
-	uint8_t *bytes = arena_alloc(&l->call->arena, GRANT_BYTES);
-	grant_sign(&g, l->auth->grant_key, bytes);
-	l->out.account = who->account;
-	l->out.rights = who->rights;
-	l->out.address = slice_keep(&l->call->arena, slice_text(who->address));
-	l->out.grant = slice_of(bytes, GRANT_BYTES);
-	return OK;
+	struct store_scram_put_out out;
+	struct store_scram_put_in in = { .account = secret->account, .generation = secret->generation, .scram = scram };
+	if (scram.len == 0)
+		return;
+	/* Not kept: the next login tries again. */
+	(void)await_store_scram_put(&l->attempt.auth->store, &in, &l->attempt.call->arena, &out);
+	secret_wipe((char *)scram.at, scram.len);
 }
 
 static enum err
-await_check(struct login *l, struct slice hash)
+await_check(struct login *l, const struct store_secret_get_out *secret, struct slice hash)
 {
-	struct check *c = ARENA_NEW(&l->call->arena, struct check);
-	*c = (struct check){ l->in->password, hash, auth_cost(l->auth), ERR_AGAIN };
-	enum err e = await_hash_turn(l->auth, check_on_thread, c);
+	struct check *c = ARENA_NEW(&l->attempt.call->arena, struct check);
+	*c = (struct check){ .password = l->in->password, .hash = hash, .cost = auth_cost(l->attempt.auth) };
+	c->arena = &l->attempt.call->arena;
+	c->result = ERR_AGAIN;
+	if (hash.len)
+		c->scram_iterations = iterations_wanted(l, secret);
+	enum err e = await_hash_turn(l->attempt.auth, check_on_thread, c);
+	if (!e && c->result == OK)
+		await_keep_scram(l, secret, c->scram);
 	return e ? ERR_AGAIN : c->result;
 }
 
 static enum err
 await_cold(struct login *l)
 {
-	struct auth *auth = l->auth;
+	struct auth *auth = l->attempt.auth;
 	uint64_t changes = auth->changes;
 	struct store_secret_get_out secret;
-	struct store_secret_get_in ask = { .address = l->in->user };
-	enum err e = await_store_secret_get(&auth->store, &ask, &l->call->arena, &secret);
-	if (e == ERR_NOT_FOUND || e == ERR_SYNTAX)
-		secret = (struct store_secret_get_out){ 0 };
-	else if (e)
+	if (await_attempt_secret(&l->attempt, l->in->user, &secret))
 		return ERR_AGAIN;
 	bool known = secret.account != 0 && secret.hash.len > 0;
-	e = await_check(l, known ? secret.hash : S(""));
-	if (secret.hash.len)
-		secret_wipe((char *)secret.hash.at, secret.hash.len);
-	l->reason = !secret.account ? "unknown user" : !known ? "no password set" : "wrong password";
+	enum err e = await_check(l, &secret, known ? secret.hash : S(""));
+	l->attempt.reason = !secret.account ? "unknown user" : !known ? "no password set" : "wrong password";
+	struct warm_account who = { secret.account, secret.generation, secret.rights,
+		                        slice_keep_text(&l->attempt.call->arena, secret.address) };
+	enum err verdict = e ? ERR_DENIED : attempt_admit_secret(&l->attempt, &secret);
 	if (e)
 		return e == ERR_AGAIN || e == ERR_LIMIT ? ERR_AGAIN : ERR_DENIED;
-	if (secret.status != ACCOUNT_ACTIVE)
-		return ERR_SUSPENDED;
-	const char *address = slice_keep_text(&l->call->arena, secret.address);
-	struct warm_account who = { secret.account, secret.generation, secret.rights, address };
-	if (auth->changes == changes) /* else the hash may be an old one already */
+	if (verdict != ERR_SUSPENDED && auth->changes == changes) /* else the hash may be an old one already */
 		warm_keep(&auth->warm, l->in->user, l->in->password, &who, clock_mono_ms());
-	return admit(l, &who);
+	return verdict;
 }
 
 static enum err
 await_verdict(struct login *l)
 {
+	struct attempt *a = &l->attempt;
 	if (l->in->user.len == 0 || l->in->password.len == 0) {
-		l->reason = "empty user or password";
+		a->reason = "empty user or password";
 		return ERR_DENIED;
 	}
-	if (!l->trusted && lockout_refuses(l->auth->lockout, l->address, l->in->user, l->rules, clock_mono_ms()))
+	if (attempt_is_locked_out(a))
 		return ERR_LIMIT;
-	if (!await_grant_key(l))
+	if (!await_attempt_key(a))
 		return ERR_AGAIN;
 	struct warm_account who;
-	if (!warm_look(&l->auth->warm, l->in->user, l->in->password, clock_mono_ms(), &who))
+	if (!warm_look(&a->auth->warm, l->in->user, l->in->password, clock_mono_ms(), &who))
 		return await_cold(l);
 	counter_add(COUNTER_AUTH_CACHE_HIT, 1);
-	return admit(l, &who);
+	return attempt_admit(a, &who);
 }
 
 static void
-note(struct login *l)
+answer(struct attempt *a)
 {
-	struct log line;
-	enum err e = (enum err)l->out.verdict;
-	counter_add(e ? COUNTER_LOGIN_FAILED : COUNTER_LOGIN_OK, 1);
-	log_begin(&line, e ? LOG_WARN : LOG_DEBUG, e ? "auth.refused" : "auth.accepted");
-	log_slice(&line, "user", l->in->user);
-	log_slice(&line, "peer", l->in->client);
-	if (e == ERR_DENIED && l->reason)
-		log_text(&line, "why", l->reason);
-	else if (e)
-		log_text(&line, "why", e == ERR_LIMIT ? "too many wrong passwords" : err_text(e));
-	if (l->delay_ms)
-		log_i64(&line, "delay_ms", l->delay_ms);
-	log_end(&line);
-}
-
-static void
-answer(struct login *l)
-{
-	auth_login_reply(l->call, &l->out); /* l lives in the call's arena: gone */
-}
-
-static void
-answer_late(struct timer *t)
-{
-	struct login *l = CONTAINER_OF(t, struct login, timer);
-	l->auth->delayed--;
-	answer(l);
-}
-
-static void
-count_failures(struct login *l)
-{
-	struct lockout *table = l->auth->lockout;
-	if (l->trusted)
-		return;
-	if (l->out.verdict == OK)
-		lockout_succeeded(table, l->address, l->in->user);
-	else if (l->out.verdict == ERR_DENIED)
-		l->delay_ms = lockout_failed(table, l->address, l->in->user, l->in->password, l->rules, clock_mono_ms());
-	else if (l->out.verdict == ERR_LIMIT)
-		l->delay_ms = LOCKOUT_DELAY_FIRST_MS;
+	auth_login_reply(a->call,
+	                 &(struct auth_login_out){ a->verdict, a->account, a->shown, a->rights, a->grant }); /* a is gone */
 }
 
 static void
 login_task(void *arg)
 {
 	struct login *l = arg;
-	l->out.verdict = await_verdict(l);
-	count_failures(l);
-	note(l);
-	if (l->in->password.len)
-		secret_wipe((char *)l->in->password.at, l->in->password.len);
-	if (l->delay_ms == 0 || l->auth->delayed >= AUTH_DELAYED_MAX) {
-		answer(l);
-		return;
-	}
-	l->auth->delayed++;
-	l->timer = (struct timer){ .fire = answer_late };
-	timer_set(&l->timer, deadline_in_ms(l->delay_ms));
+	l->attempt.verdict = await_verdict(l);
+	attempt_end(&l->attempt);
 }
 
 void
 login_call(struct ipc_call *call, const struct auth_login_in *in)
 {
 	struct login *l = ARENA_NEW(&call->arena, struct login);
-	struct auth *auth = call->peer->owner;
-	*l = (struct login){ .auth = auth, .call = call, .in = in };
-	l->rules = (struct lockout_rules){ (uint32_t)auth->conf->v.auth_failures_max, auth->conf->v.auth_window };
-	/* What is no address came over a Unix socket, from this machine. */
-	l->trusted = !lockout_address(in->client, l->address) || conf_trusts(auth->conf, l->address);
+	attempt_init(&l->attempt, call, in->client, in->service, "password");
+	l->in = in;
+	l->attempt.user = in->user;
+	l->attempt.guess = in->password;
+	l->attempt.answer = answer;
 	if (!task_start(login_task, l))
 		ipc_fail(call, ERR_AGAIN);
 }

@@ -20,6 +20,12 @@ forget_text(struct slice *s)
 	*s = SLICE_NONE;
 }
 
+void
+tls_forget_client_ca(struct auth *auth)
+{
+	forget_text(&auth->client_ca_pem);
+}
+
 /* The whole file, cut one byte past what is allowed. Takes over fd. */
 static struct slice
 read_file(int fd)
@@ -39,16 +45,40 @@ read_file(int fd)
 }
 
 static void
+tell_sessions(struct auth *auth)
+{
+	for (size_t i = 0; i < auth->npeers; i++)
+		if (auth->peers[i]->class_bit & (IPC_CLASS_MX | IPC_CLASS_USER))
+			auth_certificates_changed_notify(auth->peers[i], &(struct auth_certificates_changed_in){ 1 });
+}
+
+static void
 read_later(struct later *l)
 {
 	tls_read_again(CONTAINER_OF(l, struct auth, tls_later));
 }
 
+static void
+take_oauth_keys(struct auth *auth, int fd)
+{
+	struct slice text = read_file(fd);
+	bool had = auth->oauth_keys != NULL;
+	oauth_take_keys(auth, text);
+	forget_text(&text);
+	if (auth->serving && !had) /* sessions offer them from now on */
+		tell_sessions(auth);
+}
+
 void
 tls_take_file(struct auth *auth, const char *name, int fd)
 {
+	if (strcmp(name, "oauth-keys") == 0) {
+		take_oauth_keys(auth, fd);
+		return;
+	}
 	struct slice *to = strcmp(name, "certificate") == 0 ? &auth->chain_pem
 	                   : strcmp(name, "key") == 0       ? &auth->key_pem
+	                   : strcmp(name, "client-ca") == 0 ? &auth->client_ca_pem
 	                                                    : NULL;
 	if (!to) {
 		close(fd);
@@ -80,9 +110,7 @@ use(struct auth *auth, const struct certificate *fresh)
 	certificate_release(&auth->certificate);
 	auth->certificate = *fresh;
 	auth->certificate_id++;
-	for (size_t i = 0; i < auth->npeers; i++)
-		if (auth->peers[i]->class_bit & (IPC_CLASS_MX | IPC_CLASS_USER))
-			auth_certificates_changed_notify(auth->peers[i], &(struct auth_certificates_changed_in){ 1 });
+	tell_sessions(auth);
 }
 
 void
@@ -115,6 +143,7 @@ auth_tls_release(struct auth *auth)
 	later_cancel(&auth->tls_later);
 	forget_text(&auth->chain_pem);
 	forget_text(&auth->key_pem);
+	forget_text(&auth->client_ca_pem);
 	certificate_release(&auth->certificate);
 }
 
@@ -127,7 +156,11 @@ certificates_call(struct ipc_call *call, const struct auth_certificates_in *in)
 	struct auth_certificate *row = ARENA_NEW(&call->arena, struct auth_certificate);
 	*row = (struct auth_certificate){ auth->certificate_id, slice_text(c->names), slice_of(c->chain, c->chain_len),
 		                              c->expires };
-	auth_certificates_reply(call, &(struct auth_certificates_out){ row, c->key ? 1 : 0 });
+	bool ca = auth->client_ca_pem.len <= CERTIFICATE_PEM_BYTES_MAX;
+	auth_certificates_reply(call, &(struct auth_certificates_out){ .list = row,
+	                                                               .nlist = c->key ? 1 : 0,
+	                                                               .client_ca = ca ? auth->client_ca_pem : S(""),
+	                                                               .oauth = auth->oauth_keys != NULL });
 }
 
 struct sign {

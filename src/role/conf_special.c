@@ -371,9 +371,20 @@ conf_special_check(struct conf_parser *p, const char *name, struct slice value)
 			special[i].check(p, value);
 }
 
+/* A token that says neither who made it nor for whom would let in whoever has any token of the same issuer. */
+static void
+check_oauth(struct conf_parser *p)
+{
+	const struct conf_values *v = &p->conf->v;
+	p->line = 0;
+	if (v->oauth_keys[0] && (!v->oauth_issuer[0] || !v->oauth_audience[0] || !v->oauth_claim[0]))
+		conf_complain(p, "oauth.keys is set: oauth.issuer, oauth.audience and oauth.claim are needed with it");
+}
+
 void
 conf_special_finish(struct conf_parser *p)
 {
+	check_oauth(p);
 	listeners_make(p->conf);
 	trusted_make(p->conf);
 	routes_make(p->conf);

@@ -101,13 +101,18 @@ await_handle(struct process *p, const char *name, uint32_t index, const char *la
 static bool
 await_file(struct process *p, const char *name, const char *path)
 {
+	if (!path[0])
+		return true;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0) {
 		struct log l;
 		log_begin(&l, LOG_ERROR, "tls.file");
 		log_text(&l, "file", path);
 		log_text(&l, "why", strerror(errno));
-		log_text(&l, "advice", "options tls.certificate and tls.key name PEM files; without them there is no TLS");
+		log_text(
+		    &l, "advice",
+		    "options tls.certificate, tls.key, tls.client-ca and oauth.keys name files; without the first two there "
+		    "is no TLS");
 		log_end(&l);
 		return true;
 	}
@@ -120,7 +125,9 @@ bool
 await_process_certificates(struct process *p)
 {
 	struct conf *c = conf_keep(p->house->conf);
-	bool good = await_file(p, "certificate", c->v.tls_certificate) && await_file(p, "key", c->v.tls_key);
+	/* The certificate last: sessions are told when it was read, and then ask for all of it. */
+	bool good = await_file(p, "oauth-keys", c->v.oauth_keys) && await_file(p, "client-ca", c->v.tls_client_ca) &&
+	            await_file(p, "certificate", c->v.tls_certificate) && await_file(p, "key", c->v.tls_key);
 	conf_free(&c);
 	return good;
 }

@@ -34,8 +34,17 @@ log_expiry(const struct auth_certificate *c)
 	log_end(&l);
 }
 
+/* Mail from other servers comes with certificates of all kinds: only users are asked for theirs. */
 static void
-use_certificate(struct session *s, const struct auth_certificate *c)
+ask_clients(const struct session *s, struct tls_context *tls, struct slice ca)
+{
+	const char *why = "";
+	if (ca.len && s->class_bit == IPC_CLASS_USER && !tls_context_ask_client(tls, ca, &why))
+		log_event(LOG_ERROR, "tls.client_ca_refused", "why", why);
+}
+
+static void
+use_certificate(struct session *s, const struct auth_certificate *c, struct slice client_ca)
 {
 	const char *why = "";
 	struct tls_context *tls = tls_server_context(c->chain, c->id, await_sign, s, &why);
@@ -43,6 +52,7 @@ use_certificate(struct session *s, const struct auth_certificate *c)
 		log_event(LOG_ERROR, "tls.certificate_refused", "why", why);
 		return;
 	}
+	ask_clients(s, tls, client_ca);
 	log_expiry(c);
 	tls_context_free(&s->tls); /* connections that use it hold it */
 	s->tls = tls;
@@ -55,8 +65,10 @@ await_certificates(struct session *s)
 	arena_init(&a, 0);
 	struct auth_certificates_out out = { 0 };
 	enum err e = await_auth_certificates(&s->auth, &(struct auth_certificates_in){ 0 }, &a, &out);
+	if (e == OK)
+		s->oauth = out.oauth;
 	if (e == OK && out.nlist > 0)
-		use_certificate(s, &out.list[0]);
+		use_certificate(s, &out.list[0], out.client_ca);
 	else if (e == OK)
 		tls_context_free(&s->tls);
 	if (!s->tls && !s->stopping)

@@ -83,6 +83,7 @@ struct session {
 	size_t nscan;
 	struct shm_pool *shm;
 	struct tls_context *tls; /* NULL: no certificate, no TLS */
+	bool oauth;              /* auth has keys for bearer tokens */
 	bool stopping;
 	/* Pages of counters of all processes (base/counter.h), mapped for reading; class admin only. */
 	struct session_page {

@@ -296,6 +296,7 @@ UPDATE(alias_delete)
 VIEW(alias_list)
 VIEW(secret_get)
 UPDATE(secret_put)
+UPDATE(scram_put)
 VIEW(store_status)
 VIEW(queue_list)
 UPDATE(account_public)
@@ -656,6 +657,7 @@ const struct store_server store_handlers = {
 	.queue_body = queue_body_call,
 	.secret_get = call_secret_get,
 	.secret_put = call_secret_put,
+	.scram_put = call_scram_put,
 	.grant_key = call_grant_key,
 	.domain_add = call_domain_add,
 	.domain_delete = call_domain_delete,

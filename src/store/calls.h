@@ -95,6 +95,7 @@ enum err alias_delete(struct job *j, struct txn *t);
 enum err alias_list(struct job *j, struct txn *t);
 enum err secret_get(struct job *j, struct txn *t);
 enum err secret_put(struct job *j, struct txn *t);
+enum err scram_put(struct job *j, struct txn *t);
 enum err store_status(struct job *j, struct txn *t);
 
 enum err account_usage(struct job *j, struct txn *t);

@@ -140,6 +140,17 @@ admin_put(struct txn *t, uint64_t account, uint64_t rights)
 		txn_delete(t, key_slice(&k));
 }
 
+/* Keys for SCRAM stand beside the account's row, which is read for each recipient and stays small. */
+static void
+scram_keep(struct txn *t, uint64_t account, struct slice scram)
+{
+	struct key k = key1('S', account);
+	if (scram.len)
+		txn_put(t, key_slice(&k), scram);
+	else
+		txn_delete(t, key_slice(&k));
+}
+
 static enum err
 next_account(struct txn *t, uint64_t *account)
 {
@@ -177,6 +188,8 @@ account_add(struct job *j, struct txn *t)
 		                           .created = clock_wall_sec() };
 	address_put(t, name.domain, name.local, &address);
 	account_put(t, out->account, &account);
+	if (in->scram.len)
+		scram_keep(t, out->account, in->scram);
 	admin_put(t, out->account, in->rights);
 	struct change c = { .s = j->s, .t = t, .account = out->account, .counters.next_mailbox = 1 };
 	e = mailbox_make_default(&c);
@@ -289,6 +302,7 @@ account_delete(struct job *j, struct txn *t)
 	e = sharer_forget(t, id, name.domain);
 	if (e)
 		return e;
+	scram_keep(t, id, S(""));
 	txn_put(t, key_slice(&rest), SLICE_NONE);
 	j->revoke = id;
 	j->to_remove = true;
@@ -486,7 +500,25 @@ secret_get(struct job *j, struct txn *t)
 	out->generation = row.generation;
 	out->hash = job_keep(j, row.hash);
 	out->rights = row.rights;
-	return OK;
+	struct key k = key1('S', id);
+	struct slice scram;
+	e = txn_get(t, key_slice(&k), &scram);
+	if (!e)
+		out->scram = job_keep(j, scram);
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+enum err
+scram_put(struct job *j, struct txn *t)
+{
+	const struct store_scram_put_in *in = j->in;
+	struct row_account row;
+	enum err e = account_get(t, in->account, &row);
+	if (!e && row.generation != in->generation)
+		e = ERR_CONFLICT;
+	if (!e)
+		scram_keep(t, in->account, in->scram);
+	return e;
 }
 
 enum err
@@ -502,6 +534,7 @@ secret_put(struct job *j, struct txn *t)
 	row.hash = in->hash;
 	out->generation = ++row.generation;
 	account_put(t, out->account, &row);
+	scram_keep(t, out->account, in->scram);
 	j->revoke = out->account;
 	return OK;
 }

@@ -8,6 +8,7 @@
  *  'd'  d domain                 domain
  *  'a'  a domain NUL local       address -> account id, or alias: list of targets ("*" as local: catch-all)
  *  'A'  A account                account: address, hash, status, generation, rights, quota, created
+ *  'S'  S account                SCRAM keys of its password, as auth made them
  *  'H'  H account                accounts with administrator's rights (empty value)
  *  'c'  c account                counters: modseq, bytes, messages, next mailbox id; written with every change
  *  'n'  n account name           mailbox name -> mailbox id (0: subscribed or parent only), attributes
@@ -31,7 +32,7 @@
  *  'Q'  Q due row                the queue in order of time (empty value)
  *  't'  t hour id                answers of commits, by the hour, for asking again
  *
- * The account is the part of A c n m u l k K r p D, the grantee that of g; object, segment and queue rows have parts of
+ * The account is the part of A S c n m u l k K r p D, the grantee that of g; object, segment and queue rows have parts of
  * their own. */
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H

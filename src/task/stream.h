@@ -120,6 +120,20 @@ struct tls_info tls_info(const struct stream *s);
 /* Why the last handshake of this stream failed, in OpenSSL's words; for logs. */
 const char *tls_error(const struct stream *s);
 
+/* Channel bindings for SASL (tls_binding.c), with their length; 0: this connection has none. tls-exporter (RFC 9266),
+ * tls-server-end-point (RFC 5929 4). */
+#define TLS_EXPORTER_BYTES 32
+#define TLS_END_POINT_BYTES_MAX 64
+size_t tls_exporter(const struct stream *s, uint8_t out[TLS_EXPORTER_BYTES]);
+size_t tls_end_point(const struct stream *s, uint8_t out[TLS_END_POINT_BYTES_MAX]);
+/* A server context asks clients for a certificate; one that was not signed by these is as good as none. False and *why
+ * (a literal): no certificate is in the PEM text. */
+bool tls_context_ask_client(struct tls_context *c, struct slice ca_pem, const char **why);
+/* Whether the client showed a certificate that is trusted. */
+bool tls_has_client(const struct stream *s);
+/* Its chain, DER one after the other, its own first; empty: none, or more than bytes_max. */
+struct slice tls_client_chain(const struct stream *s, size_t bytes_max, struct arena *a);
+
 /* Connects to address (struct sockaddr); the descriptor is non-blocking. Tests may put a simulated network here. */
 struct sockaddr;
 extern enum err (*await_connect)(const struct sockaddr *to, unsigned to_len, const struct sockaddr *from,

@@ -17,6 +17,8 @@ enum err tls_read_now(struct stream *s, void *to, size_t room, size_t *got);
 enum err tls_write_now(struct stream *s, struct slice bytes, size_t *sent);
 uint32_t tls_wants(const struct stream *s); /* LOOP_READ or LOOP_WRITE */
 bool tls_has_input(const struct stream *s);
+struct ssl_st *tls_ssl(const struct stream *s); /* NULL: not under TLS */
+struct ssl_ctx_st *tls_context_ssl(struct tls_context *c);
 void tls_release(struct stream *s); /* close_notify when that needs no waiting */
 
 /* deflate.c. unread: bytes that came already, and are compressed. */

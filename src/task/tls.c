@@ -397,6 +397,18 @@ tls_release(struct stream *s)
 	s->tls = NULL;
 }
 
+SSL *
+tls_ssl(const struct stream *s)
+{
+	return s->tls ? s->tls->ssl : NULL;
+}
+
+SSL_CTX *
+tls_context_ssl(struct tls_context *c)
+{
+	return c->ctx;
+}
+
 struct tls_info
 tls_info(const struct stream *s)
 {

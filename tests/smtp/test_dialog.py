@@ -21,7 +21,7 @@ def test_what_is_offered(server):
         assert words == {"PIPELINING", "SIZE", "STARTTLS", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "DSN", "ENHANCEDSTATUSCODES", "LIMITS", "HELP"}
         assert "LIMITS RCPTMAX=1000" in offered
     with Dialog(server.port("submission")) as c:
-        assert "AUTH PLAIN LOGIN" in c.ask("EHLO c.test", 250)
+        assert any(line.startswith("AUTH PLAIN LOGIN") for line in c.ask("EHLO c.test", 250))
     with Dialog(server.port("lmtp")) as c:
         c.ask("EHLO c.test", 500)
         assert "PIPELINING" in c.ask("LHLO c.test", 250)
@@ -57,7 +57,7 @@ def test_nothing_said_before_starttls_is_obeyed(server):
 
 def test_implicit_tls(server, account):
     with Dialog(server.port("submissions"), tls=True) as c:
-        assert "AUTH PLAIN LOGIN" in c.ask("EHLO c.test", 250)
+        assert any(line.startswith("AUTH PLAIN LOGIN") for line in c.ask("EHLO c.test", 250))
         c.login(account)
         c.ask(f"MAIL FROM:<{account}>", 250)
 

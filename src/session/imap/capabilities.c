@@ -2,10 +2,11 @@
 /* capabilities.c - what this server says it can do, by state (RFC 3501 7.2.1). */
 #include "session/imap/imap.h"
 
+#include "session/sasl.h"
+
 enum need {
 	NEEDS_NOTHING,
 	NEEDS_STARTTLS, /* TLS can be begun here */
-	NEEDS_SECURE,   /* passwords may cross this connection */
 	NEEDS_INSECURE,
 };
 
@@ -22,7 +23,6 @@ static const struct {
 	{ S_ROW("SASL-IR"), IMAP_NOT_AUTHENTICATED, NEEDS_NOTHING },                /* RFC 4959 */
 	{ S_ROW("STARTTLS"), IMAP_NOT_AUTHENTICATED, NEEDS_STARTTLS },              /* RFC 3501 6.2.1 */
 	{ S_ROW("LOGINDISABLED"), IMAP_NOT_AUTHENTICATED, NEEDS_INSECURE },         /* RFC 3501 6.2.3 */
-	{ S_ROW("AUTH=PLAIN AUTH=LOGIN"), IMAP_NOT_AUTHENTICATED, NEEDS_SECURE },   /* RFC 4616 */
 	{ S_ROW("IDLE"), IMAP_ANY, NEEDS_NOTHING },                                 /* RFC 2177 */
 	{ S_ROW("NAMESPACE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                      /* RFC 2342 */
 	{ S_ROW("CHILDREN"), IMAP_LOGGED_IN, NEEDS_NOTHING },                       /* RFC 3348 */
@@ -55,7 +55,6 @@ is_met(const struct imap *im, enum need need)
 {
 	switch (need) {
 	case NEEDS_STARTTLS: return conn_can_starttls(im->c);
-	case NEEDS_SECURE: return im->c->secure;
 	case NEEDS_INSECURE: return !im->c->secure;
 	default: return true;
 	}
@@ -71,6 +70,10 @@ imap_put_capabilities(const struct imap *im, struct buf *to)
 		if (to->len > start)
 			buf_put_char(to, ' ');
 		buf_put(to, capabilities[i].word);
+	}
+	if ((im->state & IMAP_NOT_AUTHENTICATED) && im->c->secure) {
+		buf_put_char(to, ' ');
+		sasl_put_mechanisms(im->c, S("AUTH="), to);
 	}
 	if (im->state & IMAP_LOGGED_IN) /* RFC 7889 3.1: of every mailbox */
 		buf_printf(to, " APPENDLIMIT=%llu", (unsigned long long)im->c->conf->v.message_bytes_max);

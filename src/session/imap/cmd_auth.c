@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_auth.c - STARTTLS, LOGIN, AUTHENTICATE PLAIN and LOGIN. The auth role says who it is and gives the grant with
+/* cmd_auth.c - STARTTLS, LOGIN, AUTHENTICATE. The auth role says who it is and gives the grant with
  * which the store is opened; delays for wrong passwords are its business. Passwords are wiped here and never logged. */
 #include "session/imap/imap.h"
 
-#include "base/base64.h"
-#include "session/login.h"
+#include "session/sasl.h"
 #include "store/rows.h"
-
-enum {
-	SASL_LINE_BYTES_MAX = 8 << 10,
-};
 
 /* RFC 3501 6.2.1 */
 struct imap_reply
@@ -46,30 +41,28 @@ refuse_login(struct imap *im, enum err verdict, struct slice user)
 	}
 }
 
-/* user and password are in memory of this session that may be wiped. */
+/* What auth said: the account is opened, or the login refused. */
 static struct imap_reply
-await_login(struct imap *im, struct slice user, struct slice password)
+await_enter(struct imap *im, enum err e, struct slice user, const struct auth_login_out *out)
 {
-	struct auth_login_out out = { 0 };
-	enum err e = await_login_verdict(im->c, user, password, RIGHT_IMAP, &im->arena, &out);
-	if (e == OK && out.grant.len > sizeof im->grant)
+	if (e == OK && out->grant.len > sizeof im->grant)
 		e = ERR_AGAIN;
 	if (e != OK)
 		return refuse_login(im, e, user);
-	memcpy(im->grant, out.grant.at, out.grant.len);
-	im->grant_bytes = out.grant.len;
+	memcpy(im->grant, out->grant.at, out->grant.len);
+	im->grant_bytes = out->grant.len;
 	uint32_t handle;
 	if (!await_imap_handle(im, &handle)) {
 		e = im->asked == ERR_SUSPENDED ? ERR_SUSPENDED : ERR_AGAIN; /* auth may remember an older status */
 		im->asked = OK;
 		return refuse_login(im, e, user);
 	}
-	im->account = out.account;
+	im->account = out->account;
 	im->logins_failed = 0;
 	im->state = IMAP_AUTHENTICATED;
 	im->c->idle_ms = im->c->conf->v.imap_timeout;
-	conn_account(im->c, out.account);
-	login_log(im->c, out.address, OK);
+	conn_account(im->c, out->account);
+	login_log(im->c, out->address, OK);
 	struct buf code;
 	buf_init(&code, 1000);
 	buf_put(&code, S("CAPABILITY "));
@@ -89,74 +82,12 @@ imap_cmd_login(struct imap *im, struct cursor *args)
 		return imap_bad("LOGIN takes a user name and a password");
 	if (!im->c->secure)
 		return imap_no("PRIVACYREQUIRED", "passwords only cross this connection under TLS");
-	return await_login(im, user, password);
+	struct auth_login_out out = { 0 };
+	enum err e = await_login_verdict(im->c, user, password, RIGHT_IMAP, &im->arena, &out);
+	return await_enter(im, e, user, &out);
 }
 
 /* ---- AUTHENTICATE */
-
-enum answer { ANSWER_FINE, ANSWER_CANCELLED, ANSWER_MALFORMED, ANSWER_LOST };
-
-/* Asks (challenge as base64) and takes one line of base64. RFC 3501 6.2.2: "*" cancels. */
-static enum answer
-await_answer(struct imap *im, struct slice challenge, struct slice *answer)
-{
-	struct stream *io = &im->c->io;
-	struct slice line;
-	stream_put(io, S("+ "));
-	stream_put(io, challenge);
-	stream_put(io, S("\r\n"));
-	enum err e = await_line(io, SASL_LINE_BYTES_MAX, false, &line);
-	if (io->error)
-		return ANSWER_LOST;
-	if (e != OK)
-		return ANSWER_MALFORMED;
-	if (slice_equal(line, S("*")))
-		return ANSWER_CANCELLED;
-	bool ok = base64_decode(line, &im->arena, answer);
-	login_wipe(line);
-	return ok ? ANSWER_FINE : ANSWER_MALFORMED;
-}
-
-static struct imap_reply
-answer_bad(enum answer a)
-{
-	return a == ANSWER_CANCELLED ? imap_bad("cancelled") : imap_bad("that is not base64");
-}
-
-/* RFC 4616 2: [authzid] NUL authcid NUL passwd */
-static struct imap_reply
-await_plain(struct imap *im, struct slice message)
-{
-	struct slice as, rest, user, password;
-	if (!slice_cut(message, '\0', &as, &rest) || !slice_cut(rest, '\0', &user, &password) || !user.len ||
-	    slice_find_char(password, '\0') >= 0) {
-		login_wipe(message);
-		return imap_bad("malformed PLAIN message");
-	}
-	if (as.len && !slice_equal_nocase(as, user)) {
-		login_wipe(message);
-		return imap_no("AUTHORIZATIONFAILED", "acting for somebody else is not possible");
-	}
-	return await_login(im, user, password);
-}
-
-static struct imap_reply
-await_sasl_plain(struct imap *im, bool initial, struct slice message)
-{
-	enum answer a = initial ? ANSWER_FINE : await_answer(im, S(""), &message);
-	return a == ANSWER_FINE ? await_plain(im, message) : answer_bad(a);
-}
-
-/* draft-murchison-sasl-login: "Username:", "Password:" */
-static struct imap_reply
-await_sasl_login(struct imap *im, bool initial, struct slice user)
-{
-	struct slice password;
-	enum answer a = initial ? ANSWER_FINE : await_answer(im, S("VXNlcm5hbWU6"), &user);
-	if (a == ANSWER_FINE)
-		a = await_answer(im, S("UGFzc3dvcmQ6"), &password);
-	return a == ANSWER_FINE ? await_login(im, user, password) : answer_bad(a);
-}
 
 static bool
 is_base64_char(char c)
@@ -166,34 +97,39 @@ is_base64_char(char c)
 
 /* RFC 4959 3: SP (base64 / "="), "=" for an initial response that is empty */
 static bool
-take_initial(struct imap *im, struct cursor *c, bool *initial, struct slice *message)
+take_initial(struct cursor *c, bool *given, struct slice *text)
 {
-	struct slice text;
-	*initial = imap_take_space(c);
-	if (!*initial)
-		return true;
-	if (!take_while(c, is_base64_char, &text))
-		return false;
-	*message = S("");
-	bool ok = slice_equal(text, S("=")) || base64_decode(text, &im->arena, message);
-	return ok;
+	*given = imap_take_space(c);
+	return !*given || take_while(c, is_base64_char, text);
+}
+
+static struct imap_reply
+await_exchange(struct imap *im, struct slice mechanism, const struct slice *initial)
+{
+	struct sasl sasl = { .c = im->c, .arena = &im->arena, .prompt = S("+ "), .right = RIGHT_IMAP };
+	struct sasl_result r = await_sasl(&sasl, mechanism, initial);
+	switch (r.end) {
+	case SASL_VERDICT: return await_enter(im, r.verdict, r.user, &r.out);
+	case SASL_CANCELLED: return imap_bad("cancelled"); /* RFC 3501 6.2.2 */
+	case SASL_MALFORMED: return imap_bad("malformed message of this mechanism");
+	case SASL_OTHER: return imap_no("AUTHORIZATIONFAILED", "acting for somebody else is not possible");
+	case SASL_UNKNOWN: return imap_no(NULL, "this mechanism is not known here");
+	default: return imap_bad("that is not base64");
+	}
 }
 
 /* RFC 3501 6.2.2 */
 struct imap_reply
 imap_cmd_authenticate(struct imap *im, struct cursor *args)
 {
-	struct slice mechanism, message = SLICE_NONE;
-	bool initial;
-	if (!imap_take_space(args) || !imap_take_atom(args, &mechanism) || !take_initial(im, args, &initial, &message) ||
+	struct slice mechanism, initial = SLICE_NONE;
+	bool given;
+	if (!imap_take_space(args) || !imap_take_atom(args, &mechanism) || !take_initial(args, &given, &initial) ||
 	    !take_end(args))
 		return imap_bad("AUTHENTICATE takes a mechanism and perhaps an initial response in base64");
-	bool plain = slice_equal_nocase(mechanism, S("PLAIN"));
-	if (!plain && !slice_equal_nocase(mechanism, S("LOGIN")))
-		return imap_no(NULL, "this mechanism is not known here");
 	if (!im->c->secure)
 		return imap_no("PRIVACYREQUIRED", "passwords only cross this connection under TLS");
-	return plain ? await_sasl_plain(im, initial, message) : await_sasl_login(im, initial, message);
+	return await_exchange(im, mechanism, given ? &initial : NULL);
 }
 
 /* RFC 8437 3: as if nobody had logged in yet; what ENABLE asked for is forgotten too (4.1) */

@@ -3,9 +3,20 @@
  * taken only where the connection is safe enough (option login.without-tls). */
 #include "session/pop3/pop3.h"
 
-#include "base/base64.h"
-#include "session/login.h"
+#include "session/sasl.h"
 #include "store/rows.h"
+
+static void
+put_logins(struct pop3 *p)
+{
+	struct buf names;
+	buf_init(&names, 1000);
+	buf_put(&names, S("USER\r\nSASL "));
+	sasl_put_mechanisms(p->c, S(""), &names);
+	buf_put(&names, S("\r\n"));
+	stream_put(&p->c->io, buf_slice(&names));
+	buf_release(&names);
+}
 
 /* CAPA - RFC 2449 5 */
 static struct pop3_reply
@@ -17,7 +28,7 @@ await_capa(struct pop3 *p, const struct pop3_line *line)
 	stream_put(io, S("+OK what this server can do\r\nTOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
 	                 "EXPIRE NEVER\r\nUTF8\r\n"));
 	if (p->c->secure) /* RFC 2449 6.3: only while it can be used */
-		stream_put(io, S("USER\r\nSASL PLAIN LOGIN\r\n"));
+		put_logins(p);
 	if (p->state == POP3_AUTHORIZATION && conn_can_starttls(p->c))
 		stream_put(io, S("STLS\r\n"));
 	stream_put(io, S("IMPLEMENTATION Posthouse\r\n.\r\n"));
@@ -139,96 +150,58 @@ await_pass(struct pop3 *p, const struct pop3_line *line)
 
 /* ---- AUTH */
 
-/* A response, decoded in the arena. text points into the stream and is wiped. */
-static bool
-decode(struct pop3 *p, struct slice text, struct slice *out)
+static struct pop3_reply
+await_verdict(struct pop3 *p, const struct sasl_result *r)
 {
-	bool ok = base64_decode(text, p->arena, out);
-	login_wipe(text);
-	return ok;
-}
-
-/* Asks with a challenge and reads the client's answer. False: it was cancelled or is no base64, *no says so. */
-static bool
-await_response(struct pop3 *p, struct slice challenge, struct slice *out, struct pop3_reply *no)
-{
-	struct stream *io = &p->c->io;
-	struct slice line;
-	stream_printf(io, "+ %.*s\r\n", SLICE_ARG(challenge));
-	await_flush(io);
-	enum err e = await_line(io, POP3_LINE_BYTES_MAX, true, &line);
-	*no = pop3_err(e == ERR_LINE_TOO_LONG ? "the line is too long" : "the response is not base64");
-	if (e)
-		return false;
-	if (slice_equal(line, S("*"))) { /* RFC 5034 4 */
-		*no = pop3_err("cancelled");
-		return false;
+	if (r->verdict) {
+		login_log(p->c, r->user, r->verdict);
+		return login_refused(p, r->verdict);
 	}
-	return decode(p, line, out);
+	p->failures = 0;
+	return await_enter(p, &r->out);
 }
 
-/* RFC 4616 2: authzid NUL authcid NUL passwd */
+/* The mechanisms, as lines (RFC 5034 4; RFC 1734 had none) */
 static struct pop3_reply
-await_plain(struct pop3 *p, struct slice message)
+list_mechanisms(struct pop3 *p)
 {
-	struct slice authzid, authcid, password, rest;
-	if (!slice_cut(message, '\0', &authzid, &rest) || !slice_cut(rest, '\0', &authcid, &password) ||
-	    slice_find_char(password, '\0') >= 0)
-		return pop3_err("the response is malformed: it is authzid NUL user NUL password");
-	if (authzid.len && !slice_equal_nocase(authzid, authcid))
-		return pop3_err("[AUTH] nobody may log in for another user here");
-	return await_login(p, authcid, password);
-}
-
-static struct pop3_reply
-await_auth_plain(struct pop3 *p, const struct slice *initial)
-{
-	struct slice message;
-	struct pop3_reply no;
-	if (initial)
-		message = *initial;
-	else if (!await_response(p, S(""), &message, &no))
-		return no;
-	struct pop3_reply r = await_plain(p, message);
-	login_wipe(message);
-	return r;
-}
-
-/* draft-murchison-sasl-login: Username:, Password: */
-static struct pop3_reply
-await_auth_login_mechanism(struct pop3 *p, const struct slice *initial)
-{
-	struct slice user, password;
-	struct pop3_reply no;
-	if (initial)
-		user = *initial;
-	else if (!await_response(p, S("VXNlcm5hbWU6"), &user, &no))
-		return no;
-	if (!await_response(p, S("UGFzc3dvcmQ6"), &password, &no))
-		return no;
-	if (slice_find_char(user, '\0') >= 0 || slice_find_char(password, '\0') >= 0)
-		return pop3_err("[AUTH] wrong user or password");
-	return await_login(p, user, password);
+	struct buf names;
+	buf_init(&names, 1000);
+	sasl_put_mechanisms(p->c, S(""), &names);
+	struct slice rest = buf_slice(&names), name;
+	stream_put(&p->c->io, S("+OK\r\n"));
+	while (rest.len) {
+		slice_cut(rest, ' ', &name, &rest);
+		stream_put(&p->c->io, name);
+		stream_put(&p->c->io, S("\r\n"));
+	}
+	stream_put(&p->c->io, S(".\r\n"));
+	buf_release(&names);
+	return pop3_sent();
 }
 
 /* AUTH mechanism [initial-response] - RFC 5034 4 */
 static struct pop3_reply
 await_auth(struct pop3 *p, const struct pop3_line *line)
 {
-	struct slice mechanism, text, initial = S("");
-	bool given = slice_cut(line->rest, ' ', &mechanism, &text);
-	if (!line->has_rest)
-		return pop3_err("AUTH takes a mechanism: PLAIN or LOGIN");
+	struct slice mechanism, initial;
 	if (!p->c->secure)
 		return not_secure(p);
-	bool plain = slice_equal_nocase(mechanism, S("PLAIN")), login = slice_equal_nocase(mechanism, S("LOGIN"));
-	if (!plain && !login)
-		return pop3_err("there are PLAIN and LOGIN");
-	/* "=" stands for an initial response that is empty */
-	if (given && !slice_equal(text, S("=")) && !decode(p, text, &initial))
-		return pop3_err("the initial response is not base64");
-	return plain ? await_auth_plain(p, given ? &initial : NULL)
-	             : await_auth_login_mechanism(p, given ? &initial : NULL);
+	if (!line->has_rest)
+		return list_mechanisms(p);
+	bool given = slice_cut(line->rest, ' ', &mechanism, &initial);
+	struct sasl sasl = { .c = p->c, .arena = p->arena, .prompt = S("+ "), .right = RIGHT_POP3, .lf_ok = true };
+	struct sasl_result r = await_sasl(&sasl, mechanism, given ? &initial : NULL);
+	switch (r.end) {
+	case SASL_VERDICT: return await_verdict(p, &r);
+	case SASL_CANCELLED: return pop3_err("cancelled");
+	case SASL_TOO_LONG: return pop3_err("the line is too long");
+	case SASL_NO_BASE64: return pop3_err("the response is not base64");
+	case SASL_MALFORMED: return pop3_err("the response is malformed; PLAIN is authzid NUL user NUL password");
+	case SASL_OTHER: return pop3_err("[AUTH] nobody may log in for another user here");
+	case SASL_UNKNOWN: return pop3_err("there is no such mechanism: CAPA names those that there are");
+	default: return pop3_sent();
+	}
 }
 
 static const struct pop3_command rows[] = {

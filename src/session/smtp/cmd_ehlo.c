@@ -3,6 +3,8 @@
  * that puts its line, or nothing where it does not hold now. */
 #include "session/smtp/smtp.h"
 
+#include "session/sasl.h"
+
 static bool
 is_helo_char(char c)
 {
@@ -55,8 +57,11 @@ has_starttls(struct smtp *s, struct buf *line)
 static bool
 has_auth(struct smtp *s, struct buf *line)
 {
-	buf_put(line, S("AUTH PLAIN LOGIN"));
-	return s->face == FACE_SUBMISSION && s->c->secure && !s->account;
+	if (s->face != FACE_SUBMISSION || !s->c->secure || s->account)
+		return false;
+	buf_put(line, S("AUTH "));
+	sasl_put_mechanisms(s->c, S(""), line);
+	return true;
 }
 
 /* RFC 9422 */

@@ -5,6 +5,7 @@
 #include "session/smtp/smtp.h"
 
 #include "base/counter.h"
+#include "session/sasl.h"
 #include "store/rows.h"
 
 #include <errno.h>
@@ -197,12 +198,21 @@ await_run_line(struct smtp *s, struct slice line)
 	return await_finish(s, row, r, rest);
 }
 
+/* RFC 4954 4: AUTH with an initial response may be 12,288 bytes long; bearer tokens are. */
+static uint64_t
+line_bytes_max(const struct smtp *s)
+{
+	uint64_t max = s->c->conf->v.smtp_line_bytes_max;
+	bool may_log_in = s->face == FACE_SUBMISSION && s->c->secure && !s->account;
+	return may_log_in ? MAX(max, (uint64_t)SASL_LINE_BYTES_MAX) : max;
+}
+
 static enum next
 await_bad_line(struct smtp *s, enum err e)
 {
 	if (e == ERR_LINE_TOO_LONG) {
-		struct slice text = arena_printf(s->command, "line too long: at most %llu bytes",
-		                                 (unsigned long long)s->c->conf->v.smtp_line_bytes_max);
+		struct slice text =
+		    arena_printf(s->command, "line too long: at most %llu bytes", (unsigned long long)line_bytes_max(s));
 		return await_finish(s, NULL, reply_slice(500, "5.5.2", text), S(""));
 	}
 	if (e == ERR_BARE_EOL) /* RFC 5321 2.3.8 */
@@ -220,7 +230,7 @@ await_smtp_command(struct conn *c)
 	arena_init(&command, 0);
 	s->command = &command;
 	struct slice line;
-	enum err e = await_line(&c->io, c->conf->v.smtp_line_bytes_max, false, &line);
+	enum err e = await_line(&c->io, line_bytes_max(s), false, &line);
 	enum next next = e == OK ? await_run_line(s, line) : await_bad_line(s, e);
 	arena_release(&command);
 	s->command = NULL;

@@ -19,7 +19,6 @@ enum {
 	SMTP_HELO_BYTES_MAX = 255,
 	SMTP_TARGETS_MAX = 10000,         /* mailboxes and remote addresses that one message goes to */
 	SMTP_REMOTE_MAX = 1000,           /* remote ones of them: queue rows of one message */
-	SMTP_AUTH_LINE_BYTES_MAX = 12288, /* RFC 4954 4 */
 	SMTP_HEAD_BYTES_MAX = 256 * 1024, /* header of a submitted message, which is looked at before the body goes on */
 	SMTP_FROM_MAX = 20,               /* addresses in the From field of a submitted message */
 	SMTP_DATA_MS_MAX = 3600 * 1000,   /* for a whole message, however steadily it drips */
