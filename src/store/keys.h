@@ -32,8 +32,8 @@
  *  'Q'  Q due row                the queue in order of time (empty value)
  *  't'  t hour id                answers of commits, by the hour, for asking again
  *
- * The account is the part of A S c n m u l k K r p D, the grantee that of g; object, segment and queue rows have parts of
- * their own. */
+ * The account is the part of A S c n m u l k K r p D, the grantee that of g; object, segment and queue rows have parts
+ * of their own. */
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H
 
