@@ -315,6 +315,9 @@ VIEW_INTO(mailbox_changes, needs_id(in->mailbox, ACL_READ))
 VIEW_ACCOUNT(keyword_sets, needs_id(in->mailbox, ACL_READ))
 VIEW_INTO(message_facts, needs_id(in->mailbox, ACL_READ))
 VIEW_INTO(message_ids, needs_id(in->mailbox, ACL_READ))
+UPDATE_ACCOUNT(mailbox_use, needs_owner())
+VIEW_ACCOUNT(metadata_get, needs_later())
+UPDATE_ACCOUNT(metadata_set, needs_later())
 
 /* ---- accounts */
 
@@ -643,6 +646,9 @@ const struct store_server store_handlers = {
 	.mailbox_open = call_mailbox_open,
 	.mailbox_changes = call_mailbox_changes,
 	.keyword_sets = call_keyword_sets,
+	.mailbox_use = call_mailbox_use,
+	.metadata_get = call_metadata_get,
+	.metadata_set = call_metadata_set,
 	.message_facts = call_message_facts,
 	.message_ids = call_message_ids,
 	.message_bodies = message_bodies_call,

@@ -117,6 +117,9 @@ enum err mailbox_open_write(struct job *j, struct txn *t); /* takes \Recent */
 enum err mailbox_changes(struct job *j, struct txn *t);
 enum err keyword_sets(struct job *j, struct txn *t);
 
+enum err mailbox_use(struct job *j, struct txn *t);
+enum err metadata_get(struct job *j, struct txn *t);
+enum err metadata_set(struct job *j, struct txn *t);
 enum err message_facts(struct job *j, struct txn *t);
 enum err message_ids(struct job *j, struct txn *t);
 enum err message_store(struct job *j, struct txn *t);

@@ -462,6 +462,7 @@ rename_inbox(struct change *c, struct slice to)
 	e = e ? e : move_name(c, S("INBOX"), to, gone);
 	c->job = NULL; /* RFC 5465 5.4: nobody hears of the new one */
 	e = e ? e : mailbox_make(c, S("INBOX"), MAILBOX_SUBSCRIBED, &b);
+	e = e ? e : metadata_copy(c->t, c->account, inbox.mailbox, b.id);
 	/* whoever may read what comes may read what came */
 	return e ? e : acl_copy(c->t, c->account, inbox.mailbox, b.id, S("INBOX"));
 }
@@ -523,6 +524,27 @@ mailbox_subscribe(struct job *j, struct txn *t)
 	job_note_name(j, &c, CHANGED_SUBSCRIPTION, name, S(""));
 	change_end(&c);
 	return e;
+}
+
+/* ---- special uses */
+
+enum err
+mailbox_use(struct job *j, struct txn *t)
+{
+	const struct store_mailbox_use_in *in = j->in;
+	struct slice name = in->name;
+	struct change c;
+	struct row_name row;
+	enum err e = mailbox_name_check(txn_arena(t), &name);
+	e = e ? e : change_begin(&c, j->s, t, j->account);
+	e = e ? e : name_get(t, j->account, name, &row);
+	if (e || !row.mailbox)
+		return e ? e : ERR_NOT_FOUND;
+	row.attributes = (row.attributes & ~(uint32_t)MAILBOX_SPECIAL_MASK) | (in->special & MAILBOX_SPECIAL_MASK);
+	name_put(t, j->account, name, &row);
+	job_tell(j, j->account, 0, change_modseq(&c));
+	change_end(&c);
+	return OK;
 }
 
 /* ---- open */

@@ -103,6 +103,10 @@ extern uint32_t history_entries_max; /* of an account: mailboxes and names. Test
 void history_note(struct store *s, const struct note *n);
 void history_free(struct history **h);
 
+/* ---- metadata.c */
+/* Annotations of a mailbox for another one of the account. */
+enum err metadata_copy(struct txn *t, uint64_t account, uint64_t from, uint64_t to);
+
 /* ---- keywords.c */
 /* Keywords -> number of their set; made when it is new. ERR_LIMIT, ERR_SYNTAX. */
 enum err keyword_set_of(struct change *c, struct box *b, const struct store_keyword *keywords, uint32_t n,

@@ -10,6 +10,7 @@ enum need {
 	NEEDS_INSECURE,
 };
 
+/* clang-format off: a row is a line, and its comment does not move others */
 static const struct {
 	struct slice word;
 	uint32_t states;
@@ -39,16 +40,19 @@ static const struct {
 	{ S_ROW("SAVEDATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 8514 */
 	{ S_ROW("PREVIEW"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 8970 */
 	{ S_ROW("QUOTA QUOTASET QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX"), IMAP_LOGGED_IN,
-	  NEEDS_NOTHING },                                                     /* RFC 9208 */
-	{ S_ROW("UNAUTHENTICATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },            /* RFC 8437 */
-	{ S_ROW("LIST-EXTENDED LIST-STATUS"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 5258, RFC 5819 */
-	{ S_ROW("STATUS=SIZE"), IMAP_LOGGED_IN, NEEDS_NOTHING },               /* RFC 8438 */
-	{ S_ROW("OBJECTID"), IMAP_LOGGED_IN, NEEDS_NOTHING },                  /* RFC 8474 */
-	{ S_ROW("BINARY"), IMAP_LOGGED_IN, NEEDS_NOTHING },                    /* RFC 3516 */
-	{ S_ROW("NOTIFY"), IMAP_LOGGED_IN, NEEDS_NOTHING },                    /* RFC 5465 */
-	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                   /* RFC 9394 */
-	{ S_ROW("COMPRESS=DEFLATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },          /* RFC 4978 */
+	  NEEDS_NOTHING },                                                                  /* RFC 9208 */
+	{ S_ROW("METADATA METADATA-SERVER LIST-METADATA"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 5464, RFC 9590 */
+	{ S_ROW("FILTERS"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 5466 */
+	{ S_ROW("UNAUTHENTICATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                         /* RFC 8437 */
+	{ S_ROW("LIST-EXTENDED LIST-STATUS"), IMAP_LOGGED_IN, NEEDS_NOTHING },              /* RFC 5258, RFC 5819 */
+	{ S_ROW("STATUS=SIZE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                            /* RFC 8438 */
+	{ S_ROW("OBJECTID"), IMAP_LOGGED_IN, NEEDS_NOTHING },                               /* RFC 8474 */
+	{ S_ROW("BINARY"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 3516 */
+	{ S_ROW("NOTIFY"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 5465 */
+	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 9394 */
+	{ S_ROW("COMPRESS=DEFLATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                       /* RFC 4978 */
 };
+/* clang-format on */
 
 static bool
 is_met(const struct imap *im, enum need need)

@@ -39,9 +39,10 @@ struct listing {
 	size_t npatterns;
 	uint32_t select;
 	bool extended, shows_subscribed;
-	bool asks_delimiter; /* an empty name (RFC 3501 6.3.8) */
-	uint32_t status;     /* items of STATUS that are told with each */
-	struct map told;     /* LSUB: names that were answered */
+	bool asks_delimiter;           /* an empty name (RFC 3501 6.3.8) */
+	uint32_t status;               /* items of STATUS that are told with each */
+	struct imap_metadata metadata; /* entries that are told with each */
+	struct map told;               /* LSUB: names that were answered */
 	/* RECURSIVEMATCH: names that there are, those above one that was selected, those above one of these that is not
 	 * itself answered */
 	struct map names, above, above_hidden;
@@ -225,7 +226,7 @@ take_select_options(struct cursor *c, struct listing *l)
 }
 
 static bool
-take_return_option(struct cursor *c, struct listing *l)
+take_return_option(struct cursor *c, struct arena *a, struct listing *l)
 {
 	struct slice word;
 	if (!imap_take_atom(c, &word))
@@ -234,13 +235,15 @@ take_return_option(struct cursor *c, struct listing *l)
 		return l->shows_subscribed = true;
 	if (slice_equal_nocase(word, S("STATUS"))) /* RFC 5819 4 */
 		return imap_take_space(c) && imap_take_status_items(c, &l->status);
+	if (slice_equal_nocase(word, S("METADATA"))) /* RFC 9590 5 */
+		return imap_take_space(c) && imap_take_entry_list(c, a, &l->metadata);
 	/* both are told in any case */
 	return slice_equal_nocase(word, S("CHILDREN")) || slice_equal_nocase(word, S("SPECIAL-USE"));
 }
 
 /* [SP "RETURN" SP "(" [option *(SP option)] ")"] */
 static bool
-take_return_options(struct cursor *c, struct listing *l)
+take_return_options(struct cursor *c, struct arena *a, struct listing *l)
 {
 	if (!imap_take_space(c))
 		return true;
@@ -250,7 +253,7 @@ take_return_options(struct cursor *c, struct listing *l)
 	if (take_char(c, ')'))
 		return true;
 	do {
-		if (!take_return_option(c, l))
+		if (!take_return_option(c, a, l))
 			return false;
 	} while (imap_take_space(c));
 	return take_char(c, ')');
@@ -315,8 +318,21 @@ tell_missing_parents(struct imap *im, struct listing *l, const struct store_mail
 	}
 }
 
+/* RFC 9590 3; what cannot be read is left out. It asks the store while the names of a page are gone through. */
 static void
-list_matching(struct imap *im, void *to, const struct store_mailbox *m)
+await_listed_metadata(struct imap *im, const struct listing *l, struct slice name)
+{
+	struct imap_metadata m = l->metadata;
+	uint64_t longest;
+	m.mailbox = slice_keep(&im->arena, name);
+	m.max_size = UINT32_MAX;
+	m.entries = ARENA_ARRAY(&im->arena, struct imap_annotation, m.count);
+	memcpy(m.entries, l->metadata.entries, m.count * sizeof *m.entries);
+	(void)await_imap_metadata(im, &m, &longest);
+}
+
+static void
+await_list_matching(struct imap *im, void *to, const struct store_mailbox *m)
 {
 	struct listing *l = to;
 	uint64_t hash = l->select & LIST_RECURSIVE ? slice_hash(m->name) : 0;
@@ -335,6 +351,8 @@ list_matching(struct imap *im, void *to, const struct store_mailbox *m)
 	put_listed(im, l, S("LIST"), attributes, m->name);
 	if (l->status && selected && m->id && !(m->attributes & MAILBOX_NOSELECT)) /* RFC 5819 2 */
 		imap_put_status(im, m->name, m, l->status);
+	if (l->metadata.count && selected && m->id && !(m->attributes & MAILBOX_NOSELECT))
+		await_listed_metadata(im, l, m->name);
 }
 
 static struct imap_reply
@@ -345,7 +363,7 @@ await_list(struct imap *im, struct listing *l)
 	if (l->select & LIST_RECURSIVE)
 		e = await_imap_each_mailbox(im, note_parents, l);
 	if (e == OK)
-		e = await_imap_each_mailbox(im, list_matching, l);
+		e = await_imap_each_mailbox(im, await_list_matching, l);
 	return e ? imap_err(e) : imap_ok("listed");
 }
 
@@ -355,7 +373,7 @@ imap_cmd_list(struct imap *im, struct cursor *args)
 {
 	struct listing l = { .npatterns = 0 };
 	if (!imap_take_space(args) || !take_select_options(args, &l) || !take_patterns(im, args, &l) ||
-	    !take_return_options(args, &l) || !take_end(args))
+	    !take_return_options(args, &im->arena, &l) || !take_end(args))
 		return imap_bad("LIST takes a reference, mailbox names with wildcards, and options that are known here");
 	l.shows_subscribed = l.shows_subscribed || (l.select & LIST_BY_SUBSCRIPTION);
 	if (!l.extended && l.asks_delimiter) {

@@ -13,6 +13,30 @@ static const struct {
 	{ S_ROW("\\Trash"), MAILBOX_SPECIAL_TRASH },
 };
 
+struct slice
+imap_special_uses(struct arena *a, uint32_t attributes)
+{
+	struct slice all = SLICE_NONE;
+	for (size_t i = 0; i < COUNT_OF(special_uses); i++)
+		if (attributes & special_uses[i].bit)
+			all = all.len ? arena_join(a, arena_join(a, all, S(" ")), special_uses[i].word) : special_uses[i].word;
+	return all;
+}
+
+static bool take_use(struct cursor *c, uint32_t *special, bool *known);
+
+bool
+imap_parse_special_uses(struct slice text, uint32_t *special)
+{
+	struct cursor c = cursor_of(text);
+	bool known = true;
+	do {
+		if (!take_use(&c, special, &known))
+			return false;
+	} while (imap_take_space(&c));
+	return known && take_end(&c);
+}
+
 static bool
 take_use(struct cursor *c, uint32_t *special, bool *known)
 {

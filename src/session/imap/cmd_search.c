@@ -26,7 +26,7 @@ imap_cmd_search(struct imap *im, struct cursor *args)
 		return imap_bad("SEARCH takes what to search for");
 	if (imap_rev2(im) && !ret.extended) /* RFC 9051 6.4.4: ALL is assumed */
 		ret = (struct imap_return){ .extended = true, .items = RETURN_ALL };
-	struct imap_reply no = imap_search_fault(imap_parse_search(args, &im->arena, &program));
+	struct imap_reply no = await_imap_search_program(im, args, SLICE_NONE, &program);
 	if (no.status == IMAP_OK && program.charset.len && (im->enabled & ENABLED_UTF8))
 		no = imap_bad("after ENABLE UTF8=ACCEPT a search is in UTF-8"); /* RFC 6855 3 */
 	if (no.status == IMAP_OK)

@@ -188,8 +188,7 @@ imap_cmd_sort(struct imap *im, struct cursor *args)
 	if (!imap_take_space(args) || !imap_take_return(args, &ret) || !take_criteria(args, &s) || !imap_take_space(args) ||
 	    !imap_take_astring(args, &im->arena, &charset) || !imap_take_space(args))
 		return imap_bad("SORT takes criteria that are known here, a charset, and what to search for");
-	struct imap_reply no = imap_search_fault(imap_parse_search(args, &im->arena, &program));
-	program.charset = charset;
+	struct imap_reply no = await_imap_search_program(im, args, charset, &program);
 	if (no.status == IMAP_OK)
 		no = await_run(&s, &ret, &program);
 	imap_search_failed(im, &ret, &no);

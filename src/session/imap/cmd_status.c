@@ -67,8 +67,8 @@ static const struct status_item {
 	{ S_ROW("UIDNEXT"), value_uidnext, 0 },
 	{ S_ROW("UIDVALIDITY"), value_uidvalidity, 0 },
 	{ S_ROW("UNSEEN"), value_unseen, 0 },
+	{ S_ROW("DELETED"), value_deleted, 0 },                       /* RFC 9208 4.1.4, RFC 9051 6.3.11 */
 	{ S_ROW("SIZE"), value_size, 0 },                             /* RFC 8438 */
-	{ S_ROW("DELETED"), value_deleted, 0 },                       /* RFC 9208 4.1.4 */
 	{ S_ROW("DELETED-STORAGE"), value_deleted_storage, 0 },       /* in bytes, as RFC822.SIZE */
 	{ S_ROW("APPENDLIMIT"), value_append_limit, 0 },              /* RFC 7889 */
 	{ S_ROW("MAILBOXID"), NULL, 0 },                              /* RFC 8474 4.3 */

@@ -154,7 +154,6 @@ imap_cmd_thread(struct imap *im, struct cursor *args)
 	if (!imap_take_space(args) || !take_algorithm(args, &h.algorithm) || !imap_take_space(args) ||
 	    !imap_take_astring(args, &im->arena, &charset) || !imap_take_space(args))
 		return imap_bad("THREAD takes an algorithm that is known here, a charset, and what to search for");
-	struct imap_reply no = imap_search_fault(imap_parse_search(args, &im->arena, &program));
-	program.charset = charset;
+	struct imap_reply no = await_imap_search_program(im, args, charset, &program);
 	return no.status == IMAP_OK ? await_run(&h, &program) : no;
 }

@@ -24,6 +24,8 @@ const struct imap_command imap_commands[] = {
 	{ S_ROW("GETQUOTAROOT"), imap_cmd_getquotaroot, IMAP_LOGGED_IN, 0, "9208 4.1.2" },
 	{ S_ROW("SETQUOTA"), imap_cmd_setquota, IMAP_LOGGED_IN, 0, "9208 4.1.3" },
 	{ S_ROW("COMPRESS"), imap_cmd_compress, IMAP_LOGGED_IN, 0, "4978 3" },
+	{ S_ROW("GETMETADATA"), imap_cmd_getmetadata, IMAP_LOGGED_IN, 0, "5464 4.2" },
+	{ S_ROW("SETMETADATA"), imap_cmd_setmetadata, IMAP_LOGGED_IN, 0, "5464 4.3" },
 	{ S_ROW("SELECT"), imap_cmd_select, IMAP_LOGGED_IN, 0, "3501 6.3.1" },
 	{ S_ROW("EXAMINE"), imap_cmd_examine, IMAP_LOGGED_IN, 0, "3501 6.3.2" },
 	{ S_ROW("CREATE"), imap_cmd_create, IMAP_LOGGED_IN, 0, "3501 6.3.3" },

@@ -128,6 +128,7 @@ imap_handler imap_cmd_create, imap_cmd_delete, imap_cmd_rename, imap_cmd_subscri
 imap_handler imap_cmd_append, imap_cmd_fetch, imap_cmd_store, imap_cmd_search, imap_cmd_sort, imap_cmd_thread,
     imap_cmd_copy, imap_cmd_move, imap_cmd_expunge;                       /* a file each */
 imap_handler imap_cmd_getquota, imap_cmd_getquotaroot, imap_cmd_setquota; /* cmd_quota.c */
+imap_handler imap_cmd_getmetadata, imap_cmd_setmetadata;                  /* cmd_metadata.c */
 imap_handler imap_cmd_unauthenticate;                                     /* cmd_auth.c */
 imap_handler imap_cmd_notify;                                             /* cmd_notify.c */
 imap_handler imap_cmd_idle;
@@ -151,6 +152,19 @@ enum err await_imap_put_list(struct imap *im, struct slice name, struct slice ol
 /* Each mailbox in order of names. */
 typedef void imap_mailbox_visitor(struct imap *im, void *to, const struct store_mailbox *m);
 enum err await_imap_each_mailbox(struct imap *im, imap_mailbox_visitor *visit, void *to);
+
+/* ---- cmd_mailbox.c: special uses as LIST shows them (RFC 6154 2): "\Sent \Trash", empty when there are none */
+struct slice imap_special_uses(struct arena *a, uint32_t attributes);
+bool imap_parse_special_uses(struct slice text, uint32_t *special);
+
+/* ---- cmd_metadata.c, for LIST too: puts what m asks for, *longest: the size
+ * of the longest value that max_size left out, else 0 */
+enum err await_imap_metadata(struct imap *im, struct imap_metadata *m, uint64_t *longest);
+
+/* ---- filters.c: the rest of args as a search program, the filters that it names put in (RFC 5466). charset: as it was
+ * named before the program; empty: it was not. OK status: program is good. */
+struct imap_reply await_imap_search_program(struct imap *im, struct cursor *args, struct slice charset,
+                                            struct imap_search *program);
 
 /* ---- capabilities.c */
 void imap_put_capabilities(const struct imap *im, struct buf *to); /* "IMAP4rev1 ..." as they are now */

@@ -111,6 +111,42 @@ fake_account_usage(struct ipc_call *call, const struct store_account_usage_in *i
 }
 
 static void
+fake_account_limit(struct ipc_call *call, const struct store_account_limit_in *in)
+{
+	if (!fake_fails(call))
+		ipc_fail(call, ERR_DENIED);
+}
+
+static void
+fake_metadata_get(struct ipc_call *call, const struct store_metadata_get_in *in)
+{
+	struct store_annotation all[100];
+	struct store_metadata_get_out out = { all, 0 };
+	if (fake_fails(call))
+		return;
+	for (uint32_t i = 0; i < in->nentries; i++)
+		all[out.nannotations++] =
+		    (struct store_annotation){ in->entries[i].text,
+			                           slice_ends(in->entries[i].text, S("/x")) ? S("OR ALL SEEN") : S("FILTER x"),
+			                           in->entries[i].text.len % 3 == 0 };
+	store_metadata_get_reply(call, &out);
+}
+
+static void
+fake_metadata_set(struct ipc_call *call, const struct store_metadata_set_in *in)
+{
+	if (!fake_fails(call))
+		store_metadata_set_reply(call, &(struct store_metadata_set_out){ 0 });
+}
+
+static void
+fake_mailbox_use(struct ipc_call *call, const struct store_mailbox_use_in *in)
+{
+	if (!fake_fails(call))
+		store_mailbox_use_reply(call, &(struct store_mailbox_use_out){ 0 });
+}
+
+static void
 fake_mailbox_list(struct ipc_call *call, const struct store_mailbox_list_in *in)
 {
 	struct store_mailbox all[] = { fake_mailbox(),
@@ -405,6 +441,10 @@ static const struct store_server fake_mail_store = {
 	.mailbox_open = fake_mailbox_open,
 	.mailbox_changes = fake_mailbox_changes,
 	.keyword_sets = fake_keyword_sets,
+	.account_limit = fake_account_limit,
+	.metadata_get = fake_metadata_get,
+	.metadata_set = fake_metadata_set,
+	.mailbox_use = fake_mailbox_use,
 	.message_facts = fake_message_facts,
 	.message_ids = fake_message_ids,
 	.message_bodies = fake_message_bodies,

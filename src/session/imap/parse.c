@@ -127,6 +127,18 @@ take_literal_head(struct cursor *c, struct imap_literal *literal)
 	return true;
 }
 
+bool
+imap_take_literal8(struct cursor *c, struct slice *s)
+{
+	struct cursor p = *c;
+	struct imap_literal literal;
+	if (!take_char(&p, '~') || !take_literal_head(&p, &literal) || literal.bytes > cursor_left(&p) ||
+	    !take_bytes(&p, (size_t)literal.bytes, s))
+		return false;
+	*c = p;
+	return true;
+}
+
 /* literal = "{" number ["+"] "}" CRLF *CHAR8 (RFC 3501 9, RFC 7888 8): any byte but NUL */
 static bool
 take_literal(struct cursor *c, struct slice *s)

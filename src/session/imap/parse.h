@@ -43,6 +43,8 @@ bool imap_take_atom(struct cursor *c, struct slice *atom);
 bool imap_take_string(struct cursor *c, struct arena *a, struct slice *s);
 bool imap_take_astring(struct cursor *c, struct arena *a, struct slice *s);
 bool imap_take_nstring(struct cursor *c, struct arena *a, struct slice *s, bool *nil);
+/* literal8 = "~{" number ["+"] "}" CRLF *OCTET (RFC 3516 7): bytes of any value */
+bool imap_take_literal8(struct cursor *c, struct slice *s);
 bool imap_take_nz_number(struct cursor *c, uint32_t *n);
 bool imap_take_modseq(struct cursor *c, uint64_t *n); /* mod-sequence-valzer: 63 bits */
 bool imap_take_set(struct cursor *c, struct arena *a, struct imap_set *set);
@@ -87,6 +89,27 @@ struct imap_select {
 	struct imap_set match_numbers, match_uids; /* pairs, in rising order */
 };
 bool imap_take_select_params(struct cursor *c, struct arena *a, struct imap_select *s);
+
+/* ---- METADATA (parse_metadata.c, RFC 5464 5) */
+#define METADATA_ENTRIES_MAX 100 /* of a command */
+#define METADATA_ENTRY_BYTES_MAX 1000
+struct imap_annotation {
+	struct slice entry; /* in lower case */
+	struct slice value;
+	bool gone; /* NIL */
+};
+struct imap_metadata {
+	struct slice mailbox;
+	bool server, valid; /* "" was named; the name is one that a mailbox can have */
+	struct imap_annotation *entries;
+	size_t count;
+	uint32_t depth; /* UINT32_MAX: any */
+	uint64_t max_size;
+};
+bool imap_take_entry(struct cursor *c, struct arena *a, struct slice *entry);
+bool imap_take_entry_list(struct cursor *c, struct arena *a, struct imap_metadata *m); /* "(" entry *(SP entry) ")" */
+bool imap_take_getmetadata(struct cursor *c, struct arena *a, enum imap_names names, struct imap_metadata *m);
+bool imap_take_setmetadata(struct cursor *c, struct arena *a, enum imap_names names, struct imap_metadata *m);
 
 /* ---- FETCH (parse_fetch.c) */
 enum { /* bits of what is asked for, in the order in which it is answered */
@@ -243,6 +266,8 @@ struct imap_search {
 	struct slice charset; /* empty: none named */
 	struct imap_search_key *keys;
 	size_t count;
+	/* RFC 5466: the first filter that is named, and the key that names it in the text: to be put in its place */
+	struct slice filter, filter_key;
 };
 enum imap_search_fault { SEARCH_FINE, SEARCH_SYNTAX, SEARCH_TOO_DEEP, SEARCH_TOO_MANY };
 /* [RETURN "(" ... ")" SP]: what SEARCH and SORT answer */

@@ -12,12 +12,13 @@ parse(uint8_t which, struct cursor *c, struct arena *a)
 	struct imap_fetch fetch;
 	struct imap_search search;
 	struct imap_set set;
+	struct imap_metadata metadata;
 	struct imap_flags flags;
 	struct slice s;
 	bool valid;
 	int64_t v;
 	struct imap_notify notify;
-	switch (which % 9) {
+	switch (which % 11) {
 	case 0: (void)imap_take_fetch(c, a, &fetch); break;
 	case 1: (void)imap_parse_search(c, a, &search); break;
 	case 2: (void)imap_take_set(c, a, &set); break;
@@ -35,6 +36,8 @@ parse(uint8_t which, struct cursor *c, struct arena *a)
 			(void)imap_take_date(c, &v);
 		break;
 	case 7: (void)imap_take_notify(c, a, cursor_left(c) % 2 ? NAMES_UTF7 : NAMES_UTF8, &notify); break;
+	case 8: (void)imap_take_getmetadata(c, a, NAMES_UTF8, &metadata); break;
+	case 9: (void)imap_take_setmetadata(c, a, NAMES_UTF7, &metadata); break;
 	default: (void)imap_is_append(cursor_rest(c), a);
 	}
 }

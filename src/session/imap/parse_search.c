@@ -15,7 +15,8 @@ enum arg {
 	ARG_FIELD_TEXT,
 	ARG_MODSEQ,
 	ARG_SECONDS,
-	ARG_ID
+	ARG_ID,
+	ARG_FILTER
 };
 
 static const struct word {
@@ -35,6 +36,7 @@ static const struct word {
 	{ S_ROW("DELETED"), SEARCH_FLAG, ARG_NONE, false, MESSAGE_DELETED, { NULL, 0 } },
 	{ S_ROW("DRAFT"), SEARCH_FLAG, ARG_NONE, false, MESSAGE_DRAFT, { NULL, 0 } },
 	{ S_ROW("EMAILID"), SEARCH_EMAILID, ARG_ID, false, 0, { NULL, 0 } },
+	{ S_ROW("FILTER"), SEARCH_NONE, ARG_FILTER, false, 0, { NULL, 0 } }, /* RFC 5466 3.1 */
 	{ S_ROW("FLAGGED"), SEARCH_FLAG, ARG_NONE, false, MESSAGE_FLAGGED, { NULL, 0 } },
 	{ S_ROW("FROM"), SEARCH_HEADER, ARG_TEXT, false, 0, S_ROW("From") },
 	{ S_ROW("HEADER"), SEARCH_HEADER, ARG_FIELD_TEXT, false, 0, { NULL, 0 } },
@@ -166,6 +168,7 @@ take_arg(struct parser *p, enum arg arg, struct imap_search_key *key)
 	case ARG_TEXT: return imap_take_astring(c, p->arena, &key->text);
 	case ARG_KEYWORD: return imap_take_atom(c, &key->text);
 	case ARG_ID: return take_id(c, &key->text);
+	case ARG_FILTER: return imap_take_atom(c, &key->text) && slice_find_char(key->text, '/') < 0;
 	case ARG_DAY: return imap_take_date(c, &key->day);
 	case ARG_NUMBER:
 		if (!take_u64(c, &n))
@@ -265,6 +268,7 @@ take_simple_key(struct parser *p)
 	struct imap_search_key key = { .op = SEARCH_SEQUENCE };
 	bool negated = false;
 	if (!imap_take_set(&p->c, p->arena, &key.set)) {
+		const char *start = p->c.at;
 		const struct word *w = imap_take_atom(&p->c, &name) ? word_of(name) : NULL;
 		if (!w)
 			return false;
@@ -272,6 +276,10 @@ take_simple_key(struct parser *p)
 		negated = w->negated;
 		if (!take_arg(p, w->arg, &key))
 			return false;
+		if (w->arg == ARG_FILTER && !p->search->filter.len) {
+			p->search->filter = key.text;
+			p->search->filter_key = slice_of(start, (size_t)(p->c.at - start));
+		}
 	} else if (key.set.saved) { /* RFC 5182 2.1: messages, whatever they are called */
 		key.op = SEARCH_UID;
 	}
