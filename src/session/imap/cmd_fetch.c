@@ -4,6 +4,7 @@
  * that another session expunged meanwhile is left out (RFC 2180 4.1.2), and the reply says so. */
 #include "session/imap/fetch.h"
 
+#include "mail/charset.h"
 #include "mail/date.h"
 
 enum {
@@ -20,9 +21,10 @@ struct fetching {
 	struct buf fields;
 	struct arena arena; /* of one message */
 	bool needs_facts, missing;
-	bool binaries;    /* a section is to be decoded */
-	bool unknown_cte; /* one could not be */
-	unsigned items;   /* of this message so far */
+	bool binaries;         /* a section is to be decoded */
+	bool unknown_cte;      /* one could not be */
+	struct buf downgraded; /* UIDs of messages that were shown as surrogates */
+	unsigned items;        /* of this message so far */
 	struct facts now;
 	uint64_t id; /* of its object */
 };
@@ -262,12 +264,74 @@ await_prepare(struct fetching *f, size_t index, const struct view_walk *ahead)
 	return e ? e : await_fetch_facts(&f->body, &f->arena, record, &f->now);
 }
 
+/* ---- surrogates, RFC 6855 7 */
+
+/* Can there be 8-bit in what is to be shown of a header? */
+static bool
+might_be_international(const struct fetching *f)
+{
+	if (f->what->nsections)
+		return !f->body.whole.at || ascii_prefix(f->body.whole) != f->body.whole.len;
+	for (size_t i = 0; f->needs_facts && i < COUNT_OF(facts_items); i++)
+		if ((f->what->items & facts_items[i].item) && !slice_is_ascii(facts_get(&f->now, facts_items[i].id)))
+			return true;
+	return false;
+}
+
+static enum err
+await_downgrade(struct fetching *f, size_t index, const struct view_walk *ahead)
+{
+	static const struct view_spans none;
+	struct view_walk nothing = view_walk_of(&none);
+	struct slice record = SLICE_NONE;
+	bool made = false;
+	char uid[4];
+	enum err e = OK;
+	if (!might_be_international(f))
+		return OK;
+	if (!f->needs_facts) {
+		e = await_fetch_get(&f->facts, index, ahead, &record);
+		e = e ? e : await_fetch_facts(&f->body, &f->arena, record, &f->now);
+	} else if (!f->what->nsections) {
+		e = await_fetch_body(&f->body, &f->bodies, index, &nothing);
+	}
+	e = e ? e : await_fetch_surrogate(&f->body, &f->arena, &f->now, &made);
+	if (e == OK && made) {
+		bytes_set_le(uid, f->im->view.rows[index].uid, sizeof uid);
+		buf_put(&f->downgraded, slice_of(uid, sizeof uid));
+	}
+	return e;
+}
+
+static bool
+shows_surrogates(const struct imap *im)
+{
+	return !imap_utf8_accept(im) && im->c->conf->v.imap_downgrade;
+}
+
+/* RFC 6858 3 */
+static struct imap_reply
+reply_fetched(struct fetching *f)
+{
+	if (!f->downgraded.len)
+		return imap_ok("fetched");
+	struct buf code;
+	buf_init(&code, 1u << 20);
+	buf_put(&code, S("DOWNGRADED "));
+	imap_put_set(&code, buf_slice(&f->downgraded));
+	struct slice kept = code.over ? SLICE_NONE : slice_keep(&f->im->arena, buf_slice(&code));
+	buf_release(&code);
+	return imap_ok_code(kept, "fetched");
+}
+
 static enum err
 await_message(struct fetching *f, size_t index, const struct view_walk *ahead)
 {
 	struct imap *im = f->im;
 	struct index_row *row = &im->view.rows[index];
 	enum err e = await_prepare(f, index, ahead);
+	if (e == OK && shows_surrogates(im))
+		e = await_downgrade(f, index, ahead);
 	if (e != OK)
 		return e;
 	if (has_unknown_cte(f)) {
@@ -358,6 +422,7 @@ await_imap_fetch(struct imap *im, const struct imap_fetch *what, const struct vi
 	fetch_reader_init(&f.ids, im, READ_IDS);
 	fetch_body_init(&f.body, im);
 	fetch_binary_init(&f.binary, &f.body);
+	buf_init(&f.downgraded, 64u << 20);
 	buf_init(&f.fields, FETCH_HEADER_BYTES_MAX + 2);
 	arena_init(&f.arena, 0);
 	enum err e = await_messages(&f, spans);
@@ -366,6 +431,8 @@ await_imap_fetch(struct imap *im, const struct imap_fetch *what, const struct vi
 	fetch_reader_release(&f.ids);
 	fetch_body_release(&f.body);
 	fetch_binary_release(&f.binary);
+	struct imap_reply done = reply_fetched(&f);
+	buf_release(&f.downgraded);
 	buf_release(&f.fields);
 	arena_release(&f.arena);
 	if (e != OK)
@@ -374,7 +441,7 @@ await_imap_fetch(struct imap *im, const struct imap_fetch *what, const struct vi
 		return imap_no("UNKNOWN-CTE", "a part of these messages has a transfer encoding that is not known here");
 	if (f.missing) /* RFC 5530 3 */
 		return imap_no("EXPUNGEISSUED", "some of these messages are gone");
-	return imap_ok("fetched");
+	return done;
 }
 
 /* RFC 7162 3.1.4.1: of those that were named, the ones that changed */

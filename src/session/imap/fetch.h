@@ -43,6 +43,9 @@ struct fetch_body {
 	char *block;        /* shared memory of the last piece */
 	size_t got;
 	struct arena arena;
+	const struct fetch_patch *patches; /* of a surrogate that is read in pieces; in order */
+	size_t npatches;
+	struct buf joined;
 };
 void fetch_body_init(struct fetch_body *b, struct imap *im);
 void fetch_body_release(struct fetch_body *b);
@@ -57,6 +60,19 @@ enum err await_fetch_stretch(struct fetch_body *b, uint64_t from, size_t len, st
 enum err await_fetch_copy(struct fetch_body *b, struct body *to);
 /* Facts of a record that cannot be read (made by another version): made again from the body. */
 enum err await_fetch_facts(struct fetch_body *b, struct arena *a, struct slice record, struct facts *facts);
+
+/* ---- fetch_surrogate.c: what clients are shown that did not ask for UTF-8 (RFC 6855 7, RFC 6858) */
+struct fetch_patch {
+	uint64_t at;       /* in the surrogate */
+	uint64_t from, to; /* of the message, what text stands for */
+	struct slice text;
+};
+/* facts are those of the message. When it is international, *b and *facts become those of its surrogate, which lives in
+ * a; *made says so. */
+enum err await_fetch_surrogate(struct fetch_body *b, struct arena *a, struct facts *facts, bool *made);
+/* Where `from` of a surrogate is: in a patch, then *out is what stands there; else *from and *len become those of the
+ * message. */
+bool fetch_patches_find(const struct fetch_body *b, uint64_t *from, size_t *len, struct slice *out);
 
 /* ---- fetch_binary.c: a part without its transfer encoding (RFC 3516, RFC 9051 7.5.2) */
 struct fetch_binary {

@@ -198,6 +198,7 @@ fetch_body_init(struct fetch_body *b, struct imap *im)
 {
 	*b = (struct fetch_body){ .im = im };
 	arena_init(&b->arena, 0);
+	buf_init(&b->joined, FETCH_HEADER_BYTES_MAX);
 }
 
 void
@@ -205,6 +206,7 @@ fetch_body_release(struct fetch_body *b)
 {
 	free_block(b->im, &b->block);
 	arena_release(&b->arena);
+	buf_release(&b->joined);
 }
 
 enum err
@@ -214,6 +216,7 @@ await_fetch_body(struct fetch_body *b, struct fetch_reader *bodies, size_t index
 	b->uid = row->uid;
 	b->bytes = row->bytes;
 	b->whole = SLICE_NONE;
+	b->npatches = 0;
 	if (!comes_in_batches(bodies, row))
 		return OK;
 	enum err e = await_fetch_get(bodies, index, ahead, &b->whole);
@@ -255,8 +258,26 @@ await_fetch_piece(struct fetch_body *b, uint64_t from, size_t len, struct slice 
 		*out = slice_part(b->whole, (size_t)from, len);
 		return out->len ? OK : ERR_DAMAGED;
 	}
+	if (fetch_patches_find(b, &from, &len, out))
+		return OK;
 	enum err e = await_body_room(b, FETCH_PIECE_BYTES, SHM_BLOCK_BYTES_MIN);
 	return e ? e : await_read_piece(b, from, len, out);
+}
+
+/* A stretch of a surrogate, from pieces. */
+static enum err
+await_join(struct fetch_body *b, uint64_t from, size_t len, struct slice *out)
+{
+	buf_clear(&b->joined);
+	while (b->joined.len < len) {
+		struct slice piece;
+		enum err e = await_fetch_piece(b, from + b->joined.len, len - b->joined.len, &piece);
+		if (e != OK)
+			return e;
+		buf_put(&b->joined, piece);
+	}
+	*out = buf_slice(&b->joined);
+	return OK;
 }
 
 enum err
@@ -268,6 +289,8 @@ await_fetch_stretch(struct fetch_body *b, uint64_t from, size_t len, struct slic
 		*out = slice_part(b->whole, (size_t)from, len);
 		return OK;
 	}
+	if (b->npatches)
+		return await_join(b, from, len, out);
 	enum err e = await_body_room(b, len, len);
 	return e ? e : await_read_piece(b, from, len, out);
 }
