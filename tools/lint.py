@@ -20,7 +20,7 @@ LONG_PER_THOUSAND_MAX = 50
 BASE, MAIL, FRAME = {"base"}, {"base", "mail"}, {"base", "mail", "task", "ipc", "role"}
 MAY_INCLUDE = {
     "base": BASE, "mail": MAIL, "task": BASE, "ipc": {"base", "task"}, "role": {"base", "task", "ipc", "cmd"},
-    "session": FRAME, "auth": FRAME, "scan": FRAME, "resolver": FRAME, "relay": FRAME, "store": FRAME, "cmd": FRAME,
+    "session": FRAME, "auth": FRAME, "scan": FRAME, "resolver": FRAME, "relay": FRAME, "indexer": FRAME, "store": FRAME, "cmd": FRAME,
 }
 BELOW_MESSAGES = {"base", "mail", "task"}  # know no message between roles
 # Numbers and flags that stand in messages; check --store works without a server; relay and SMTP write notices alike.

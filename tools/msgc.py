@@ -16,7 +16,7 @@ import pathlib
 import sys
 
 INTS = {"u8": ("uint8_t", 1), "u16": ("uint16_t", 2), "u32": ("uint32_t", 4), "u64": ("uint64_t", 8), "i64": ("int64_t", 8), "bool": ("bool", 1)}
-CLASSES = ["mx", "user", "admin", "auth", "relay", "scan", "store", "supervisor"]
+CLASSES = ["mx", "user", "admin", "auth", "relay", "scan", "store", "supervisor", "indexer"]
 
 
 class Group:

@@ -2,7 +2,7 @@
 # packages.sh - what Debian 12 packages are needed, and how missing ones are installed. Sourced by ./run and ./test.
 
 BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config python3 librocksdb-dev libssl-dev libargon2-dev libcrypt-dev
-	libunbound-dev libicu-dev libpsl-dev libjansson-dev zlib1g-dev libseccomp-dev"
+	libunbound-dev libicu-dev libpsl-dev libjansson-dev zlib1g-dev liblz4-dev libseccomp-dev"
 RUN_PACKAGES="curl openssl dns-root-data"
 TEST_PACKAGES="git libcmocka-dev python3-pytest clang-format curl swaks libnet-ssleay-perl isync msmtp openssl postfix"
 command -v npm >/dev/null || TEST_PACKAGES="$TEST_PACKAGES npm" # for the real messages; Node may have come from elsewhere

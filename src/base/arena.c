@@ -68,6 +68,15 @@ arena_alloc(struct arena *a, size_t size)
 	return p;
 }
 
+struct slice
+slice_keep_lower(struct arena *a, struct slice s)
+{
+	char *to = arena_alloc(a, s.len + 1);
+	for (size_t i = 0; i < s.len; i++)
+		to[i] = ascii_lower(s.at[i]);
+	return slice_of(to, s.len);
+}
+
 const char *
 slice_keep_text(struct arena *a, struct slice s)
 {

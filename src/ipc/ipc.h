@@ -40,6 +40,7 @@ enum { /* bits */
 	   IPC_CLASS_SCAN = 32,
 	   IPC_CLASS_STORE = 64,
 	   IPC_CLASS_SUPERVISOR = 128,
+	   IPC_CLASS_INDEXER = 256,
 };
 
 struct ipc_writer {

@@ -22,6 +22,7 @@ enum {
 	FACTS_8BIT = 2, /* bytes above 127 in the body */
 	FACTS_NUL = 4,  /* NUL somewhere */
 	FACTS_8BIT_HEADER = 8,
+	FACTS_MORE_FIELDS = 16, /* a field whose text is kept is there twice, or longer than what was looked at */
 };
 
 enum facts_id {

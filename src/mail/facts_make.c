@@ -246,7 +246,8 @@ try_level(struct maker *k, size_t level, struct buf *out)
 	envelope_fields_read(&k->fields, top, &k->arena);
 	facts_writer_release(&k->w);
 	facts_writer_init(&k->w);
-	k->w.flags = (uint16_t)(byte_flags(top, slice_from(k->message, header)) | k->mime.flags | (level ? FACTS_CUT : 0));
+	k->w.flags = (uint16_t)(byte_flags(top, slice_from(k->message, header)) | k->mime.flags | (level ? FACTS_CUT : 0) |
+	                        (k->fields.more_fields ? FACTS_MORE_FIELDS : 0));
 	add_all(k);
 	return facts_finish(&k->w, out);
 }

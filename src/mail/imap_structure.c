@@ -100,6 +100,7 @@ envelope_fields_read(struct envelope_fields *e, struct slice header, struct aren
 		if (id == HEADER_OTHER || id >= HEADER_RECEIVED)
 			continue;
 		struct slice *value = &e->value[id];
+		e->more_fields = e->more_fields || value->at || f.value.len > MIME_FIELD_BYTES_MAX;
 		f.value = slice_part(f.value, 0, MIME_FIELD_BYTES_MAX);
 		if (!value->at)
 			*value = f.value;

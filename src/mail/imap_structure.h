@@ -20,6 +20,7 @@ struct imap_limits {
 struct envelope_fields {
 	struct slice value[HEADER_RECEIVED];
 	uint32_t received;
+	bool more_fields; /* one of them is there twice, or longer than MIME_FIELD_BYTES_MAX */
 };
 void envelope_fields_read(struct envelope_fields *e, struct slice header, struct arena *a);
 

@@ -7,7 +7,6 @@
 #include "base/slice.h"
 
 #define MATCH_KEYS_MAX 64
-#define MATCH_PART_BYTES_MAX (16u << 20) /* of one part that are searched */
 
 enum match_where {
 	MATCH_IN_TEXT,   /* header and bodies */

@@ -20,6 +20,7 @@ enum role_id {
 	ROLE_SCAN,
 	ROLE_RESOLVER,
 	ROLE_RELAY,
+	ROLE_INDEXER,
 	ROLE_SESSION_MX,
 	ROLE_SESSION_USER,
 	ROLE_SESSION_ADMIN,
@@ -60,7 +61,7 @@ struct role {
 	void (*await_stop)(void *self, int64_t grace_ms);
 };
 
-extern const struct role role_store, role_auth, role_scan, role_resolver, role_relay, role_session_mx,
+extern const struct role role_store, role_auth, role_scan, role_resolver, role_relay, role_indexer, role_session_mx,
     role_session_user, role_session_admin;
 extern const struct role *const roles[ROLE_COUNT]; /* [ROLE_SUPERVISOR] is NULL */
 

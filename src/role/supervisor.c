@@ -84,7 +84,7 @@ all_in(const struct supervisor *h, enum process_state state)
 
 static const uint32_t stop_order[] = {
 	1u << ROLE_SESSION_MX | 1u << ROLE_SESSION_USER | 1u << ROLE_SESSION_ADMIN,
-	1u << ROLE_RELAY,
+	1u << ROLE_RELAY | 1u << ROLE_INDEXER,
 	1u << ROLE_SCAN | 1u << ROLE_RESOLVER,
 	1u << ROLE_AUTH,
 	1u << ROLE_STORE,

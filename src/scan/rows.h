@@ -5,6 +5,7 @@
 
 /* key.where: where match looks for a substring. */
 enum { SCAN_IN_TEXT, SCAN_IN_BODY, SCAN_IN_HEADER };
-#define SCAN_KEYS_MAX 64 /* of one call: its hits are bits of a u64 */
+#define SCAN_TEXT_BYTES_MAX 2000000 /* of a packed text */
+#define SCAN_KEYS_MAX 64            /* of one call: its hits are bits of a u64 */
 
 #endif

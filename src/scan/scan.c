@@ -13,6 +13,7 @@
 #include "mail/facts.h"
 #include "mail/fold.h"
 #include "mail/match.h"
+#include "mail/search_text.h"
 #include "role/role.h"
 #include "scan_msg.h"
 
@@ -148,7 +149,29 @@ serve_match(struct ipc_call *call, const struct scan_match_in *in)
 		ipc_fail(call, e);
 }
 
-static const struct scan_server handlers = { .facts = serve_facts, .match = serve_match };
+static void
+serve_text(struct ipc_call *call, const struct scan_text_in *in)
+{
+	struct scan *s = call->peer->owner;
+	struct slice message;
+	struct buf record, packed;
+	enum err e = message_take(call, in->file, in->off, in->bytes, &message);
+	buf_init(&record, SEARCH_TEXT_BYTES_MAX + 64);
+	buf_init(&packed, SCAN_TEXT_BYTES_MAX);
+	if (e == OK) {
+		search_text_make(message, MIN(in->max, (uint32_t)SCAN_TEXT_BYTES_MAX - 64), &record);
+		search_text_pack(buf_slice(&record), &packed);
+	}
+	copy_rest(s);
+	if (e == OK)
+		scan_text_reply(call, &(struct scan_text_out){ .text = buf_slice(&packed) });
+	else
+		ipc_fail(call, e);
+	buf_release(&record);
+	buf_release(&packed);
+}
+
+static const struct scan_server handlers = { .facts = serve_facts, .match = serve_match, .text = serve_text };
 
 static enum err
 configure(void *self, const struct conf *conf, const char **why)

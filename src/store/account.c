@@ -5,6 +5,7 @@
  * Handles live in memory only: they belong to a connection and end with it. Notices are gathered during a turn of the
  * loop and sent at its end, one for each account and connection. */
 #include "store/rows_state.h"
+#include "store/texts.h"
 
 static void
 tell_peer(struct ipc_peer *peer, const struct open_account *o)
@@ -46,6 +47,7 @@ void
 notice_changed(struct store *s, uint64_t account, uint64_t mailbox, uint64_t modseq)
 {
 	struct open_account *o = map_get(&s->accounts_open, account);
+	texts_changed(s, account, mailbox);
 	if (!o)
 		return;
 	if (!list_in(&o->in_pending)) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* body.c - the bytes of messages, into the region of the call that asks: message_bodies (many, whole), message_body and
- * queue_body (a stretch of one). Rows are read on the loop; the bytes on the loop too when they are few, else on a
- * thread of reader.c, so that one slow disk read does not hold up the others. The connection may go away meanwhile: its
- * region stays mapped until its last call was answered. */
+/* body.c - the bytes of messages, into the region of the call that asks: message_bodies (many, whole), message_body,
+ * queue_body and text_body (a stretch of one). Rows are read on the loop; the bytes on the loop too when they are few,
+ * else on a thread of reader.c, so that one slow disk read does not hold up the others. The connection may go away
+ * meanwhile: its region stays mapped until its last call was answered. */
 #include "store/rows_state.h"
 
 #define READ_AT_ONCE_BYTES (64 * 1024)
@@ -188,4 +188,22 @@ queue_body_call(struct ipc_call *call, const struct store_queue_body_in *in)
 {
 	void *out = ARENA_NEW(&call->arena, struct store_queue_body_out);
 	reading_start(call, in, out, NULL, in->into, plan_queue_body);
+}
+
+static enum err
+plan_text_body(struct store *s, struct txn *t, void *arg)
+{
+	struct reading *r = arg;
+	const struct store_text_body_in *in = r->in;
+	struct store_text_body_out *out = r->out;
+	struct row_message m;
+	enum err e = message_get(t, in->account, in->mailbox, in->uid, &m);
+	return e ? e : plan_stretch(r, t, m.object, in->from, &out->filled, &out->total);
+}
+
+void
+text_body_call(struct ipc_call *call, const struct store_text_body_in *in)
+{
+	void *out = ARENA_NEW(&call->arena, struct store_text_body_out);
+	reading_start(call, in, out, in->account, in->into, plan_text_body);
 }

@@ -3,6 +3,7 @@
  * runs, in a view (answered at once) or in an update (answered when it is durable). What an update asks to tell others
  * is told after it is durable, before its answer leaves. */
 #include "store/rows_state.h"
+#include "store/texts.h"
 
 #include "base/counter.h"
 
@@ -657,6 +658,11 @@ const struct store_server store_handlers = {
 	.message_copy = call_message_copy,
 	.message_expunge = call_message_expunge,
 	.message_append = call_message_append,
+	.search_text = search_text_call,
+	.index_next = index_next_call,
+	.texts_wanted = texts_wanted_call,
+	.text_body = text_body_call,
+	.texts_put = texts_put_call,
 	.maildrop_lock = call_maildrop_lock,
 	.queue_claim = queue_claim_call,
 	.queue_renew = queue_renew_call,

@@ -6,8 +6,9 @@
  * over txn_get, txn_put, txn_delete and ranges; an engine may run one again after a conflict, so they change nothing
  * else until they are known to be durable.
  *
- * Threads: begin, get, put, delete, ranges and rollbacks belong to the store's loop thread; engine_commit may run on
- * another thread while the loop thread goes on reading (it sees the state before the commit until it is done). */
+ * Threads: a transaction that writes belongs to the store's loop thread; only its txn_commit may run on another thread,
+ * while the loop thread goes on reading (it sees the state before the commit until it is done). A transaction that only
+ * reads may be begun, used and ended on any one thread. */
 #ifndef STORE_ENGINE_H
 #define STORE_ENGINE_H
 

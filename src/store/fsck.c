@@ -6,8 +6,10 @@
 #include "store/fsck.h"
 
 #include "mail/facts.h"
+#include "mail/search_text.h"
 #include "store/object.h"
 #include "store/record.h"
+#include "store/texts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -527,6 +529,37 @@ check_facts(struct check *c, struct slice key, struct slice value)
 }
 
 static void
+check_text(struct check *c, struct slice key, struct slice value)
+{
+	uint64_t id = number_at(key, 1);
+	struct buf record;
+	struct search_text text;
+	buf_init(&record, SEARCH_TEXT_BYTES_MAX);
+	if (!exists(c, key1('o', id)))
+		problem(c, "text for search of body %llu, which is not there", (unsigned long long)id);
+	else if (!search_text_unpack(value, &record) || !search_text_open(&text, buf_slice(&record)))
+		problem(c, "text for search of body %llu: it is damaged; 'posthouse search rebuild' makes it again",
+		        (unsigned long long)id);
+	buf_release(&record);
+}
+
+static void
+check_texts(struct check *c, struct slice key, struct slice value)
+{
+	struct row_texts row;
+	struct row_mailbox box;
+	uint64_t account = number_at(key, 1), mailbox = number_at(key, 9);
+	if (!row_mailbox_take(value_of(c, key2('m', account, mailbox)), &box)) {
+		if (!is_going(c, account, mailbox))
+			problem(c, "%s: texts for search of mailbox %llu, which is not there", address_of(c, account),
+			        (unsigned long long)mailbox);
+	} else if (row_texts_take(value, &row) && row.text_uid >= box.uidnext) {
+		problem(c, "%s, mailbox %.*s: texts for search are said to reach to message %u, the next one is %u",
+		        address_of(c, account), SLICE_ARG(box.name), row.text_uid, box.uidnext);
+	}
+}
+
+static void
 check_rest(struct check *c)
 {
 	uint64_t key;
@@ -564,6 +597,8 @@ check_all(struct check *c)
 	check_sequence(c, S("queue"), "queue rows", c->nqueue, c->last_queue);
 	each(c, 'o', check_object);
 	each(c, 'f', check_facts);
+	each(c, 'T', check_text);
+	each(c, 'i', check_texts);
 	check_rest(c);
 	txn_end(&c->t);
 }

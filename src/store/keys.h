@@ -21,18 +21,24 @@
  *  'K'  K account mailbox names  names in lower case -> keyword set
  *  'x'  x account mailbox user entry
  *                                annotation: its value; mailbox 0: of the server; user 0: shared (account 0, too, when
- * it is of the server) 'r'  r account mailbox        rights of others on the mailbox: a list of accounts (0: anyone)
- * and what they may 'g'  g grantee account mailbox who is named in which of them (empty value): leads from an account
- * to those that share 'P'  P domain NUL name        public name (lower case) -> account 'p'  p account its public name
- * as it is shown 'D'  D account mailbox        rows that are still to be removed: of one mailbox, or (mailbox 0) of the
- * whole account 'o'  o object                 object: place of the body, references 'f'  f object                 facts
+ *                                it is of the server)
+ *  'r'  r account mailbox        rights of others on the mailbox: a list of accounts (0: anyone) and what they may
+ *  'g'  g grantee account mailbox
+ *                                who is named in which of them (empty value): leads from an account to those that share
+ *  'P'  P domain NUL name        public name (lower case) -> account
+ *  'p'  p account                its public name as it is shown
+ *  'D'  D account mailbox        rows that are still to be removed: of one mailbox, or (mailbox 0) of the whole account
+ *  'o'  o object                 object: place of the body, references
+ *  'f'  f object                 facts
+ *  'T'  T object                 text for search, packed (mail/search_text.h)
+ *  'i'  i account mailbox        how far the texts of a mailbox are kept (texts.c)
  *  's'  s segment                segment: state, end, bytes alive
  *  'q'  q row                    queue row: everything relay needs
  *  'Q'  Q due row                the queue in order of time (empty value)
  *  't'  t hour id                answers of commits, by the hour, for asking again
  *
- * The account is the part of A S c n m u l k K x r p D, the grantee that of g; object, segment and queue rows have parts
- * of their own. */
+ * The account is the part of A S c n m u l k K x r p D i, the grantee that of g; object (o f T), segment and queue rows
+ * have parts of their own. */
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H
 

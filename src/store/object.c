@@ -209,6 +209,8 @@ object_refer(struct store *s, struct txn *t, uint64_t object, int32_t change)
 	txn_delete(t, key_slice(&k));
 	k = key1('f', object);
 	txn_delete(t, key_slice(&k));
+	k = key1('T', object);
+	txn_delete(t, key_slice(&k));
 	delta_add(s->objects, o.at.segment, -(int64_t)segment_record_bytes(o.at.bytes), 0);
 	return OK;
 }

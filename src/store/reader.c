@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reader.c - store_read_later: reads of bodies that may block go to two threads, so that the loop does not wait for the
- * disk. Jobs are counted in the order in which they were asked for; segments that were emptied wait for the older ones
- * before their files are used again. */
+/* reader.c - what would keep the loop waiting runs on threads: reads of bodies (store_read_later), and searches, which
+ * take longer and have threads of their own (store_search_later), so that a body never waits for a search. Jobs are
+ * counted in the order in which they were asked for; segments that were emptied wait for the older ones before their
+ * files are used again. */
 #include "store/object.h"
 
 #include <pthread.h>
+#include <sys/prctl.h>
 
-#define READER_THREADS 2
+#define POOL_THREADS 2
 
 struct read_job {
 	struct store *store;
@@ -17,14 +19,19 @@ struct read_job {
 	struct link link, active;
 };
 
-struct readers {
-	struct link active; /* loop thread: asked for and not done, oldest first */
-	uint64_t last;
-	pthread_t threads[READER_THREADS];
+struct pool {
+	const char *name;
+	pthread_t threads[POOL_THREADS];
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct link waiting; /* behind the lock, like stop */
 	bool stop;
+};
+
+struct readers {
+	struct link active; /* loop thread: asked for and not done, oldest first */
+	uint64_t last;
+	struct pool bodies, searches;
 };
 
 static void
@@ -39,39 +46,52 @@ job_done(void *arg)
 }
 
 static void *
-reader_thread(void *arg)
+pool_thread(void *arg)
 {
-	struct readers *r = arg;
-	pthread_mutex_lock(&r->lock);
+	struct pool *p = arg;
+	(void)prctl(PR_SET_NAME, p->name);
+	pthread_mutex_lock(&p->lock);
 	for (;;) {
 		struct link *l;
-		while ((l = list_first(&r->waiting)) == NULL && !r->stop)
-			pthread_cond_wait(&r->wake, &r->lock);
+		while ((l = list_first(&p->waiting)) == NULL && !p->stop)
+			pthread_cond_wait(&p->wake, &p->lock);
 		if (!l)
 			break;
 		list_remove(l);
-		pthread_mutex_unlock(&r->lock);
+		pthread_mutex_unlock(&p->lock);
 		struct read_job *j = CONTAINER_OF(l, struct read_job, link);
 		j->read(j->arg);
 		loop_post(job_done, j);
-		pthread_mutex_lock(&r->lock);
+		pthread_mutex_lock(&p->lock);
 	}
-	pthread_mutex_unlock(&r->lock);
+	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
 
-void
-store_read_later(struct store *s, void (*read)(void *arg), void (*done)(void *arg), void *arg)
+static void
+later(struct store *s, struct pool *p, void (*read)(void *arg), void (*done)(void *arg), void *arg)
 {
 	struct readers *r = s->readers;
 	struct read_job *j = must_calloc(1, sizeof *j);
 	*j = (struct read_job){ .store = s, .read = read, .done = done, .arg = arg, .number = ++r->last };
 	list_append(&r->active, &j->active);
 	loop_hold();
-	pthread_mutex_lock(&r->lock);
-	list_append(&r->waiting, &j->link);
-	pthread_cond_signal(&r->wake);
-	pthread_mutex_unlock(&r->lock);
+	pthread_mutex_lock(&p->lock);
+	list_append(&p->waiting, &j->link);
+	pthread_cond_signal(&p->wake);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void
+store_read_later(struct store *s, void (*read)(void *arg), void (*done)(void *arg), void *arg)
+{
+	later(s, &s->readers->bodies, read, done, arg);
+}
+
+void
+store_search_later(struct store *s, void (*search)(void *arg), void (*done)(void *arg), void *arg)
+{
+	later(s, &s->readers->searches, search, done, arg);
 }
 
 uint64_t
@@ -87,18 +107,39 @@ readers_oldest(const struct store *s)
 	return l ? CONTAINER_OF(l, struct read_job, active)->number : UINT64_MAX;
 }
 
+static void
+pool_open(struct pool *p, const char *name)
+{
+	p->name = name;
+	list_init(&p->waiting);
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->wake, NULL);
+	for (size_t i = 0; i < POOL_THREADS; i++) {
+		int failed = pthread_create(&p->threads[i], NULL, pool_thread, p);
+		ASSERT(failed == 0);
+	}
+}
+
+static void
+pool_close(struct pool *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->stop = true;
+	pthread_cond_broadcast(&p->wake);
+	pthread_mutex_unlock(&p->lock);
+	for (size_t i = 0; i < POOL_THREADS; i++)
+		pthread_join(p->threads[i], NULL);
+	pthread_cond_destroy(&p->wake);
+	pthread_mutex_destroy(&p->lock);
+}
+
 void
 readers_open(struct store *s)
 {
 	struct readers *r = must_calloc(1, sizeof *r);
 	list_init(&r->active);
-	list_init(&r->waiting);
-	pthread_mutex_init(&r->lock, NULL);
-	pthread_cond_init(&r->wake, NULL);
-	for (size_t i = 0; i < READER_THREADS; i++) {
-		int failed = pthread_create(&r->threads[i], NULL, reader_thread, r);
-		ASSERT(failed == 0);
-	}
+	pool_open(&r->bodies, "reader");
+	pool_open(&r->searches, "search");
 	s->readers = r;
 }
 
@@ -110,13 +151,7 @@ readers_close(struct store *s)
 	if (!r)
 		return;
 	ASSERT(list_empty(&r->active));
-	pthread_mutex_lock(&r->lock);
-	r->stop = true;
-	pthread_cond_broadcast(&r->wake);
-	pthread_mutex_unlock(&r->lock);
-	for (size_t i = 0; i < READER_THREADS; i++)
-		pthread_join(r->threads[i], NULL);
-	pthread_cond_destroy(&r->wake);
-	pthread_mutex_destroy(&r->lock);
+	pool_close(&r->bodies);
+	pool_close(&r->searches);
 	free(r);
 }

@@ -75,6 +75,7 @@ enum { QUEUE_NOTICE_DELAYED = 1 };
 enum { QUEUE_RETRY, QUEUE_DELETE, QUEUE_HOLD, QUEUE_RELEASE };
 
 #define STORE_NO_CULPRIT UINT32_MAX
+#define STORE_SEARCH_KEYS_MAX 16 /* of one search_text */
 #define STORE_MODSEQ_ANY UINT64_MAX
 
 /* A row of a mailbox index as it stands in a region. */

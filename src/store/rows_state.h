@@ -145,6 +145,7 @@ void changes_release(struct changes *c);
 void message_bodies_call(struct ipc_call *call, const struct store_message_bodies_in *in);
 void message_body_call(struct ipc_call *call, const struct store_message_body_in *in);
 void queue_body_call(struct ipc_call *call, const struct store_queue_body_in *in);
+void text_body_call(struct ipc_call *call, const struct store_text_body_in *in);
 
 /* ---- delivery.c */
 /* Old answers go, at most max of them. */

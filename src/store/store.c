@@ -8,6 +8,7 @@
 #include "role/role.h"
 #include "store/commit.h"
 #include "store/object.h"
+#include "store/texts.h"
 #include "store_msg.h"
 
 #include <signal.h>
@@ -54,6 +55,7 @@ store_open(struct store *s, const struct conf *conf, int data_dir, const char *e
 	}
 	queue_open(s);
 	sweep_open(s);
+	texts_open(s);
 	return OK;
 }
 
@@ -66,6 +68,7 @@ store_idle(const struct store *s)
 void
 store_close(struct store *s)
 {
+	texts_close(s);
 	sweep_close(s);
 	if (s->rows)
 		directory_close(s);

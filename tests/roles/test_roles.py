@@ -40,7 +40,7 @@ def deliver(client):
     return client.sendmail("x@example.org", [f"alice@{DOMAIN}"], MESSAGE)
 
 
-@pytest.mark.parametrize("role", ["store", "auth", "resolver", "relay", "scan"])
+@pytest.mark.parametrize("role", ["store", "auth", "resolver", "relay", "scan", "indexer"])
 def test_a_killed_role_is_replaced_and_connections_are_kept(house, role):
     smtp = smtplib.SMTP("127.0.0.1", house.port("smtp"))
     deliver(smtp)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* search.c - a search program (RFC 3501 6.4.4) in its three rounds over the selected mailbox. Called by SEARCH, SORT
+/* search.c - a search program (RFC 3501 6.4.4) in its rounds over the selected mailbox. Called by SEARCH, SORT
  * and THREAD. Texts come from facts or through the scan role; this process looks into no message itself. Fails: store,
  * scan or shared memory are not there. */
 #include "session/imap/search.h"
@@ -75,7 +75,7 @@ await_facts_round(struct search_run *r)
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
-/* ---- the third round: scan looks */
+/* ---- the last round: scan looks */
 
 static bool
 is_scan_key(const struct imap_search_key *k)
@@ -203,6 +203,8 @@ await_rounds(struct search_run *r)
 	enum err e = OK;
 	await_view_round(r);
 	if (has_undecided(r))
+		e = await_search_kept(r);
+	if (e == OK && has_undecided(r))
 		e = await_facts_round(r);
 	if (e == OK && has_undecided(r))
 		e = await_scan_round(r);
@@ -327,6 +329,7 @@ search_run_init(struct search_run *r)
 	r->found = must_calloc(r->im->view.count + 1, 1);
 	r->stack = must_calloc(r->program->count + 1, 1);
 	r->hits = must_calloc(r->program->count + 1, sizeof *r->hits);
+	r->kept_bit = must_calloc(r->program->count + 1, 1);
 	r->now = clock_wall_sec();
 	buf_init(&r->scratch, 4u << 20);
 }
@@ -338,6 +341,8 @@ search_run_release(struct search_run *r)
 	free(r->stack);
 	free(r->hits);
 	free(r->ids);
+	free(r->kept_bit);
+	free(r->kept);
 	buf_release(&r->scratch);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* search.h - a SEARCH program at work: three rounds, each over what the one before could not decide. The first looks at
- * the view, the second at facts, the third lets the scan role look into the message. SORT and THREAD begin with it. */
+/* search.h - a SEARCH program at work: rounds, each over what the one before could not decide. The first looks at the
+ * view, the second asks the store about the texts it keeps, the third looks at facts, the fourth lets the scan role
+ * look into the message. SORT and THREAD begin with it. */
 #ifndef IMAP_SEARCH_H
 #define IMAP_SEARCH_H
 
@@ -9,6 +10,11 @@
 
 enum { SEARCH_NO, SEARCH_YES, SEARCH_UNKNOWN };
 
+/* What the store said of one message: bit n belongs to the key with kept_bit n + 1. */
+struct search_kept {
+	uint16_t found, unknown;
+};
+
 struct search_run {
 	struct imap *im;
 	const struct imap_search *program;
@@ -16,10 +22,12 @@ struct search_run {
 	uint8_t *found;          /* one for each message of the view: SEARCH_NO, _YES, _UNKNOWN */
 	uint8_t *stack;
 	struct buf scratch;
-	int64_t now;       /* wall seconds */
-	bool tells_modseq; /* a key asked for change numbers */
-	uint64_t *ids;     /* objects of the messages of the view, when a key asks for one (0: gone) */
-	bool *hits;        /* third round: what scan said of each key */
+	int64_t now;              /* wall seconds */
+	bool tells_modseq;        /* a key asked for change numbers */
+	uint64_t *ids;            /* objects of the messages of the view, when a key asks for one (0: gone) */
+	uint8_t *kept_bit;        /* one for each key; 0: the store was not asked about it */
+	struct search_kept *kept; /* one for each message of the view; NULL: the store was not asked */
+	bool *hits;               /* last round: what scan said of each key */
 };
 
 /* What can be said of a message: facts NULL: only what the view says; hits: scan was asked too. Pure. */
@@ -33,6 +41,9 @@ void search_run_release(struct search_run *r);
 /* The indices of what was found, in order; rows has place for all of the view. */
 size_t search_found(const struct search_run *r, uint32_t *rows);
 struct imap_reply imap_search_fault(enum imap_search_fault fault);
+
+/* search_kept.c: the second round. */
+enum err await_search_kept(struct search_run *r);
 
 /* search_result.c: answers with rows in this order, as * SEARCH, * SORT or * ESEARCH, and remembers them for SAVE. */
 void await_search_answer(struct imap *im, const struct imap_return *ret, struct slice word, uint32_t *rows, size_t n,

@@ -26,12 +26,31 @@ static const struct {
 static uint8_t
 judge_header(struct search_run *r, const struct imap_search_key *k, const struct facts *facts)
 {
-	if (!facts || !k->text.len || (facts->flags & FACTS_CUT))
+	if (!facts || !k->text.len || (facts->flags & (FACTS_CUT | FACTS_MORE_FIELDS)))
 		return SEARCH_UNKNOWN; /* an empty text asks whether there is such a field */
 	for (size_t i = 0; i < COUNT_OF(fields_in_facts); i++)
 		if (slice_equal_nocase(k->field, fields_in_facts[i].field))
-			return search_text_holds(&r->scratch, facts_get(facts, fields_in_facts[i].id), k->folded);
+			return search_text_holds(&r->scratch, slice_trim(facts_get(facts, fields_in_facts[i].id)), k->folded);
 	return SEARCH_UNKNOWN;
+}
+
+/* ---- texts that the store keeps */
+
+static uint8_t
+judge_kept(const struct search_run *r, size_t key, size_t index)
+{
+	unsigned bit = r->kept && r->kept_bit[key] ? 1u << (r->kept_bit[key] - 1) : 0;
+	if (!bit || (r->kept[index].unknown & bit))
+		return SEARCH_UNKNOWN;
+	return (r->kept[index].found & bit) != 0;
+}
+
+static uint8_t
+judge_text(struct search_run *r, size_t key, size_t index, const struct facts *facts)
+{
+	const struct imap_search_key *k = &r->program->keys[key];
+	uint8_t kept = judge_kept(r, key, index);
+	return kept == SEARCH_UNKNOWN && k->op == SEARCH_HEADER ? judge_header(r, k, facts) : kept;
 }
 
 /* ---- dates */
@@ -112,8 +131,7 @@ judge_key(struct search_run *r, size_t key, size_t index, const struct facts *fa
 	case SEARCH_SENTBEFORE:
 	case SEARCH_SENTON:
 	case SEARCH_SENTSINCE: return judge_sent(k, facts);
-	case SEARCH_HEADER: return hits ? hits[key] : judge_header(r, k, facts);
-	default: return hits ? hits[key] : SEARCH_UNKNOWN;
+	default: return hits ? hits[key] : judge_text(r, key, index, facts);
 	}
 }
 

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* texts.h - what texts.c (texts of messages and how far they are made) and search.c (who looks into them) share. */
+#ifndef STORE_TEXTS_H
+#define STORE_TEXTS_H
+
+#include "store/calls.h"
+
+/* A row 'i', little endian: u8 version, u32 text_uid, u32 redo_uid. No row: all 0. */
+struct row_texts {
+	uint32_t text_uid; /* every message up to here has its text */
+	uint32_t redo_uid; /* those behind text_uid up to here are made again, though they have one */
+};
+bool row_texts_take(struct slice value, struct row_texts *row);
+enum err texts_get(struct txn *t, uint64_t account, uint64_t mailbox, struct row_texts *row);
+/* The packed text of an object; ERR_NOT_FOUND. */
+enum err text_get(struct txn *t, uint64_t object, struct slice *packed);
+
+struct texts;
+void texts_open(struct store *s);
+void texts_close(struct store *s);
+/* Messages may have come: of one mailbox, or (mailbox 0) of any of the account. */
+void texts_changed(struct store *s, uint64_t account, uint64_t mailbox);
+
+void index_next_call(struct ipc_call *call, const struct store_index_next_in *in);
+void texts_wanted_call(struct ipc_call *call, const struct store_texts_wanted_in *in);
+void texts_put_call(struct ipc_call *call, const struct store_texts_put_in *in);
+
+/* ---- search.c */
+void search_text_call(struct ipc_call *call, const struct store_search_text_in *in);
+
+#endif
