@@ -69,11 +69,11 @@ arena_alloc(struct arena *a, size_t size)
 }
 
 struct slice
-slice_keep_lower(struct arena *a, struct slice s)
+slice_keep_upper(struct arena *a, struct slice s)
 {
 	char *to = arena_alloc(a, s.len + 1);
 	for (size_t i = 0; i < s.len; i++)
-		to[i] = ascii_lower(s.at[i]);
+		to[i] = ascii_upper(s.at[i]);
 	return slice_of(to, s.len);
 }
 

@@ -22,7 +22,7 @@ void arena_clear(struct arena *a);
 void arena_release(struct arena *a);
 void *arena_alloc(struct arena *a, size_t size); /* zeroed, aligned to 16 */
 struct slice slice_keep(struct arena *a, struct slice s);
-struct slice slice_keep_lower(struct arena *a, struct slice s);                        /* ASCII letters in lower case */
+struct slice slice_keep_upper(struct arena *a, struct slice s);                        /* ASCII letters as capitals */
 const char *slice_keep_text(struct arena *a, struct slice s);                          /* NUL-terminated copy */
 struct slice arena_printf(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3); /* also NUL-terminated */
 struct slice arena_join(struct arena *a, struct slice x, struct slice y);

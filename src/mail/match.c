@@ -32,7 +32,7 @@ fold_keys(struct match *m)
 	buf_init(&folded, 1u << 20);
 	for (size_t i = 0; i < m->nkeys; i++) {
 		m->needles[i] = keep_folded(m, &folded, m->keys[i].needle);
-		m->fields[i] = slice_keep_lower(&m->arena, m->keys[i].field);
+		m->fields[i] = slice_keep_upper(&m->arena, m->keys[i].field);
 		m->all |= (uint64_t)1 << i;
 		if (m->keys[i].where != MATCH_IN_HEADER)
 			m->of_body |= (uint64_t)1 << i;

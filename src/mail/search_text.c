@@ -33,7 +33,7 @@ give(struct walker *k, bool of_body)
 	k->enough = k->enough || !k->w->piece(k->w, of_body, buf_slice(&k->folded));
 }
 
-/* The name in lower case, ": ", the value folded. */
+/* The name, ": ", the value; each folded. */
 static void
 walk_fields(struct walker *k, struct slice header, bool of_body)
 {
@@ -42,8 +42,7 @@ walk_fields(struct walker *k, struct slice header, bool of_body)
 	for (header_begin(&r, header); !k->enough && header_next(&r, &f);) {
 		buf_clear(&k->text);
 		buf_clear(&k->folded);
-		for (size_t i = 0; i < f.name.len; i++)
-			buf_put_char(&k->folded, ascii_lower(f.name.at[i]));
+		fold_put(&k->folded, f.name);
 		buf_put(&k->folded, S(": "));
 		encoded_words_put(&k->text, f.value);
 		fold_put(&k->folded, slice_trim(buf_slice(&k->text)));

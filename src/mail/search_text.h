@@ -26,7 +26,7 @@ struct search_walk {
 	bool (*piece)(struct search_walk *w, bool of_body, struct slice text);
 };
 void search_walk(struct search_walk *w, struct slice message);
-/* What HEADER looks into: the value of a field that is called name (in lower case). False: another field. */
+/* What HEADER looks into: the value of a field that is called name (in capitals). False: another field. */
 bool search_field_value(struct slice field, struct slice name, struct slice *value);
 
 /* At most bytes_max (of SEARCH_TEXT_BYTES_MAX); what does not fit is left out, and flagged. */
@@ -45,7 +45,7 @@ enum search_where { SEARCH_IN_TEXT, SEARCH_IN_BODY, SEARCH_IN_HEADER }; /* as sc
 enum search_found { SEARCH_MISSED, SEARCH_FOUND, SEARCH_NOT_KNOWN };    /* not known: the record was cut */
 struct search_key {
 	enum search_where where;
-	struct slice field;  /* in lower case */
+	struct slice field;  /* in capitals */
 	struct slice needle; /* folded */
 };
 enum search_found search_text_find(const struct search_text *t, const struct search_key *k);

@@ -16,7 +16,7 @@ same_as_match(struct slice message, const struct search_text *t, struct slice ne
 	fold_put(&folded, needle);
 	for (int where = SEARCH_IN_TEXT; where <= SEARCH_IN_HEADER; where++) {
 		struct match_key m = { (enum match_where)where, S("Subject"), needle };
-		struct search_key k = { (enum search_where)where, S("subject"), buf_slice(&folded) };
+		struct search_key k = { (enum search_where)where, S("SUBJECT"), buf_slice(&folded) };
 		enum search_found found = search_text_find(t, &k);
 		ASSERT(found == SEARCH_NOT_KNOWN || (found == SEARCH_FOUND) == (match_message(message, &m, 1) != 0));
 	}

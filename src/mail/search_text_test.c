@@ -46,15 +46,15 @@ test_record(void **state)
 	search_text_make(slice_text(message), 100000, &record);
 	assert_true(search_text_open(&t, buf_slice(&record)));
 	assert_int_equal(t.flags, 0);
-	struct slice header = S("from: ju\xcc\x88rgen <j@example.org>\nsubject: one two\nx-empty: \nsubject: second\n"
-	                        "content-type: multipart/mixed; boundary=b\n");
+	struct slice header = S("FROM: JU\xcc\x88RGEN <J@EXAMPLE.ORG>\nSUBJECT: ONE TWO\nX-EMPTY: \nSUBJECT: SECOND\n"
+	                        "CONTENT-TYPE: MULTIPART/MIXED; BOUNDARY=B\n");
 	assert_true(slice_equal(t.header, header));
-	assert_true(slice_equal(t.body, S("first text\nattached\nsubject: inner\nplain \n")) ||
-	            slice_equal(t.body, S("first text\nattached\nsubject: inner\nplain\n")));
+	assert_true(slice_equal(t.body, S("FIRST TEXT\nATTACHED\nSUBJECT: INNER\nPLAIN \n")) ||
+	            slice_equal(t.body, S("FIRST TEXT\nATTACHED\nSUBJECT: INNER\nPLAIN\n")));
 	struct buf values;
 	buf_init(&values, 100);
-	search_text_put_values(&t, S("subject"), &values);
-	assert_true(slice_equal(buf_slice(&values), S("one two\nsecond\n")));
+	search_text_put_values(&t, S("SUBJECT"), &values);
+	assert_true(slice_equal(buf_slice(&values), S("ONE TWO\nSECOND\n")));
 	buf_release(&values);
 }
 
@@ -72,15 +72,15 @@ test_find(void **state)
 {
 	search_text_make(slice_text(message), 100000, &record);
 	struct slice r = buf_slice(&record);
-	assert_int_equal(find(r, SEARCH_IN_HEADER, S("subject"), S("second")), SEARCH_FOUND);
-	assert_int_equal(find(r, SEARCH_IN_HEADER, S("subject"), S("inner")), SEARCH_MISSED);
-	assert_int_equal(find(r, SEARCH_IN_HEADER, S("x-empty"), S("")), SEARCH_FOUND);
-	assert_int_equal(find(r, SEARCH_IN_HEADER, S("x-none"), S("")), SEARCH_MISSED);
-	assert_int_equal(find(r, SEARCH_IN_HEADER, S("sub"), S("one")), SEARCH_MISSED);
-	assert_int_equal(find(r, SEARCH_IN_BODY, S(""), S("subject: inner")), SEARCH_FOUND);
-	assert_int_equal(find(r, SEARCH_IN_BODY, S(""), S("second")), SEARCH_MISSED);
-	assert_int_equal(find(r, SEARCH_IN_TEXT, S(""), S("second")), SEARCH_FOUND);
-	assert_int_equal(find(r, SEARCH_IN_TEXT, S(""), S("text attached")), SEARCH_MISSED); /* two pieces */
+	assert_int_equal(find(r, SEARCH_IN_HEADER, S("SUBJECT"), S("SECOND")), SEARCH_FOUND);
+	assert_int_equal(find(r, SEARCH_IN_HEADER, S("SUBJECT"), S("INNER")), SEARCH_MISSED);
+	assert_int_equal(find(r, SEARCH_IN_HEADER, S("X-EMPTY"), S("")), SEARCH_FOUND);
+	assert_int_equal(find(r, SEARCH_IN_HEADER, S("X-NONE"), S("")), SEARCH_MISSED);
+	assert_int_equal(find(r, SEARCH_IN_HEADER, S("SUB"), S("ONE")), SEARCH_MISSED);
+	assert_int_equal(find(r, SEARCH_IN_BODY, S(""), S("SUBJECT: INNER")), SEARCH_FOUND);
+	assert_int_equal(find(r, SEARCH_IN_BODY, S(""), S("SECOND")), SEARCH_MISSED);
+	assert_int_equal(find(r, SEARCH_IN_TEXT, S(""), S("SECOND")), SEARCH_FOUND);
+	assert_int_equal(find(r, SEARCH_IN_TEXT, S(""), S("TEXT ATTACHED")), SEARCH_MISSED); /* two pieces */
 }
 
 static void
@@ -89,11 +89,11 @@ test_cut(void **state)
 	search_text_make(slice_text(message), 80, &record);
 	struct slice r = buf_slice(&record);
 	assert_true(r.len <= 80);
-	assert_int_equal(find(r, SEARCH_IN_HEADER, S("from"), S("example")), SEARCH_FOUND);
-	assert_int_equal(find(r, SEARCH_IN_HEADER, S("subject"), S("second")), SEARCH_NOT_KNOWN);
-	assert_int_equal(find(r, SEARCH_IN_BODY, S(""), S("plain")), SEARCH_NOT_KNOWN);
+	assert_int_equal(find(r, SEARCH_IN_HEADER, S("FROM"), S("EXAMPLE")), SEARCH_FOUND);
+	assert_int_equal(find(r, SEARCH_IN_HEADER, S("SUBJECT"), S("SECOND")), SEARCH_NOT_KNOWN);
+	assert_int_equal(find(r, SEARCH_IN_BODY, S(""), S("PLAIN")), SEARCH_NOT_KNOWN);
 	search_text_make_unknown(&record);
-	assert_int_equal(find(buf_slice(&record), SEARCH_IN_HEADER, S("x"), S("")), SEARCH_NOT_KNOWN);
+	assert_int_equal(find(buf_slice(&record), SEARCH_IN_HEADER, S("X"), S("")), SEARCH_NOT_KNOWN);
 	assert_int_equal(find(buf_slice(&record), SEARCH_IN_TEXT, S(""), S("x")), SEARCH_NOT_KNOWN);
 }
 
@@ -168,7 +168,7 @@ test_same_as_match(void **state)
 	buf_init(&needle, 1000);
 	buf_init(&folded, 10000);
 	for (int i = 0; i < 3000; i++) {
-		static const char *const fields[] = { "subject", "from", "x", "other", "" };
+		static const char *const fields[] = { "SUBJECT", "FROM", "X", "OTHER", "" };
 		buf_clear(&m);
 		put_message(&m);
 		search_text_make(buf_slice(&m), 1 << 20, &record);

@@ -205,5 +205,5 @@ void
 text_body_call(struct ipc_call *call, const struct store_text_body_in *in)
 {
 	void *out = ARENA_NEW(&call->arena, struct store_text_body_out);
-	reading_start(call, in, out, in->account, in->into, plan_text_body);
+	reading_start(call, in, out, NULL, in->into, plan_text_body);
 }

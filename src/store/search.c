@@ -30,7 +30,7 @@ struct search {
 	struct ipc_call *call;
 	struct store *s;
 	const struct store_search_text_in *in;
-	uint64_t account;
+	uint64_t account, principal;
 	char *into;
 	size_t max; /* entries */
 	struct search_key keys[STORE_SEARCH_KEYS_MAX];
@@ -231,7 +231,9 @@ list_run(void *arg)
 {
 	struct search *s = arg;
 	struct txn *t = txn_begin(s->s->engine, false);
-	s->e = s->in->uids.len ? list_named(s, t) : list_all(s, t);
+	s->e = acl_check(t, s->account, s->in->mailbox, s->principal, ACL_READ);
+	if (!s->e)
+		s->e = s->in->uids.len ? list_named(s, t) : list_all(s, t);
 	txn_end(&t);
 }
 
@@ -284,6 +286,7 @@ search_text_call(struct ipc_call *call, const struct store_search_text_in *in)
 		ipc_fail(call, ERR_SYNTAX);
 	} else {
 		s->account = h->account;
+		s->principal = h->principal;
 		store_search_later(store, list_run, list_done, s);
 	}
 }

@@ -185,7 +185,7 @@ lives(void)
 	while (told == before)
 		await_sleep(10);
 	struct store_search_key keys[] = { key_of(SEARCH_IN_TEXT, S(""), S("ALPHA")),
-		                               key_of(SEARCH_IN_HEADER, S("subject"), S("two")) };
+		                               key_of(SEARCH_IN_HEADER, S("SUBJECT"), S("two")) };
 	assert_int_equal(await_ask(handle, d.mailbox, keys, 2, S(""), REGION_BYTES, &a), OK);
 	assert_true(a.unknown[1] == 3 && a.unknown[2] == 3);
 	struct store_index_next_out next = await_next();
@@ -400,7 +400,7 @@ await_check(bool all_known)
 	struct answer a;
 	uint32_t n = 1 + (uint32_t)(random_u64() % 16);
 	for (uint32_t i = 0; i < n; i++) {
-		static const char *const fields[] = { "subject", "from", "to", "x" };
+		static const char *const fields[] = { "SUBJECT", "FROM", "TO", "X" };
 		asked[i] = (struct match_key){ (enum match_where)(random_u64() % 3), slice_text(fields[random_u64() % 4]),
 			                           some_words(3) };
 		keys[i] = key_of((enum search_where)asked[i].where, asked[i].field, asked[i].needle);

@@ -25,7 +25,7 @@ store_key(struct imap *im, const struct imap_search_key *k)
 		.where = k->op == SEARCH_BODY   ? SEARCH_IN_BODY
 		         : k->op == SEARCH_TEXT ? SEARCH_IN_TEXT
 		                                : SEARCH_IN_HEADER,
-		.field = k->field.len ? slice_keep_lower(&im->arena, k->field) : S(""),
+		.field = k->field.len ? slice_keep_upper(&im->arena, k->field) : S(""),
 		.needle = k->folded.len ? k->folded : S(""),
 	};
 }
