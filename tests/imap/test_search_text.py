@@ -91,7 +91,7 @@ def test_real_structures(inbox, server):
     for m in (PLAIN, NESTED):
         inbox.append(m)
     expected = [
-        ("SUBJECT", "grüsse", [2]), ("FROM", "jürgen", [2]), ("HEADER X-Odd", "SPECIAL", [2]), ("HEADER X-Odd", "", [2]), ("HEADER X-None", "", []),
+        ("SUBJECT", "grÜßE", [2]), ("SUBJECT", "grüsse", []), ("FROM", "jürgen", [2]), ("HEADER X-Odd", "SPECIAL", [2]), ("HEADER X-Odd", "", [2]), ("HEADER X-None", "", []),
         ("BODY", "café", [2]), ("BODY", "inner plain", [2]), ("BODY", "inside", [2]), ("BODY", "first line second", [1]), ("TEXT", "hello world", [1]),
         ("BODY", "aGVsbG8", []), ("SUBJECT", "inside", []),
     ]
