@@ -439,6 +439,8 @@ await_imap_fetch(struct imap *im, const struct imap_fetch *what, const struct vi
 		return imap_err(e);
 	if (f.unknown_cte) /* RFC 3516 4.3 */
 		return imap_no("UNKNOWN-CTE", "a part of these messages has a transfer encoding that is not known here");
+	if (f.missing && im->by_uid) /* RFC 3501 6.4.8: a UID that does not exist is no error */
+		return imap_ok_code(S("EXPUNGEISSUED"), "some of these messages are gone");
 	if (f.missing) /* RFC 5530 3 */
 		return imap_no("EXPUNGEISSUED", "some of these messages are gone");
 	return done;

@@ -71,6 +71,7 @@ await_imap_search_program(struct imap *im, struct cursor *args, struct slice cha
 	for (int i = 0;; i++) {
 		struct cursor c = cursor_of(text);
 		enum imap_search_fault fault = imap_parse_search(&c, &im->arena, program);
+		program->text = text;
 		if (charset.len)
 			program->charset = charset;
 		if (fault != SEARCH_FINE && i > 0) /* RFC 5466 3.1: a filter that is no whole criterion */

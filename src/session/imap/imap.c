@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* imap.c - IMAP4rev1 (RFC 3501): the table of commands, their loop, and the one place where replies are written.
  * Called by session.c through imap_protocol. A session holds a task only while a command is under way. */
+#include "session/imap/context.h"
 #include "session/imap/notify.h"
 
 #include "base/counter.h"
@@ -45,6 +46,7 @@ const struct imap_command imap_commands[] = {
 	{ S_ROW("UNSELECT"), imap_cmd_unselect, IMAP_SELECTED, 0, "3691 2" },
 	{ S_ROW("EXPUNGE"), imap_cmd_expunge, IMAP_SELECTED, BY_UID, "3501 6.4.3, 4315 2.1" },
 	{ S_ROW("SEARCH"), imap_cmd_search, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.4" },
+	{ S_ROW("CANCELUPDATE"), imap_cmd_cancelupdate, IMAP_SELECTED, KEEPS_NUMBERS, "5267 4.3.5" },
 	{ S_ROW("SORT"), imap_cmd_sort, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "5256 3" },
 	{ S_ROW("THREAD"), imap_cmd_thread, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "5256 3" },
 	{ S_ROW("FETCH"), imap_cmd_fetch, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.5" },
@@ -305,6 +307,7 @@ imap_release(struct conn *c)
 	struct imap *im = c->state;
 	im->c = c; /* a connection whose TLS handshake failed was never started */
 	imap_forget_account(im);
+	contexts_end(im);
 	notify_free(&im->notify);
 	view_release(&im->view);
 	arena_release(&im->arena);

@@ -54,6 +54,9 @@ struct imap {
 	char *idle_tag;
 	size_t idle_tag_bytes;
 	struct view view;
+	struct context *contexts; /* context.h */
+	struct imap_range own[4]; /* UIDs that this session added to the selected mailbox, and was not told of yet */
+	size_t nown;
 	struct notify *notify; /* notify.h; NULL: NOTIFY was not used */
 	/* The account at the store: the grant opens it again after the store was started again. */
 	char grant[IMAP_GRANT_BYTES_MAX];
@@ -131,6 +134,7 @@ imap_handler imap_cmd_getquota, imap_cmd_getquotaroot, imap_cmd_setquota; /* cmd
 imap_handler imap_cmd_getmetadata, imap_cmd_setmetadata;                  /* cmd_metadata.c */
 imap_handler imap_cmd_unauthenticate;                                     /* cmd_auth.c */
 imap_handler imap_cmd_notify;                                             /* cmd_notify.c */
+imap_handler imap_cmd_cancelupdate;                                       /* context.c */
 imap_handler imap_cmd_idle;
 imap_handler imap_cmd_compress;                  /* cmd_compress.c */
 enum next await_imap_idle_line(struct imap *im); /* cmd_idle.c: what the client sent while idling */

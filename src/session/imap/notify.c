@@ -5,6 +5,7 @@
  * not know any more (it was started again meanwhile), the client hears NOTIFICATIONOVERFLOW (5.8) and NOTIFY ends. */
 #include "session/imap/notify.h"
 
+#include "session/imap/context.h"
 #include "session/imap/fetch.h"
 
 enum { TEXT_BYTES = 32 << 10 };
@@ -165,45 +166,91 @@ await_imap_notify(struct imap *im)
 void
 imap_notify_own(struct imap *im, uint32_t uidvalidity, struct slice uids)
 {
-	struct notify *n = im->notify;
-	if (!n || !n->fetch || im->state != IMAP_SELECTED || uidvalidity != im->view.uidvalidity)
+	if (im->state != IMAP_SELECTED || uidvalidity != im->view.uidvalidity)
 		return;
 	for (size_t i = 0; i + 4 <= uids.len; i += 4) {
 		uint32_t uid = (uint32_t)bytes_get_le(uids.at + i, 4);
-		if (n->nown && n->own[n->nown - 1].high + 1 == uid)
-			n->own[n->nown - 1].high = uid;
-		else if (n->nown < COUNT_OF(n->own)) /* else it is told of one that it knows */
-			n->own[n->nown++] = (struct imap_range){ uid, uid, false };
+		if (im->nown && im->own[im->nown - 1].high + 1 == uid)
+			im->own[im->nown - 1].high = uid;
+		else if (im->nown < COUNT_OF(im->own)) /* else it is told of one that it knows */
+			im->own[im->nown++] = (struct imap_range){ uid, uid, false };
 	}
 }
 
 static bool
-is_own(const struct notify *n, uint32_t uid)
+is_own(const struct imap *im, uint32_t uid)
 {
-	for (size_t i = 0; i < n->nown; i++)
-		if (uid >= n->own[i].low && uid <= n->own[i].high)
+	for (size_t i = 0; i < im->nown; i++)
+		if (uid >= im->own[i].low && uid <= im->own[i].high)
 			return true;
 	return false;
 }
 
-void
-await_imap_notify_new(struct imap *im, size_t first)
+static bool
+has_section(const struct imap_fetch *f, struct slice label)
 {
-	struct notify *n = im->notify;
-	size_t count = im->view.count;
-	if (!n || !n->fetch || first >= count)
-		return;
-	struct view_spans s = { .spans = ARENA_ARRAY(&im->arena, struct view_span, count - first) };
+	for (size_t i = 0; i < f->nsections; i++)
+		if (slice_equal(f->sections[i].label, label))
+			return true;
+	return false;
+}
+
+static void
+add_fetch(struct imap_fetch *to, const struct imap_fetch *more)
+{
+	to->items |= more->items;
+	for (size_t i = 0; i < more->nsections; i++)
+		if (!has_section(to, more->sections[i].label))
+			to->sections[to->nsections++] = more->sections[i];
+}
+
+/* What NOTIFY and these contexts want, together (RFC 5465 5.2: a single FETCH). */
+static struct imap_fetch
+fetch_of(struct imap *im, uint64_t wanted)
+{
+	struct imap_fetch all = { .items = 0 };
+	size_t sections = im->notify && im->notify->fetch ? im->notify->fetch->nsections : 0, number = 0;
+	for (const struct context *c = im->contexts; c; c = c->next)
+		sections += c->fetch ? c->fetch->nsections : 0;
+	all.sections = ARENA_ARRAY(&im->arena, struct imap_section, sections);
+	if (im->notify && im->notify->fetch)
+		add_fetch(&all, im->notify->fetch);
+	for (const struct context *c = im->contexts; c; c = c->next, number++)
+		if (c->fetch && (wanted >> number & 1))
+			add_fetch(&all, c->fetch);
+	return all;
+}
+
+/* A stretch of rows of which the same is wanted. */
+static void
+await_fetch_run(struct imap *im, size_t from, size_t to, uint64_t wanted)
+{
+	struct imap_fetch what = fetch_of(im, wanted);
+	struct view_span span = { from, to };
+	struct view_spans s = { &span, 1, to - from };
+	if (what.items || what.nsections) /* what is gone already is told as EXPUNGE in a moment */
+		(void)await_imap_fetch(im, &what, &s);
+}
+
+void
+await_imap_fetch_new(struct imap *im, size_t first, const uint32_t *rows, const uint64_t *wanted, size_t n)
+{
+	size_t count = im->view.count, k = 0;
+	uint64_t before = 0;
+	while (k < n && rows[k] < first)
+		k++;
+	size_t from = first;
 	for (size_t i = first; i < count; i++) {
-		if (is_own(n, im->view.rows[i].uid))
-			continue;
-		if (!s.count || s.spans[s.count - 1].to != i)
-			s.spans[s.count++] = (struct view_span){ i, i };
-		s.spans[s.count - 1].to = i + 1;
-		s.messages++;
+		uint64_t now = k < n && rows[k] == i ? wanted[k] : 0;
+		k += k < n && rows[k] == i;
+		bool own = is_own(im, im->view.rows[i].uid);
+		if (from < i && (own || now != before))
+			await_fetch_run(im, from, i, before);
+		if (own || now != before)
+			from = i + own;
+		before = now;
 	}
-	n->nown = 0;
-	/* what is gone already is told as EXPUNGE in a moment */
-	(void)await_imap_fetch(im, n->fetch, &s);
+	if (from < count)
+		await_fetch_run(im, from, count, before);
 	await_imap_text(im);
 }

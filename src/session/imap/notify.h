@@ -14,8 +14,6 @@ struct notify {
 	const struct imap_fetch *fetch; /* of new messages; NULL: none */
 	uint64_t upto;                  /* changes of the account up to here were told, or are not news */
 	bool news;                      /* there may be others */
-	struct imap_range own[16];      /* UIDs of the selected mailbox that this session made */
-	size_t nown;
 };
 void notify_free(struct notify **n);
 
@@ -27,8 +25,9 @@ bool imap_notify_concerns(struct imap *im, uint64_t mailbox, uint64_t modseq);
 bool imap_notify_expunges(const struct imap *im);
 /* What changed elsewhere. */
 void await_imap_notify(struct imap *im);
-/* FETCH of the rows from `first` on, which the client was just told of (RFC 5465 5.2). */
-void await_imap_notify_new(struct imap *im, size_t first);
+/* FETCH of new messages, those from row `first` on (RFC 5465 5.2, 7). wanted: of some of the rows, rising, which
+ * contexts want to have them, by their number. */
+void await_imap_fetch_new(struct imap *im, size_t first, const uint32_t *rows, const uint64_t *wanted, size_t n);
 /* Messages that this session added itself to a mailbox of this UIDVALIDITY are not fetched for it. */
 void imap_notify_own(struct imap *im, uint32_t uidvalidity, struct slice uids);
 

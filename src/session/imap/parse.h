@@ -263,6 +263,7 @@ struct imap_search_key {
 #define SEARCH_KEYS_MAX 1000
 /* Keys in postfix order: what AND, OR and NOT work on stands before them. */
 struct imap_search {
+	struct slice text;    /* that it was read from, filters replaced; set by who parses for a command */
 	struct slice charset; /* empty: none named */
 	struct imap_search_key *keys;
 	size_t count;
@@ -278,13 +279,18 @@ enum {
 	RETURN_COUNT = 8,
 	RETURN_SAVE = 16,    /* RFC 5182 */
 	RETURN_PARTIAL = 32, /* RFC 9394 */
+	RETURN_UPDATE = 64,  /* RFC 5267 4.3 */
+	RETURN_CONTEXT = 128,
+	RETURN_QUIET = RETURN_SAVE | RETURN_CONTEXT, /* these ask for no data */
 };
 struct imap_return {
 	bool extended; /* RETURN stands there: the answer is an ESEARCH */
 	uint32_t items;
 	struct imap_partial partial;
+	bool fetches;            /* UPDATE names what is to be fetched (RFC 5465 7) */
+	struct imap_fetch fetch; /* then */
 };
-bool imap_take_return(struct cursor *c, struct imap_return *ret);
+bool imap_take_return(struct cursor *c, struct arena *a, struct imap_return *ret);
 bool imap_take_partial(struct cursor *c, struct imap_partial *partial);
 
 /* search-program; takes the rest of the text. */

@@ -190,8 +190,9 @@ static const struct {
 	struct slice name;
 	uint32_t item;
 } returns[] = {
-	{ S_ROW("MIN"), RETURN_MIN },     { S_ROW("MAX"), RETURN_MAX },   { S_ROW("ALL"), RETURN_ALL },
-	{ S_ROW("COUNT"), RETURN_COUNT }, { S_ROW("SAVE"), RETURN_SAVE }, { S_ROW("PARTIAL"), RETURN_PARTIAL },
+	{ S_ROW("MIN"), RETURN_MIN },       { S_ROW("MAX"), RETURN_MAX },         { S_ROW("ALL"), RETURN_ALL },
+	{ S_ROW("COUNT"), RETURN_COUNT },   { S_ROW("SAVE"), RETURN_SAVE },       { S_ROW("PARTIAL"), RETURN_PARTIAL },
+	{ S_ROW("UPDATE"), RETURN_UPDATE }, { S_ROW("CONTEXT"), RETURN_CONTEXT },
 };
 
 /* partial-range = nz-number ":" nz-number / "-" nz-number ":" "-" nz-number (RFC 9394 4) */
@@ -210,8 +211,24 @@ imap_take_partial(struct cursor *c, struct imap_partial *partial)
 	return true;
 }
 
+/* "UPDATE" [[SP] "(" fetch-att *(SP fetch-att) ")"]: RFC 5465 8, and its example in 7 */
 static bool
-take_return_option(struct cursor *c, struct imap_return *ret)
+take_update(struct cursor *c, struct arena *a, struct imap_return *ret)
+{
+	struct cursor p = *c;
+	(void)imap_take_space(&p);
+	if (peek(&p) != '(')
+		return true;
+	if (ret->fetches || !imap_take_fetch(&p, a, &ret->fetch))
+		return false;
+	ret->fetch.sets_seen = false; /* nobody read it */
+	ret->fetches = true;
+	*c = p;
+	return true;
+}
+
+static bool
+take_return_option(struct cursor *c, struct arena *a, struct imap_return *ret)
 {
 	struct slice name;
 	if (!imap_take_atom(c, &name))
@@ -220,6 +237,8 @@ take_return_option(struct cursor *c, struct imap_return *ret)
 		if (!slice_equal_nocase(name, returns[i].name))
 			continue;
 		ret->items |= returns[i].item;
+		if (returns[i].item == RETURN_UPDATE)
+			return take_update(c, a, ret);
 		return returns[i].item != RETURN_PARTIAL || (imap_take_space(c) && imap_take_partial(c, &ret->partial));
 	}
 	return false;
@@ -227,7 +246,7 @@ take_return_option(struct cursor *c, struct imap_return *ret)
 
 /* "RETURN" SP "(" [option *(SP option)] ")" SP; RFC 4731 3.1: without an option it is ALL */
 bool
-imap_take_return(struct cursor *c, struct imap_return *ret)
+imap_take_return(struct cursor *c, struct arena *a, struct imap_return *ret)
 {
 	struct cursor p = *c;
 	*ret = (struct imap_return){ .items = 0 };
@@ -236,7 +255,7 @@ imap_take_return(struct cursor *c, struct imap_return *ret)
 	ret->extended = true;
 	if (peek(&p) != ')') {
 		do {
-			if (!take_return_option(&p, ret))
+			if (!take_return_option(&p, a, ret))
 				return false;
 		} while (imap_take_space(&p));
 	} else {

@@ -43,7 +43,8 @@ await_view_round(struct search_run *r)
 	size_t keys = 0;
 	for (size_t i = 0; i < r->im->view.count; i++) {
 		/* what is gone is not found any more */
-		r->found[i] = r->im->view.rows[i].flags & VIEW_GONE ? SEARCH_NO : search_judge(r, i, NULL, NULL);
+		bool out = (r->im->view.rows[i].flags & VIEW_GONE) || (r->only && !r->only[i]);
+		r->found[i] = out ? SEARCH_NO : search_judge(r, i, NULL, NULL);
 		if ((keys += r->program->count) > TURN_KEYS) {
 			keys = 0;
 			await_turn();
@@ -215,24 +216,24 @@ await_rounds(struct search_run *r)
 
 /* RFC 3501 6.4.4: strings are in the charset that was named; searched is UTF-8. */
 static void
-convert(struct imap *im, struct slice charset, struct slice *text)
+convert(struct arena *a, struct slice charset, struct slice *text)
 {
 	if (slice_is_ascii(*text))
 		return;
 	struct buf utf8;
 	buf_init(&utf8, 4u << 20);
 	charset_put(&utf8, charset, *text);
-	*text = slice_keep(&im->arena, buf_slice(&utf8));
+	*text = slice_keep(a, buf_slice(&utf8));
 	buf_release(&utf8);
 }
 
 static struct slice
-folded(struct imap *im, struct slice text)
+folded(struct arena *a, struct slice text)
 {
 	struct buf b;
 	buf_init(&b, 64u << 10);
 	fold_put(&b, text);
-	struct slice kept = slice_keep(&im->arena, buf_slice(&b));
+	struct slice kept = slice_keep(a, buf_slice(&b));
 	buf_release(&b);
 	return kept;
 }
@@ -254,8 +255,8 @@ object_of(struct slice id)
 }
 
 /* OK status: the strings of the program are UTF-8 and no longer than what scan takes. */
-static struct imap_reply
-convert_program(struct imap *im, struct imap_search *program)
+struct imap_reply
+imap_search_prepare(struct arena *a, struct imap_search *program)
 {
 	struct slice charset = program->charset.len ? program->charset : S("UTF-8");
 	bool utf8 = slice_equal_nocase(charset, S("UTF-8")) || slice_equal_nocase(charset, S("US-ASCII"));
@@ -264,14 +265,14 @@ convert_program(struct imap *im, struct imap_search *program)
 	for (size_t i = 0; i < program->count; i++) {
 		struct imap_search_key *k = &program->keys[i];
 		if (!utf8)
-			convert(im, charset, &k->text);
+			convert(a, charset, &k->text);
 		if (!slice_is_utf8(k->text) || slice_find_char(k->text, '\0') >= 0)
 			return imap_no("BADCHARSET (US-ASCII UTF-8)", "the text is not in this charset");
 		if (k->text.len > NEEDLE_BYTES_MAX || k->field.len > FIELD_BYTES_MAX)
 			return imap_no("LIMIT", "the text to search for is too long");
 		if (!slice_is_utf8(k->field) || slice_find_char(k->field, '\0') >= 0)
 			return imap_bad("that is not the name of a header field");
-		k->folded = folded(im, k->text);
+		k->folded = folded(a, k->text);
 		k->object = k->op == SEARCH_EMAILID ? object_of(k->text) : 0;
 	}
 	return imap_ok("");
@@ -349,12 +350,17 @@ search_run_release(struct search_run *r)
 struct imap_reply
 await_search(struct search_run *r, struct imap *im, struct imap_search *program)
 {
-	*r = (struct search_run){ .im = im, .program = program };
-	struct imap_reply no = convert_program(im, program);
-	if (no.status != IMAP_OK)
-		return no;
+	*r = (struct search_run){ .im = im };
+	struct imap_reply no = imap_search_prepare(&im->arena, program);
+	return no.status == IMAP_OK ? await_search_some(r, im, program, NULL) : no;
+}
+
+struct imap_reply
+await_search_some(struct search_run *r, struct imap *im, const struct imap_search *program, const uint8_t *only)
+{
+	*r = (struct search_run){ .im = im, .program = program, .only = only };
 	await_imap_keywords(im, true);
-	no = resolve_sets(r);
+	struct imap_reply no = resolve_sets(r);
 	if (no.status != IMAP_OK)
 		return no;
 	search_run_init(r);

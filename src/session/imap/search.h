@@ -18,6 +18,7 @@ struct search_kept {
 struct search_run {
 	struct imap *im;
 	const struct imap_search *program;
+	const uint8_t *only;     /* one for each message of the view: 0: it is none of those to search; NULL: all are */
 	struct view_spans *sets; /* one for each key: what its set means in the view */
 	uint8_t *found;          /* one for each message of the view: SEARCH_NO, _YES, _UNKNOWN */
 	uint8_t *stack;
@@ -35,6 +36,11 @@ uint8_t search_judge(struct search_run *r, size_t index, const struct facts *fac
 /* Does text (UTF-8) hold what folded is the folded form of? */
 bool search_text_holds(struct buf *scratch, struct slice text, struct slice folded);
 
+/* Makes a program ready, in this arena: its strings are UTF-8 then, and folded. Status OK: it can be searched. */
+struct imap_reply imap_search_prepare(struct arena *a, struct imap_search *program);
+/* A program that is ready, over some of the messages. */
+struct imap_reply await_search_some(struct search_run *r, struct imap *im, const struct imap_search *program,
+                                    const uint8_t *only);
 /* Decides all messages. Whatever it answers, search_run_release comes afterwards. */
 struct imap_reply await_search(struct search_run *r, struct imap *im, struct imap_search *program);
 void search_run_release(struct search_run *r);

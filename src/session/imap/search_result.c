@@ -193,6 +193,6 @@ await_search_answer(struct imap *im, const struct imap_return *ret, struct slice
 		save(&a);
 	if (!ret->extended)
 		await_put_plain(&a, word, modseq);
-	else if (ret->items & ~(uint32_t)RETURN_SAVE)
+	else if (ret->items & ~(uint32_t)RETURN_QUIET)
 		await_put_extended(&a, modseq);
 }

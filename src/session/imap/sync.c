@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sync.c - tells the client what happened in the selected mailbox: EXISTS, RECENT, EXPUNGE, FETCH FLAGS (RFC 3501 7.3,
  * 7.4). Called at the end of commands and while the client idles. EXPUNGE waits until the command allows it (7.4.1). */
+#include "session/imap/context.h"
 #include "session/imap/notify.h"
 
 #include "base/log.h"
@@ -14,6 +15,8 @@ enum {
 void
 imap_unselect(struct imap *im)
 {
+	contexts_end(im); /* RFC 5267 4.3 */
+	im->nown = 0;
 	view_release(&im->view);
 	im->changed = false;
 	if (im->state == IMAP_SELECTED)
@@ -229,7 +232,8 @@ await_imap_sync(struct imap *im, uint32_t how)
 	await_imap_exists(im);
 	if (v->dirty > 0 && (events & EVENT_FLAGS))
 		await_flag_updates(im);
-	await_imap_notify_new(im, told);
+	await_imap_contexts(im, told);
+	im->nown = 0;
 	if (v->gone && (how & SYNC_EXPUNGES)) {
 		await_expunges(im);
 		await_imap_exists(im);

@@ -38,10 +38,29 @@ view_uid_last(const struct view *v)
 /* ---- marks */
 
 static void
+mark_stale(struct view *v, struct index_row *row)
+{
+	if (!v->watched || (row->flags & VIEW_STALE))
+		return;
+	row->flags |= VIEW_STALE;
+	v->stale++;
+}
+
+void
+view_settle(struct view *v)
+{
+	for (size_t i = v->count; v->stale && i-- > 0;) {
+		v->stale -= (v->rows[i].flags & VIEW_STALE) != 0;
+		v->rows[i].flags &= ~(uint32_t)VIEW_STALE;
+	}
+}
+
+static void
 mark_gone(struct view *v, struct index_row *row)
 {
 	if (row->flags & VIEW_GONE)
 		return;
+	mark_stale(v, row);
 	row->flags |= VIEW_GONE;
 	v->gone++;
 }
@@ -89,6 +108,7 @@ append_row(struct view *v, const struct index_row *row, uint32_t first_recent)
 	struct index_row *to = &v->rows[v->count++];
 	*to = *row;
 	to->flags &= MESSAGE_FLAGS_ALL;
+	mark_stale(v, to);
 	note_keywords(v, to);
 	if (first_recent && row->uid >= first_recent) {
 		to->flags |= VIEW_RECENT;
@@ -112,6 +132,8 @@ update_row(struct view *v, struct index_row *mine, const struct index_row *their
 	bool differs = (mine->flags & MESSAGE_FLAGS_ALL) != (theirs->flags & MESSAGE_FLAGS_ALL) ||
 	               mine->keyword_set != theirs->keyword_set;
 	bool stamped = v->tells_modseqs && mine->modseq != theirs->modseq;
+	if (differs || mine->modseq != theirs->modseq)
+		mark_stale(v, mine);
 	mine->flags = (mine->flags & ~(uint32_t)MESSAGE_FLAGS_ALL) | (theirs->flags & MESSAGE_FLAGS_ALL);
 	mine->keyword_set = theirs->keyword_set;
 	mine->modseq = theirs->modseq;
@@ -204,6 +226,7 @@ view_close_gaps(struct view *v)
 		if (row->flags & VIEW_GONE) {
 			v->recent -= (row->flags & VIEW_RECENT) != 0;
 			v->dirty -= (row->flags & VIEW_DIRTY) != 0;
+			v->stale -= (row->flags & VIEW_STALE) != 0;
 		} else {
 			v->rows[to++] = *row;
 		}

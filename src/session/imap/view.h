@@ -14,6 +14,7 @@ enum {
 	VIEW_RECENT = 1 << 8,   /* \Recent for this session */
 	VIEW_DIRTY = 1 << 9,    /* its flags changed and the client does not know */
 	VIEW_GONE = 1 << 10,    /* expunged and the client does not know */
+	VIEW_STALE = 1 << 12,   /* came, went or changed since search contexts looked at it */
 	VIEW_STAMPED = 1 << 11, /* this session's STORE gave it a change number that the client does not know */
 };
 
@@ -35,8 +36,10 @@ struct view {
 	struct index_row *rows; /* by uid; sequence number n is rows[n - 1] */
 	size_t count, cap;
 	size_t gone, dirty; /* rows with these marks */
-	uint32_t recent;    /* rows with VIEW_RECENT */
-	size_t told;        /* EXISTS as the client knows it */
+	bool watched;       /* search contexts want VIEW_STALE */
+	size_t stale;
+	uint32_t recent; /* rows with VIEW_RECENT */
+	size_t told;     /* EXISTS as the client knows it */
 	uint32_t told_recent;
 	struct view_keywords *keywords; /* by id */
 	size_t nkeywords;
@@ -67,6 +70,7 @@ void view_apply_whole(struct view *v, const struct index_row *rows, size_t n, ui
  * close up with view_close_gaps. */
 size_t view_next_gone(const struct view *v, size_t below);
 void view_close_gaps(struct view *v);
+void view_settle(struct view *v);                       /* search contexts have looked at all that changed */
 void view_clean(struct view *v, struct index_row *row); /* the client knows its flags now */
 
 /* The index of a uid, or of the first one above it (v->count: none). */

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sort.h - messages in the order that SORT asks for (RFC 5256 3). Used by SORT and by the contexts of sorted searches.
+ */
+#ifndef IMAP_SORT_H
+#define IMAP_SORT_H
+
+#include "mail/facts.h"
+#include "session/imap/imap.h"
+
+#define SORT_CRITERIA_MAX 9
+
+struct sort_criterion;
+struct sort_key {
+	int64_t number;
+	struct slice text;
+};
+struct sort_item {
+	uint32_t row;          /* of the view, or another number that orders messages alike */
+	struct sort_key *keys; /* one for each criterion */
+};
+struct sorting {
+	struct imap *im;
+	const struct sort_criterion *by[SORT_CRITERIA_MAX];
+	bool reverse[SORT_CRITERIA_MAX];
+	size_t nby;
+	bool needs_facts;
+	struct sort_item *items; /* after await_sort_items */
+	size_t n;
+	struct arena arena; /* their keys */
+	struct buf folded;
+};
+
+/* "(" sort-criterion *(SP sort-criterion) ")" */
+bool sort_take_criteria(struct cursor *c, struct sorting *s);
+/* Items of these rows, in their order; sort_release in any case. */
+enum err await_sort_items(struct sorting *s, const uint32_t *rows, size_t n);
+void sort_release(struct sorting *s);
+int sort_compare(const void *a, const void *b, void *sorting);
+
+#endif
