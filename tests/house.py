@@ -21,10 +21,15 @@ PASSWORD = "Pass-word-1"
 BAD_WORDS = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|event=assert|UndefinedBehaviorSanitizer|event=sandbox\.violation")
 
 
+# Tests that run at the same time take their ports from different lanes.
+LANES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+LANE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+
+
 def free_base():
     """A port base whose ports are all free now."""
     for _ in range(200):
-        base = random.randrange(20000, 60000, 100)
+        base = random.randrange(20000 + 100 * LANE, 60000, 100 * LANES)
         try:
             for offset in OFFSETS.values():
                 with socket.socket() as s:
