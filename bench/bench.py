@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures Posthouse beside Debian's Postfix + Dovecot on this machine, in one run, and prints a table with ratios.
 
-    bench/bench.py [--rows start,idle,smtp,pop3,login] [--only posthouse] [--scale 1.0] [--runs 3]
+    bench/bench.py [--rows start,idle,smtp,pop3,login,imap] [--only posthouse] [--scale 1.0] [--runs 3]
 
 As root (the peers need it) on Debian 12. Builds the release and the load program, installs the peers when they are missing, sets everything up in
 a temporary folder, talks to loopback only, and stops what it started. Runs of both sides alternate, so that a noisy machine hits both;
-the median is printed. CPU and bytes written are those of the server's processes, those that ended included; what kernel threads do for
+the median is printed. IMAP rows compare with Dovecot's maildir and sdbox ("a / b"), and the ratio is to the faster one; "cold" is a server that was
+started anew and files that are not in the page cache. CPU and bytes written are those of the server's processes, those that ended included; what kernel threads do for
 them is not. After each run over SMTP the messages in the mailboxes are counted: a run that lost or doubled one ends the benchmark.
 """
 import argparse
@@ -108,8 +109,8 @@ class Posthouse:
         self.start()
         conf = self.dir / "posthouse.conf"
         subprocess.run([self.program, "-c", conf, "domain", "add", "example.test"], capture_output=True)
-        for i in range(MAILBOXES):
-            subprocess.run([self.program, "-c", conf, "account", "add", f"u{i}@example.test", "--password-stdin"], input=PASSWORD, text=True, check=True, capture_output=True)
+        for user in [f"u{i}" for i in range(MAILBOXES)] + ["big"]:
+            subprocess.run([self.program, "-c", conf, "account", "add", f"{user}@example.test", "--password-stdin"], input=PASSWORD, text=True, check=True, capture_output=True)
 
     def start(self):
         begun = time.time()
@@ -128,6 +129,7 @@ class Posthouse:
         return tree(self.process.pid)
 
     imap_pids = pids
+    folder = property(lambda self: self.dir / "data")
 
     def drained(self):
         pass  # 250 means delivered
@@ -150,7 +152,9 @@ class PostfixDovecot:
         for p in (d.parent, d):
             os.chmod(p, 0o755)
         sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=bench.example.test", "-keyout", d / "key.pem", "-out", d / "cert.pem")
-        (d / "users").write_text("".join(f"u{i}@example.test:{{PLAIN}}{PASSWORD}:::::\n" for i in range(MAILBOXES)))
+        users = [f"u{i}@example.test:{{PLAIN}}{PASSWORD}:::::" for i in range(MAILBOXES)]
+        users += [f"{u}@example.test:{{PLAIN}}{PASSWORD}::::::userdb_uid=vmail userdb_gid=vmail userdb_home={d}/mail/{u} userdb_mail={at}" for u, at in (("maildir", "maildir:~/Maildir"), ("sdbox", "sdbox:~/sdbox"))]
+        (d / "users").write_text("\n".join(users) + "\n")
         (d / "postfix/conf/main.cf").write_text(f"""compatibility_level = 3.6
 queue_directory = {d}/postfix/spool
 data_directory = {d}/postfix/data
@@ -220,6 +224,9 @@ passdb {{
   args = scheme=PLAIN username_format=%u {d}/users
 }}
 userdb {{
+  driver = prefetch
+}}
+userdb {{
   driver = static
   args = uid=vmail gid=vmail home={d}/mail/%u
 }}
@@ -241,6 +248,8 @@ protocol lmtp {{
     def stop(self):
         subprocess.run(["postfix", "-c", self.dir / "postfix/conf", "stop"], capture_output=True)
         subprocess.run(["doveadm", "-c", self.dir / "dovecot.conf", "stop"], capture_output=True)
+
+    folder = property(lambda self: self.dir / "mail")
 
     def imap_pids(self):
         return tree(int((self.dir / "run/master.pid").read_text()))
@@ -298,9 +307,14 @@ class Table:
         self.rows = []
 
     def add(self, what, values, unit, more_is_better):
-        peer, ours = values.get(PostfixDovecot.name), values.get(Posthouse.name)
-        ratio = (ours / peer if more_is_better else peer / ours) if peer and ours else None
-        text = lambda v: "–" if v is None else f"{v:,.0f}" if v >= 100 else f"{v:.2f}"
+        peers, ours = values.get(PostfixDovecot.name), values.get(Posthouse.name)
+        peers = peers if isinstance(peers, tuple) else (peers,)
+        known = [p for p in peers if p]
+        best = (max(known) if more_is_better else min(known)) if known else None
+        ratio = (ours / best if more_is_better else best / ours) if best and ours else None
+        number = lambda v: "–" if v is None else f"{v:,.0f}" if v >= 100 else f"{v:.2f}"
+        text = lambda v: " / ".join(map(number, v)) if isinstance(v, tuple) else number(v)
+        peer = values.get(PostfixDovecot.name)
         self.rows.append((what, text(peer), text(ours), unit, f"{ratio:.1f} ×" if ratio else "–"))
         print(f"| {what} | {text(peer)} | {text(ours)} | {unit} | {self.rows[-1][4]} |", flush=True)
 
@@ -404,6 +418,89 @@ def idle_rows(table, servers, args):
     table.add("IMAP idle connection, TLS, mailbox of 20", {s.name: idle_tls(s, int((2000 if isinstance(s, Posthouse) else 200) * args.scale)) for s in servers}, "KiB", False)
 
 
+# ---- IMAP: one large mailbox, a step at a time
+META = "FLAGS ENVELOPE BODYSTRUCTURE INTERNALDATE RFC822.SIZE"
+IMAP_FILLS = 16  # connections that fill it at once
+
+
+def imap_steps(count):
+    """What is done in one run; names are those of imap_rows."""
+    some, tenth = count // 5, count // 10
+    return [
+        "=SELECT INBOX", "select=SELECT INBOX", "flags=FETCH 1:* (FLAGS)", f"meta=FETCH 1:* ({META})", f"=FETCH 1:{some} BODY.PEEK[]", f"bodies=FETCH 1:{some} BODY.PEEK[]",
+        f"store=STORE 1:{tenth} +FLAGS (\\Seen)", f"=STORE 1:{tenth} -FLAGS (\\Seen)", f"silent=STORE 1:{tenth} +FLAGS.SILENT (\\Flagged)", f"=STORE 1:{tenth} -FLAGS.SILENT (\\Flagged)",
+        "=CREATE Copies", f"copy=COPY 1:{tenth} Copies", "=SELECT Copies", "=STORE 1:* +FLAGS.SILENT (\\Deleted)", "expunge=EXPUNGE", "=SELECT INBOX", "=DELETE Copies",
+        "=CREATE New", f"append@append New {count // 100} 4096", "=DELETE New",
+    ]
+
+
+def imap_multiappend(server, user, count):
+    with imaplib.IMAP4("127.0.0.1", server.ports["imap"]) as c:
+        c.login(f"{user}@example.test", PASSWORD)
+        if b"MULTIAPPEND" not in c.capability()[1][0]:
+            return {}
+    return imap(server, user, ["=CREATE Many", f"many@multiappend Many {count // 100} 4096", "=DELETE Many"])
+
+
+def imap(server, user, steps):
+    out = subprocess.run([TOP / "build/bench-imap", str(server.ports["imap"]), f"{user}@example.test", PASSWORD, *steps], text=True, capture_output=True, timeout=600)
+    if out.returncode:
+        raise SystemExit(f"{server.name}: {out.stderr.strip()}")
+    return {name: (float(ms), int(bytes_)) for name, ms, bytes_ in re.findall(r"^(\S+) ms=([0-9.]+) bytes=(\d+)$", out.stdout, re.M)}
+
+
+def imap_fill(server, user, count):
+    fills = [subprocess.Popen([TOP / "build/bench-imap", str(server.ports["imap"]), f"{user}@example.test", PASSWORD, f"@fill INBOX {count // IMAP_FILLS} 4096"]) for _ in range(IMAP_FILLS)]
+    if any(p.wait(900) for p in fills):
+        raise SystemExit(f"{server.name}: the mailbox could not be filled")
+
+
+def forget_pages(folder):
+    """Its files are read from the disk the next time."""
+    os.sync()
+    for path in (p for p in folder.rglob("*") if p.is_file()):
+        fd = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+
+
+def imap_cold(server, user):
+    server.stop()
+    time.sleep(1)
+    forget_pages(server.folder)
+    server.start()
+    return imap(server, user, ["cold=SELECT INBOX"])
+
+
+def imap_rows(table, servers, args):
+    count = int(100000 * args.scale) // IMAP_FILLS * IMAP_FILLS
+    sides = [(s, u) for s in servers for u in (("big",) if isinstance(s, Posthouse) else ("maildir", "sdbox"))]
+    got = {side: [] for side in sides}
+    for side in sides:
+        imap_fill(*side, count)
+        imap(*side, imap_steps(count))
+    for _ in range(args.runs):
+        for side in sides:
+            got[side].append({**imap_cold(*side), **imap(*side, imap_steps(count)), **imap_multiappend(*side, count)})
+
+    def row(what, key, unit="ms", of=lambda ms, bytes_: ms, more=False):
+        median = {side: statistics.median(of(*run[key]) for run in runs if key in run) if any(key in run for run in runs) else None for side, runs in got.items()}
+        peers = tuple(v for (s, _), v in median.items() if not isinstance(s, Posthouse))
+        table.add(what, {PostfixDovecot.name: peers or None, Posthouse.name: next((v for (s, _), v in median.items() if isinstance(s, Posthouse)), None)}, unit, more)
+
+    row(f"SELECT {count:,} messages, warm", "select")
+    row(f"SELECT {count:,} messages, cold", "cold")
+    row(f"FETCH 1:* (FLAGS), {count:,}", "flags")
+    row(f"FETCH 1:* all metadata, {count:,}", "meta")
+    row(f"FETCH {count // 5:,} bodies of 4 KiB", "bodies", "MB/s", lambda ms, bytes_: bytes_ / ms / 1000, True)
+    row(f"STORE {count // 10:,} +FLAGS", "store")
+    row(f"STORE {count // 10:,} +FLAGS.SILENT", "silent")
+    row(f"COPY {count // 10:,}", "copy")
+    row(f"EXPUNGE {count // 10:,}", "expunge")
+    row(f"APPEND {count // 100:,} × 4 KiB one by one", "append")
+    row(f"MULTIAPPEND {count // 100:,} × 4 KiB", "many")
+
+
 def start_rows(table, servers, args):
     ours = [s for s in servers if isinstance(s, Posthouse)]
     times = []
@@ -418,13 +515,14 @@ def start_rows(table, servers, args):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--rows", default="start,idle,smtp,pop3,login")
+    p.add_argument("--rows", default="start,idle,smtp,pop3,login,imap")
     p.add_argument("--only", choices=["posthouse", "peers"])
     p.add_argument("--scale", type=float, default=1.0)
     p.add_argument("--runs", type=int, default=3)
     args = p.parse_args()
     sh("bash", "-c", f". tools/packages.sh && need_packages $BUILD_PACKAGES $RUN_PACKAGES {'' if args.only == 'posthouse' else ' '.join(PEERS)} && build_in build --buildtype=release -Db_pie=true", cwd=TOP)
-    sh(*os.environ.get("CC", "gcc").split(), "-O2", "-D_GNU_SOURCE", "-o", TOP / "build/bench-load", TOP / "bench/load.c")
+    for program in ("load", "imap"):
+        sh(*os.environ.get("CC", "gcc").split(), "-O2", "-D_GNU_SOURCE", "-o", TOP / f"build/bench-{program}", TOP / f"bench/{program}.c")
     work = pathlib.Path(tempfile.mkdtemp(prefix="posthouse-bench-"))
     servers = [s for s in (PostfixDovecot(work), Posthouse(work)) if args.only is None or (args.only == "posthouse") == isinstance(s, Posthouse)]
     try:
@@ -433,7 +531,7 @@ def main():
         table = Table()
         table.head()
         for row in args.rows.split(","):
-            {"smtp": smtp_rows, "pop3": pop3_rows, "login": login_rows, "idle": idle_rows, "start": start_rows}[row](table, servers, args)
+            {"smtp": smtp_rows, "pop3": pop3_rows, "login": login_rows, "idle": idle_rows, "start": start_rows, "imap": imap_rows}[row](table, servers, args)
     finally:
         for s in servers:
             s.stop()
