@@ -174,6 +174,7 @@ job_run(struct store *s, struct txn *t, struct update *u)
 	j->queue_due = INT64_MAX;
 	j->to_remove = false;
 	j->modseqs = NULL;
+	j->altered.n = 0;
 	enum err e = job_admit(j, t);
 	return e ? e : j->work(j, t);
 }
@@ -182,6 +183,8 @@ job_run(struct store *s, struct txn *t, struct update *u)
 static void
 job_made(struct job *j)
 {
+	if (j->altered.n)
+		index_altered(j->s, j->account, &j->altered);
 	for (const struct note *n = j->notes; n; n = n->next)
 		history_note(j->s, n);
 	for (size_t i = 0; i < COUNT_OF(j->notices) && j->notices[i].account; i++)

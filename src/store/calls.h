@@ -30,6 +30,14 @@ struct job_needs {
 	struct slice name;
 };
 
+/* Rows of a mailbox that a job altered: for the index (index.c). */
+struct altered {
+	uint64_t mailbox;
+	uint64_t was, now; /* modseq of the mailbox before and afterwards */
+	struct uid_row *rows;
+	size_t n;
+};
+
 struct job {
 	struct update update;
 	struct store *s;
@@ -57,11 +65,12 @@ struct job {
 		uint64_t account, mailbox, modseq; /* account 0: nothing to tell */
 	} notices[2];
 	struct note *notes, *last_note;
-	uint64_t revoke;    /* account whose sessions end; 0: none */
-	uint32_t queued;    /* queue rows added */
-	int64_t queue_rows; /* queue rows more (or less) */
-	int64_t queue_due;  /* of the earliest row changed; INT64_MAX: none */
-	bool to_remove;     /* rows wait to be removed: removal.c */
+	struct altered altered; /* n 0: none */
+	uint64_t revoke;        /* account whose sessions end; 0: none */
+	uint32_t queued;        /* queue rows added */
+	int64_t queue_rows;     /* queue rows more (or less) */
+	int64_t queue_due;      /* of the earliest row changed; INT64_MAX: none */
+	bool to_remove;         /* rows wait to be removed: removal.c */
 };
 
 /* Starts a job that changes rows; out_bytes of struct store_x_out. What is set in *j already is kept. */

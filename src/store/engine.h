@@ -41,6 +41,7 @@ void txn_rollback(struct txn *t);
 void txn_keep(struct txn *t);
 void txn_end(struct txn **t);        /* without commit */
 bool txn_empty(const struct txn *t); /* nothing to commit */
+bool txn_writes(const struct txn *t);
 /* Durable when it returns OK. May run on another thread. The transaction still wants txn_end. */
 enum err txn_commit(struct txn *t);
 

@@ -58,8 +58,9 @@ struct range {
 	struct slice from, to;
 	bool backwards;
 	bool started;
-	bool base_given; /* the base stands on what was given out last */
-	struct buf key;  /* given out last, when the overlay is looked at */
+	bool base_given;         /* the base stands on what was given out last */
+	struct buf key;          /* given out last, when the overlay is looked at */
+	struct overlay_cell *at; /* of the overlay: up to key */
 };
 
 /* ---- errors */
@@ -367,6 +368,12 @@ txn_empty(const struct txn *t)
 	return overlay_first(&t->overlay) == NULL;
 }
 
+bool
+txn_writes(const struct txn *t)
+{
+	return t->write;
+}
+
 enum err
 txn_commit(struct txn *t)
 {
@@ -452,7 +459,9 @@ overlay_step(struct range *r)
 		c = overlay_before(o, r->started ? last : r->to);
 		return c && slice_compare(c->key, r->from) >= 0 ? c : NULL;
 	}
-	c = r->started ? overlay_after(o, last) : overlay_from(o, r->from);
+	if (!r->at)
+		r->at = overlay_seek(o, r->from);
+	c = r->started ? overlay_walk(o, &r->at, last) : overlay_from(o, r->from);
 	return c && slice_compare(c->key, r->to) < 0 ? c : NULL;
 }
 

@@ -8,7 +8,7 @@
 #include "mail/facts.h"
 #include "mail/search_text.h"
 #include "store/object.h"
-#include "store/record.h"
+#include "store/row_io.h"
 #include "store/texts.h"
 
 #include <errno.h>
@@ -213,6 +213,32 @@ count_rows(struct check *c, char kind, uint64_t account, uint64_t mailbox, size_
 }
 
 static void
+count_entry(void *to, uint64_t modseq, uint32_t uid, char what)
+{
+	++*(size_t *)to;
+}
+
+static void
+check_log(struct check *c, uint64_t account, uint64_t mailbox, const struct row_mailbox *row)
+{
+	struct key from = key2('l', account, mailbox), to = from;
+	struct slice key, value;
+	size_t n = 0;
+	key_after_prefix(&to);
+	struct range *r = range_begin(c->t, key_slice(&from), key_slice(&to), false);
+	while (range_next(r, &key, &value))
+		if (!log_row_take(key, value, count_entry, &n))
+			problem(c, "%s, mailbox %.*s: a row of its log of changes is damaged", address_of(c, account),
+			        SLICE_ARG(row->name));
+	enum err e = range_end(&r);
+	if (e)
+		problem(c, "%s: the log of changes cannot be read: %s", address_of(c, account), err_text(e));
+	if (n != row->log_entries)
+		problem(c, "%s, mailbox %.*s: its log of changes has %zu entries instead of %u", address_of(c, account),
+		        SLICE_ARG(row->name), n, row->log_entries);
+}
+
+static void
 check_mailbox(struct check *c, struct slice key, struct slice value)
 {
 	struct row_mailbox row;
@@ -232,10 +258,7 @@ check_mailbox(struct check *c, struct slice key, struct slice value)
 	if (row.messages && !count_rows(c, 'u', account, id, 1))
 		problem(c, "%s, mailbox %.*s: it should have %u messages and has none", address_of(c, account),
 		        SLICE_ARG(row.name), row.messages);
-	size_t logged = count_rows(c, 'l', account, id, SIZE_MAX);
-	if (logged != row.log_entries)
-		problem(c, "%s, mailbox %.*s: its log of changes has %zu entries instead of %u", address_of(c, account),
-		        SLICE_ARG(row.name), logged, row.log_entries);
+	check_log(c, account, id, &row);
 }
 
 /* ---- rights of others */

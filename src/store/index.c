@@ -1,23 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* index.c - the packed index of mailboxes that were opened, in memory: an array of struct index_row by uid, as it was
- * at a modseq. Called by mailbox_open. It can never be wrong: before each use it is compared with the mailbox's row and
- * brought up to date from the change log, and it is only ever filled from what a view sees (what is durable). The least
- * recently used ones go when all together pass their limit. */
+/* index.c - the packed index of mailboxes that were opened, in memory: arrays of rows and of objects by uid, as they
+ * were at a modseq. Called by mailbox_open, and by all that reads many rows of a mailbox. It can never be wrong: before
+ * each use it is compared with the mailbox's row, whose modseq grows with every change of its messages, and brought up
+ * to date from the change log; it is only ever filled from what is durable. The least recently used ones go when all
+ * together pass their limit.
+ *
+ * Large ones are shared with the sessions that open the mailbox: a frozen copy (ipc/frozen.h) of the rows at some
+ * modseq, of which the rows here become a private view, too. So all of them, and the store, have the same pages, but
+ * for those where something changed since. A new copy is made when many rows changed. */
 #include "store/rows_state.h"
+
+#include "ipc/frozen.h"
+
+#include <unistd.h>
+
+#define SHARES_MAX 1024 /* descriptors */
+
+size_t index_share_bytes_min = 64u * 1024; /* smaller ones are copied: that costs less than a mapping */
 
 struct index {
 	uint64_t account, mailbox, key;
-	uint64_t modseq;
+	uint64_t modseq; /* 0: nothing is known */
 	struct index_row *rows;
+	uint64_t *objects;
 	size_t n, cap;
-	struct link link; /* in indexes.used, the least recently used first */
+	size_t mapped; /* bytes of rows, when they are a view of the frozen copy; 0: they are on the heap */
+	int shared;    /* the frozen copy; -1: there is none */
+	uint64_t shared_modseq;
+	size_t shared_n, changed; /* its rows, and how many changed since */
+	struct link link;         /* in indexes.used, the least recently used first */
 };
 
 struct indexes {
 	struct map map; /* key -> struct index; mailboxes whose keys are equal take turns */
 	struct link used;
 	size_t bytes, bytes_max;
+	size_t nshares;
 };
+
+#define ROW_BYTES (sizeof(struct index_row) + sizeof(uint64_t))
 
 struct indexes *
 indexes_new(size_t bytes_max)
@@ -29,12 +50,34 @@ indexes_new(size_t bytes_max)
 }
 
 static void
+rows_free(struct index *i)
+{
+	if (i->mapped)
+		frozen_unmap(i->rows, i->mapped);
+	else
+		free(i->rows);
+	i->mapped = 0;
+}
+
+static void
+share_end(struct indexes *x, struct index *i)
+{
+	if (i->shared < 0)
+		return;
+	close(i->shared);
+	i->shared = -1;
+	x->nshares--;
+}
+
+static void
 index_free(struct indexes *x, struct index *i)
 {
-	x->bytes -= i->cap * sizeof *i->rows;
+	x->bytes -= i->cap * ROW_BYTES;
+	share_end(x, i);
 	list_remove(&i->link);
 	map_remove(&x->map, i->key);
-	free(i->rows);
+	rows_free(i);
+	free(i->objects);
 	free(i);
 }
 
@@ -50,10 +93,24 @@ indexes_free(struct indexes **x)
 	*x = NULL;
 }
 
+static uint64_t
+index_key(uint64_t account, uint64_t mailbox)
+{
+	return account * 0x9e3779b97f4a7c15u ^ mailbox;
+}
+
+/* NULL: nobody opened it, or it had to go. */
+static struct index *
+index_known(struct indexes *x, uint64_t account, uint64_t mailbox)
+{
+	struct index *i = map_get(&x->map, index_key(account, mailbox));
+	return i && i->account == account && i->mailbox == mailbox && i->modseq ? i : NULL;
+}
+
 static struct index *
 index_of(struct indexes *x, uint64_t account, uint64_t mailbox)
 {
-	uint64_t key = account * 0x9e3779b97f4a7c15u ^ mailbox;
+	uint64_t key = index_key(account, mailbox);
 	struct index *i = map_get(&x->map, key);
 	if (i && (i->account != account || i->mailbox != mailbox)) {
 		index_free(x, i);
@@ -61,12 +118,26 @@ index_of(struct indexes *x, uint64_t account, uint64_t mailbox)
 	}
 	if (!i) {
 		i = must_calloc(1, sizeof *i);
-		*i = (struct index){ .account = account, .mailbox = mailbox, .key = key };
+		*i = (struct index){ .account = account, .mailbox = mailbox, .key = key, .shared = -1 };
 		map_set(&x->map, key, i);
 	}
 	list_remove(&i->link);
 	list_append(&x->used, &i->link);
 	return i;
+}
+
+/* Rows in memory that can grow: from the heap. */
+static void
+rows_move(struct index *i, size_t cap)
+{
+	if (!i->mapped) {
+		i->rows = must_realloc(i->rows, cap * sizeof *i->rows);
+		return;
+	}
+	struct index_row *rows = must_calloc(cap, sizeof *rows);
+	memcpy(rows, i->rows, i->n * sizeof *rows);
+	rows_free(i);
+	i->rows = rows;
 }
 
 static void
@@ -75,8 +146,9 @@ index_room(struct indexes *x, struct index *i, size_t n)
 	if (n <= i->cap)
 		return;
 	size_t cap = MAX(n + n / 8, (size_t)16);
-	i->rows = must_realloc(i->rows, cap * sizeof *i->rows);
-	x->bytes += (cap - i->cap) * sizeof *i->rows;
+	rows_move(i, cap);
+	i->objects = must_realloc(i->objects, cap * sizeof *i->objects);
+	x->bytes += (cap - i->cap) * ROW_BYTES;
 	i->cap = cap;
 }
 
@@ -92,6 +164,13 @@ indexes_trim(struct indexes *x, const struct index *keep)
 	}
 }
 
+static void
+index_set(struct index *i, size_t at, const struct uid_row *r)
+{
+	i->rows[at] = index_row_of(r->uid, &r->row);
+	i->objects[at] = r->row.object;
+}
+
 static enum err
 index_load(struct indexes *x, struct index *i, struct txn *t)
 {
@@ -100,12 +179,13 @@ index_load(struct indexes *x, struct index *i, struct txn *t)
 	bool sound = true;
 	key_after_prefix(&to);
 	i->n = 0;
+	share_end(x, i);
 	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
 	while (sound && range_next(r, &k, &value)) {
-		struct row_message m;
-		sound = row_message_take(value, &m);
+		struct uid_row row = { .uid = (uint32_t)bytes_get_be(k.at + 17, 4) };
+		sound = row_message_take(value, &row.row);
 		index_room(x, i, i->n + 1);
-		i->rows[i->n++] = index_row_of((uint32_t)bytes_get_be(k.at + 17, 4), &m);
+		index_set(i, i->n++, &row);
 	}
 	enum err e = range_end(&r);
 	return e ? e : sound ? OK : row_damaged("message");
@@ -119,20 +199,31 @@ index_find(const struct index *i, uint32_t uid)
 }
 
 static void
-index_apply(struct indexes *x, struct index *i, const struct changes *c)
+index_take_out(struct index *i, const struct changes *c)
 {
+	size_t left = SIZE_MAX;
 	for (size_t v = 0; v < c->nvanished; v++) {
 		size_t at = index_find(i, c->vanished[v].uid);
-		if (at < i->n && i->rows[at].uid == c->vanished[v].uid)
-			i->rows[at].flags = UINT32_MAX; /* goes below */
+		if (at == i->n || i->rows[at].uid != c->vanished[v].uid)
+			continue;
+		i->rows[at].flags = UINT32_MAX; /* goes below */
+		left = MIN(left, at);
 	}
-	if (c->nvanished) {
-		size_t left = 0;
-		for (size_t r = 0; r < i->n; r++)
-			if (i->rows[r].flags != UINT32_MAX)
-				i->rows[left++] = i->rows[r];
-		i->n = left;
+	if (left == SIZE_MAX)
+		return;
+	for (size_t r = left; r < i->n; r++) {
+		if (i->rows[r].flags == UINT32_MAX)
+			continue;
+		i->objects[left] = i->objects[r];
+		i->rows[left++] = i->rows[r];
 	}
+	i->n = left;
+}
+
+static void
+index_apply(struct indexes *x, struct index *i, const struct changes *c)
+{
+	index_take_out(i, c);
 	for (size_t r = 0; r < c->nrows; r++) {
 		size_t at = index_find(i, c->rows[r].uid);
 		if (at == i->n) {
@@ -140,8 +231,9 @@ index_apply(struct indexes *x, struct index *i, const struct changes *c)
 			i->n++;
 		}
 		ASSERT(at == i->n - 1 || i->rows[at].uid == c->rows[r].uid);
-		i->rows[at] = c->rows[r];
+		index_set(i, at, &c->rows[r]);
 	}
+	i->changed += c->nrows + c->nvanished;
 }
 
 static enum err
@@ -180,166 +272,179 @@ index_copy(struct indexes *x, struct txn *t, uint64_t account, uint64_t mailbox,
 	return OK;
 }
 
-/* ---- changes since a modseq, from the rows */
+/* ---- the copy that is shared */
 
+/* The descriptors of the least recently used ones go. */
 static void
-changes_row(struct changes *c, size_t *cap, uint32_t uid, const struct row_message *m)
+shares_trim(struct indexes *x, const struct index *keep)
 {
-	if (c->nrows == *cap) {
-		*cap = *cap ? *cap * 2 : 16;
-		c->rows = must_realloc(c->rows, *cap * sizeof *c->rows);
+	LIST_EACH (&x->used, it) {
+		struct index *i = CONTAINER_OF(it, struct index, link);
+		if (x->nshares <= SHARES_MAX)
+			return;
+		if (i != keep)
+			share_end(x, i);
 	}
-	c->rows[c->nrows++] = index_row_of(uid, m);
 }
 
-/* Added ones: uids and the modseqs of their additions grow together, so they are all above the last row that did not
- * change since. *lowest: the smallest uid among them. */
+/* Makes a copy of the rows as they are, of which they become a view. */
+static bool
+share_make(struct indexes *x, struct index *i)
+{
+	size_t bytes = i->n * sizeof *i->rows, cap = MAX(i->cap, i->n + i->n / 8);
+	int fd = frozen_new(slice_of(i->rows, bytes));
+	struct index_row *rows = fd < 0 ? NULL : frozen_map(fd, bytes, cap * sizeof *rows);
+	if (!rows) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	rows_free(i);
+	i->rows = rows;
+	i->mapped = cap * sizeof *rows;
+	i->objects = must_realloc(i->objects, cap * sizeof *i->objects);
+	x->bytes += (cap - i->cap) * ROW_BYTES;
+	i->cap = cap;
+	share_end(x, i);
+	i->shared = fd;
+	i->shared_modseq = i->modseq;
+	i->shared_n = i->n;
+	i->changed = 0;
+	x->nshares++;
+	return true;
+}
+
+enum err
+index_share(struct indexes *x, struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row,
+            struct index_shared *out)
+{
+	*out = (struct index_shared){ .fd = -1 };
+	if ((size_t)row->messages * INDEX_ROW_BYTES < index_share_bytes_min)
+		return OK;
+	struct index *i = index_of(x, account, mailbox);
+	enum err e = index_refresh(x, i, t, row);
+	if (e)
+		return e;
+	bool good = i->shared >= 0 && i->changed <= i->shared_n / 64;
+	if (good || (i->n && share_make(x, i)))
+		*out = (struct index_shared){ i->shared, i->shared_n, i->shared_modseq };
+	shares_trim(x, i);
+	indexes_trim(x, i);
+	return OK;
+}
+
+/* ---- rows for other work */
+
+/* The index as the transaction sees the mailbox; NULL: there is none. A transaction that writes sees more than what is
+ * durable when something in its batch changed the mailbox before: then it has another modseq. */
+static struct index *
+index_at(struct store *s, struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row)
+{
+	struct indexes *x = s->rows->indexes;
+	struct index *i = index_known(x, account, mailbox);
+	if (!i || i->modseq == row->modseq)
+		return i;
+	struct row_mailbox durable;
+	struct txn *view = txn_writes(t) ? txn_begin(s->engine, false) : t;
+	if (mailbox_get(view, account, mailbox, &durable) == OK && durable.modseq == row->modseq)
+		(void)index_refresh(x, i, view, &durable); /* that it fails shows in its modseq */
+	if (view != t)
+		txn_end(&view);
+	return i->modseq == row->modseq ? i : NULL;
+}
+
+static void
+index_get(const struct index *i, size_t at, struct uid_row *r)
+{
+	const struct index_row *from = &i->rows[at];
+	*r = (struct uid_row){ from->uid,
+		                   { .object = i->objects[at],
+		                     .flags = from->flags,
+		                     .keyword_set = from->keyword_set,
+		                     .modseq = from->modseq,
+		                     .received = from->received,
+		                     .saved = from->saved,
+		                     .bytes = from->bytes } };
+}
+
+enum err
+index_messages(struct store *s, struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row,
+               struct slice uids, struct uid_row **rows, size_t *n)
+{
+	struct index *i = uids.len >= 8 * 4 ? index_at(s, t, account, mailbox, row) : NULL;
+	if (!i)
+		return messages_get(t, account, mailbox, uids, rows, n);
+	size_t count = uids.len / 4, at = 0;
+	uint32_t before = 0;
+	*rows = must_calloc(count, sizeof **rows);
+	*n = 0;
+	for (size_t u = 0; u < count; u++) {
+		uint32_t uid = (uint32_t)bytes_get_le(uids.at + 4 * u, 4);
+		if (uid <= before || uids.len % 4) {
+			free(*rows);
+			*rows = NULL;
+			*n = 0;
+			return ERR_SYNTAX;
+		}
+		before = uid;
+		if (at == i->n || i->rows[at].uid != uid) /* else it is the next one, as mostly */
+			at = index_find(i, uid);
+		if (at < i->n && i->rows[at].uid == uid)
+			index_get(i, at++, &(*rows)[(*n)++]);
+	}
+	return OK;
+}
+
+/* Without an index: from all rows. */
 static enum err
-changes_at_end(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t since, struct changes *c, size_t *cap,
-               uint32_t *lowest)
+expunged_from_rows(struct txn *t, uint64_t account, uint64_t mailbox, bool any, struct uid_row *rows, size_t max,
+                   size_t *n, bool *more)
 {
 	struct key from = key2('u', account, mailbox), to = from;
 	struct slice k, value;
 	struct row_message m;
-	bool sound = true;
-	key_after_prefix(&to);
-	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), true);
-	while (sound && range_next(r, &k, &value)) {
-		sound = row_message_take(value, &m);
-		if (!sound || m.modseq <= since)
-			break;
-		*lowest = (uint32_t)bytes_get_be(k.at + 17, 4);
-		changes_row(c, cap, *lowest, &m);
-	}
-	enum err e = range_end(&r);
-	return e ? e : sound ? OK : row_damaged("message");
-}
-
-static void
-changes_vanished(struct changes *c, size_t *cap, uint64_t modseq, uint32_t uid)
-{
-	if (c->nvanished == *cap) {
-		*cap = *cap ? *cap * 2 : 16;
-		c->vanished = must_realloc(c->vanished, *cap * sizeof *c->vanished);
-	}
-	c->vanished[c->nvanished++] = (struct vanished){ modseq, uid };
-}
-
-/* The uids of a log, each once, as messages_get wants them. */
-struct uid_set {
-	uint32_t *uids;
-	size_t n, cap;
-};
-
-static void
-uid_set_add(struct uid_set *set, uint32_t uid)
-{
-	if (set->n == set->cap) {
-		set->cap = set->cap ? set->cap * 2 : 64;
-		set->uids = must_realloc(set->uids, set->cap * sizeof *set->uids);
-	}
-	set->uids[set->n++] = uid;
-}
-
-static int
-by_number(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	return x < y ? -1 : x > y;
-}
-
-static struct slice
-uid_set_slice(struct uid_set *set)
-{
-	size_t n = 0;
-	if (set->n)
-		qsort(set->uids, set->n, sizeof *set->uids, by_number);
-	for (size_t i = 0; i < set->n; i++)
-		if (i == 0 || set->uids[i] != set->uids[i - 1])
-			set->uids[n++] = set->uids[i];
-	set->n = n;
-	return slice_of(set->uids, n * sizeof *set->uids);
-}
-
-/* What stands in the log after since: uids that went, and uids below lowest that changed. */
-static enum err
-log_read(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t since, struct changes *c, uint32_t lowest,
-         struct uid_set *changed)
-{
-	struct key from = key2('l', account, mailbox), to = from;
-	struct slice k, value;
-	size_t vanished_cap = 0;
-	key_u64(&from, since + 1);
+	enum err e = OK;
 	key_after_prefix(&to);
 	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
-	while (range_next(r, &k, &value)) {
-		uint32_t uid = (uint32_t)bytes_get_be(k.at + 25, 4);
-		if (value.len == 1 && value.at[0] == LOG_VANISHED)
-			changes_vanished(c, &vanished_cap, bytes_get_be(k.at + 17, 8), uid);
-		else if (uid < lowest)
-			uid_set_add(changed, uid);
+	while (!e && !*more && range_next(r, &k, &value)) {
+		if (!row_message_take(value, &m))
+			e = row_damaged("message");
+		else if (!any && !(m.flags & MESSAGE_DELETED))
+			continue;
+		else if (*n == max)
+			*more = true;
+		else
+			rows[(*n)++] = (struct uid_row){ (uint32_t)bytes_get_be(k.at + 17, 4), m };
 	}
-	return range_end(&r);
-}
-
-static enum err
-changes_in_log(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t since, struct changes *c, size_t *cap,
-               uint32_t lowest)
-{
-	struct uid_set changed = { 0 };
-	struct uid_row *rows = NULL;
-	size_t n = 0;
-	enum err e = log_read(t, account, mailbox, since, c, lowest, &changed);
-	e = e ? e : messages_get(t, account, mailbox, uid_set_slice(&changed), &rows, &n);
-	for (size_t i = 0; i < n; i++)
-		changes_row(c, cap, rows[i].uid, &rows[i].row);
-	free(rows);
-	free(changed.uids);
-	return e;
-}
-
-static int
-by_uid(const void *a, const void *b)
-{
-	uint32_t x = ((const struct index_row *)a)->uid, y = ((const struct index_row *)b)->uid;
-	return x < y ? -1 : x > y;
-}
-
-static int
-vanished_by_uid(const void *a, const void *b)
-{
-	uint32_t x = ((const struct vanished *)a)->uid, y = ((const struct vanished *)b)->uid;
-	return x < y ? -1 : x > y;
+	enum err ended = range_end(&r);
+	return e ? e : ended;
 }
 
 enum err
-changes_since(struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row, uint64_t since,
-              struct changes *c)
+index_expunged(struct store *s, struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row,
+               bool any, struct uid_row *rows, size_t max, size_t *n, bool *more)
 {
-	size_t cap = 0;
-	uint32_t lowest = UINT32_MAX;
-	*c = (struct changes){ 0 };
-	if (since >= row->modseq)
-		return OK;
-	if (since < row->log_floor)
-		return ERR_STALE;
-	enum err e = changes_at_end(t, account, mailbox, since, c, &cap, &lowest);
-	e = e ? e : changes_in_log(t, account, mailbox, since, c, &cap, lowest);
-	if (e) {
-		changes_release(c);
-		return e;
+	struct index *i = index_at(s, t, account, mailbox, row);
+	if (!i)
+		return expunged_from_rows(t, account, mailbox, any, rows, max, n, more);
+	for (size_t at = 0; at < i->n && !*more; at++) {
+		if (!any && !(i->rows[at].flags & MESSAGE_DELETED))
+			continue;
+		if (*n == max)
+			*more = true;
+		else
+			index_get(i, at, &rows[(*n)++]);
 	}
-	if (c->nrows)
-		qsort(c->rows, c->nrows, sizeof *c->rows, by_uid);
-	if (c->nvanished)
-		qsort(c->vanished, c->nvanished, sizeof *c->vanished, vanished_by_uid);
 	return OK;
 }
 
 void
-changes_release(struct changes *c)
+index_altered(struct store *s, uint64_t account, const struct altered *a)
 {
-	free(c->rows);
-	free(c->vanished);
-	*c = (struct changes){ 0 };
+	struct index *i = index_known(s->rows->indexes, account, a->mailbox);
+	if (!i || i->modseq != a->was)
+		return; /* the log tells it */
+	const struct changes c = { .rows = a->rows, .nrows = a->n };
+	index_apply(s->rows->indexes, i, &c);
+	i->modseq = a->now;
 }

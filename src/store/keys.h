@@ -15,7 +15,8 @@
  *  'm'  m account mailbox        mailbox: name, uidvalidity, uidnext, modseq, counts, recent
  *  'u'  u account mailbox uid    message: object, flags, modseq, keyword set, bytes, received, saved
  *  'l'  l account mailbox modseq uid
- *                                change log: what happened to uid (changed, vanished); additions are not logged: they
+ *                                change log: what happened to uid, and to others with the same modseq (changed,
+ *                                vanished); additions are not logged: they
  *                                are the rows at the end whose modseq is greater
  *  'k'  k account mailbox id     keyword set -> names
  *  'K'  K account mailbox names  names in lower case -> keyword set

@@ -556,6 +556,25 @@ mailbox_named(struct job *j, struct txn *t, struct slice name, struct row_name *
 	return e ? e : mailbox_get(t, j->account, n->mailbox, row);
 }
 
+static enum err
+open_rows(struct job *j, struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row)
+{
+	const struct store_mailbox_open_in *in = j->in;
+	struct store_mailbox_open_out *out = j->out;
+	struct indexes *x = j->s->rows->indexes;
+	struct index_shared shared = { .fd = -1 };
+	size_t filled = 0;
+	enum err e = in->share && in->from_uid <= 1 ? index_share(x, t, account, mailbox, row, &shared) : OK;
+	if (!e && shared.fd < 0)
+		e = index_copy(x, t, account, mailbox, row, in->from_uid, j->into, j->into_bytes / INDEX_ROW_BYTES, &filled,
+		               &out->more);
+	out->filled = (uint32_t)(filled * INDEX_ROW_BYTES);
+	out->shared = shared.fd;
+	out->shared_rows = (uint32_t)shared.n;
+	out->shared_modseq = shared.modseq;
+	return e;
+}
+
 enum err
 mailbox_open(struct job *j, struct txn *t)
 {
@@ -563,18 +582,15 @@ mailbox_open(struct job *j, struct txn *t)
 	struct store_mailbox_open_out *out = j->out;
 	struct row_name n;
 	struct row_mailbox row;
-	size_t filled = 0;
 	enum err e = mailbox_named(j, t, in->name, &n, &row);
-	e = e ? e
-	      : index_copy(j->s->rows->indexes, t, j->account, n.mailbox, &row, in->from_uid, j->into,
-	                   j->into_bytes / INDEX_ROW_BYTES, &filled, &out->more);
+	e = e ? e : open_rows(j, t, j->account, n.mailbox, &row);
 	if (e)
 		return e;
 	out->mailbox = mailbox_answer(j->account, n.mailbox, &row, n.attributes);
 	out->mailbox.rights = j->granted;
 	out->mailbox.name = job_keep(j, row.name);
 	out->first_recent = row.recent ? row.recent_from : 0;
-	out->filled = (uint32_t)(filled * INDEX_ROW_BYTES);
+	out->keyword_sets = row.keyword_sets;
 	return OK;
 }
 
@@ -625,7 +641,7 @@ page_end(const struct changes *c, size_t rows_max, size_t vanished_max)
 {
 	uint64_t *modseqs = must_calloc(MAX(c->nrows, c->nvanished) + 1, sizeof *modseqs);
 	for (size_t i = 0; i < c->nrows; i++)
-		modseqs[i] = c->rows[i].modseq;
+		modseqs[i] = c->rows[i].row.modseq;
 	uint64_t end = modseq_that_fits(modseqs, c->nrows, rows_max);
 	for (size_t i = 0; i < c->nvanished; i++)
 		modseqs[i] = c->vanished[i].modseq;
@@ -641,8 +657,8 @@ changes_answer(struct job *j, const struct changes *c, struct store_mailbox_chan
 	char *gone = arena_alloc(&j->call->arena, 4 * c->nvanished + 1);
 	size_t nrows = 0, ngone = 0;
 	for (size_t i = 0; i < c->nrows; i++)
-		if (c->rows[i].modseq <= out->upto)
-			rows[nrows++] = c->rows[i];
+		if (c->rows[i].row.modseq <= out->upto)
+			rows[nrows++] = index_row_of(c->rows[i].uid, &c->rows[i].row);
 	for (size_t i = 0; i < c->nvanished; i++)
 		if (c->vanished[i].modseq <= out->upto)
 			bytes_set_le(gone + 4 * ngone++, c->vanished[i].uid, 4);

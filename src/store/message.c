@@ -41,7 +41,7 @@ entry_put(struct entries *to, uint32_t uid, struct slice bytes)
 	return true;
 }
 
-typedef enum err entry_of(struct txn *t, const struct uid_row *row, struct slice *bytes);
+typedef enum err entry_of(struct object_walk *facts, const struct uid_row *row, struct slice *bytes);
 
 static enum err
 put_entries(struct entries *to, struct txn *t, uint64_t mailbox, struct slice uids, entry_of *of)
@@ -49,14 +49,18 @@ put_entries(struct entries *to, struct txn *t, uint64_t mailbox, struct slice ui
 	struct row_mailbox there;
 	struct uid_row *rows = NULL;
 	size_t n = 0, i = 0;
+	struct object_walk facts;
+	object_walk_begin(&facts, t, 'f');
 	enum err e = mailbox_get(t, to->j->account, mailbox, &there);
-	e = e ? e : messages_get(t, to->j->account, mailbox, uids, &rows, &n);
+	e = e ? e : index_messages(to->j->s, t, to->j->account, mailbox, &there, uids, &rows, &n);
 	for (; i < n && !e; i++) {
 		struct slice bytes;
-		e = of(t, &rows[i], &bytes);
+		e = of(&facts, &rows[i], &bytes);
 		if (e || !entry_put(to, rows[i].uid, bytes))
 			break;
 	}
+	enum err ended = object_walk_end(&facts);
+	e = e ? e : ended;
 	if (!e && i == n && uids.len)
 		*to->last = (uint32_t)bytes_get_le(uids.at + uids.len - 4, 4);
 	free(rows);
@@ -64,9 +68,9 @@ put_entries(struct entries *to, struct txn *t, uint64_t mailbox, struct slice ui
 }
 
 static enum err
-facts_of(struct txn *t, const struct uid_row *row, struct slice *bytes)
+facts_of(struct object_walk *facts, const struct uid_row *row, struct slice *bytes)
 {
-	enum err e = object_facts(t, row->row.object, bytes);
+	enum err e = object_walk_get(facts, row->row.object, bytes);
 	if (e != ERR_NOT_FOUND)
 		return e;
 	*bytes = SLICE_NONE; /* it does not read: the session makes it again from the body */
@@ -83,9 +87,9 @@ message_facts(struct job *j, struct txn *t)
 }
 
 static enum err
-id_of(struct txn *t, const struct uid_row *row, struct slice *bytes)
+id_of(struct object_walk *facts, const struct uid_row *row, struct slice *bytes)
 {
-	char *to = arena_alloc(txn_arena(t), 8);
+	char *to = arena_alloc(txn_arena(facts->t), 8);
 	bytes_set_le(to, row->row.object, 8);
 	*bytes = slice_of(to, 8);
 	return OK;
@@ -132,18 +136,19 @@ flags_after(uint32_t was, uint32_t op, uint32_t flags)
 	return op == FLAGS_SET ? flags : op == FLAGS_ADD ? was | flags : was & ~flags;
 }
 
+/* The row is afterwards what it was made; *changed: it is another one. */
 static enum err
-store_one(struct keyword_store *k, const struct uid_row *r, struct store_message_store_out *out, struct index_row *into)
+store_one(struct keyword_store *k, struct uid_row *r, bool *changed)
 {
 	struct row_message now = r->row;
 	now.flags = flags_after(r->row.flags, k->in->op, k->in->flags);
 	now.flags = (now.flags & k->may) | (r->row.flags & ~k->may);
 	enum err e = k->may_keywords ? keywords_after(k, r->row.keyword_set, &now.keyword_set) : OK;
-	if (e || (now.flags == r->row.flags && now.keyword_set == r->row.keyword_set))
+	*changed = !e && (now.flags != r->row.flags || now.keyword_set != r->row.keyword_set);
+	if (!*changed)
 		return e;
 	box_alter(k->c, k->b, r->uid, &r->row, &now);
-	into[out->filled / INDEX_ROW_BYTES] = index_row_of(r->uid, &now);
-	out->filled += INDEX_ROW_BYTES;
+	r->row = now;
 	return OK;
 }
 
@@ -160,6 +165,23 @@ store_admit(const struct job *j, struct keyword_store *k)
 	return any || !(in->flags || in->nkeywords) ? OK : ERR_DENIED;
 }
 
+/* What was changed, for the caller's region and for the index, which learns of it when it is durable. */
+static void
+store_end(struct job *j, struct change *c, struct box *b, uint64_t was, const struct uid_row *rows, size_t n)
+{
+	struct store_message_store_out *out = j->out;
+	struct index_row *into = j->into;
+	for (size_t i = 0; i < n; i++)
+		into[i] = index_row_of(rows[i].uid, &rows[i].row);
+	out->filled = (uint32_t)(n * INDEX_ROW_BYTES);
+	out->modseq = b->row.modseq;
+	box_put(c, b);
+	change_end(c);
+	job_tell_box(j, j->account, b);
+	j->altered = (struct altered){ b->id, was, b->row.modseq, ARENA_ARRAY(&j->call->arena, struct uid_row, n), n };
+	memcpy(j->altered.rows, rows, n * sizeof *rows);
+}
+
 enum err
 message_store(struct job *j, struct txn *t)
 {
@@ -168,33 +190,32 @@ message_store(struct job *j, struct txn *t)
 	struct change c;
 	struct box b;
 	struct uid_row *rows = NULL;
-	size_t n = 0, refused = 0;
+	size_t n = 0, refused = 0, changed = 0;
 	struct keyword_store k = { .c = &c, .b = &b, .in = in };
 	enum err e = store_admit(j, &k);
 	e = e ? e : change_begin(&c, j->s, t, j->account);
 	e = e ? e : box_get(&c, in->mailbox, &b);
-	e = e ? e : messages_get(t, j->account, in->mailbox, in->uids, &rows, &n);
+	uint64_t was = e ? 0 : b.row.modseq;
+	e = e ? e : index_messages(j->s, t, j->account, in->mailbox, &b.row, in->uids, &rows, &n);
 	if (e)
 		return e;
 	char *names = arena_alloc(&j->call->arena, 4 * n + 1);
 	for (size_t i = 0; i < n && !e; i++) {
+		bool other = false;
 		if (rows[i].row.modseq > in->unchanged_since)
 			bytes_set_le(names + 4 * refused++, rows[i].uid, 4); /* RFC 7162 3.1.3 */
 		else
-			e = store_one(&k, &rows[i], out, j->into);
+			e = store_one(&k, &rows[i], &other);
+		if (other)
+			rows[changed++] = rows[i];
 	}
 	map_release(&k.seen);
-	free(rows);
-	if (e)
-		return e;
 	out->modseq = b.row.modseq;
 	out->refused = slice_of(names, 4 * refused);
-	if (out->filled == 0)
-		return OK;
-	box_put(&c, &b);
-	change_end(&c);
-	job_tell_box(j, j->account, &b);
-	return OK;
+	if (!e && changed)
+		store_end(j, &c, &b, was, rows, changed);
+	free(rows);
+	return e;
 }
 
 /* ---- copy and move */
@@ -234,9 +255,19 @@ copy_one(struct copying *k, const struct uid_row *r, uint32_t *uid)
 	m.flags &= acl_flags(k->granted); /* RFC 4314 4: what may not be set is left out */
 	if (k->move)
 		box_take_out(&k->c, &k->source, r->uid, &r->row);
-	else
-		e = object_refer(k->c.s, k->c.t, m.object, 1);
-	return e ? e : box_add(k->to, k->target, &m, uid);
+	return box_add(k->to, k->target, &m, uid);
+}
+
+/* Their objects have one reference more, or one less. */
+static enum err
+refer_rows(struct change *c, const struct uid_row *rows, size_t n, int32_t change)
+{
+	uint64_t *objects = must_calloc(n + 1, sizeof *objects);
+	for (size_t i = 0; i < n; i++)
+		objects[i] = rows[i].row.object;
+	enum err e = objects_refer(c->s, c->t, objects, n, change);
+	free(objects);
+	return e;
 }
 
 static enum err
@@ -291,8 +322,9 @@ message_copy(struct job *j, struct txn *t)
 	struct uid_row *rows = NULL;
 	size_t n = 0;
 	enum err e = copy_begin(&k, j, t, in);
-	e = e ? e : messages_get(t, j->account, in->mailbox, in->uids, &rows, &n);
+	e = e ? e : index_messages(j->s, t, j->account, in->mailbox, &k.source.row, in->uids, &rows, &n);
 	e = e || n == 0 ? e : copy_quota(&k, rows, n);
+	e = e || k.move ? e : refer_rows(&k.c, rows, n, 1);
 	char *from = arena_alloc(&j->call->arena, 4 * n + 1), *into = arena_alloc(&j->call->arena, 4 * n + 1);
 	for (size_t i = 0; i < n && !e; i++) {
 		uint32_t uid = 0;
@@ -314,30 +346,6 @@ message_copy(struct job *j, struct txn *t)
 }
 
 /* ---- expunge */
-
-/* All messages of the mailbox that go, at most EXPUNGE_MAX. */
-static enum err
-expunge_find(struct txn *t, uint64_t account, uint64_t mailbox, bool any, struct uid_row *rows, size_t *n, bool *more)
-{
-	struct key from = key2('u', account, mailbox), to = from;
-	struct slice k, value;
-	struct row_message m;
-	enum err e = OK;
-	key_after_prefix(&to);
-	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
-	while (!e && !*more && range_next(r, &k, &value)) {
-		if (!row_message_take(value, &m))
-			e = row_damaged("message");
-		else if (!any && !(m.flags & MESSAGE_DELETED))
-			continue;
-		else if (*n == EXPUNGE_MAX)
-			*more = true;
-		else
-			rows[(*n)++] = (struct uid_row){ (uint32_t)bytes_get_be(k.at + 17, 4), m };
-	}
-	enum err ended = range_end(&r);
-	return e ? e : ended;
-}
 
 /* Those of the named ones that go, at most EXPUNGE_MAX. */
 static void
@@ -361,10 +369,11 @@ expunge_rows(struct job *j, struct change *c, struct box *b, const struct uid_ro
 	struct store_message_expunge_out *out = j->out;
 	char *gone = arena_alloc(&j->call->arena, 4 * n + 1);
 	enum err e = OK;
-	for (size_t i = 0; i < n && !e; i++) {
-		e = box_expunge(c, b, rows[i].uid, &rows[i].row);
+	for (size_t i = 0; i < n; i++) {
+		box_take_out(c, b, rows[i].uid, &rows[i].row);
 		bytes_set_le(gone + 4 * i, rows[i].uid, 4);
 	}
+	e = refer_rows(c, rows, n, -1);
 	if (e || n == 0)
 		return e;
 	box_put(c, b);
@@ -392,11 +401,11 @@ message_expunge(struct job *j, struct txn *t)
 		return OK;
 	}
 	if (in->uids.len) {
-		e = messages_get(t, j->account, in->mailbox, in->uids, &rows, &n);
+		e = index_messages(j->s, t, j->account, in->mailbox, &b.row, in->uids, &rows, &n);
 		expunge_choose(rows, &n, in->any, &out->more);
 	} else {
 		rows = must_calloc(MIN(b.row.messages, (uint32_t)EXPUNGE_MAX) + 1, sizeof *rows);
-		e = expunge_find(t, j->account, in->mailbox, in->any, rows, &n, &out->more);
+		e = index_expunged(j->s, t, j->account, in->mailbox, &b.row, in->any, rows, EXPUNGE_MAX, &n, &out->more);
 	}
 	e = e ? e : expunge_rows(j, &c, &b, rows, n);
 	out->modseq = b.row.modseq;

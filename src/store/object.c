@@ -215,6 +215,142 @@ object_refer(struct store *s, struct txn *t, uint64_t object, int32_t change)
 	return OK;
 }
 
+/* ---- many rows at once */
+
+#define WALK_NEAR 16 /* objects that are so close are reached by steps, not by a search */
+
+void
+object_walk_begin(struct object_walk *w, struct txn *t, char kind)
+{
+	*w = (struct object_walk){ .t = t, .kind = kind };
+}
+
+static void
+walk_close(struct object_walk *w)
+{
+	enum err e = w->range ? range_end(&w->range) : OK;
+	w->e = w->e ? w->e : e;
+	w->here = false;
+}
+
+static void
+walk_step(struct object_walk *w)
+{
+	struct slice key;
+	w->here = range_next(w->range, &key, &w->value) && key.len == 9;
+	if (w->here)
+		w->at = bytes_get_be(key.at + 1, 8);
+	else
+		walk_close(w);
+}
+
+enum err
+object_walk_get(struct object_walk *w, uint64_t object, struct slice *value)
+{
+	bool near = w->last && object > w->last && object - w->last <= WALK_NEAR;
+	struct key k = key1(w->kind, object);
+	w->last = object;
+	if (!near)
+		walk_close(w);
+	if (w->e)
+		return w->e;
+	if (!near)
+		return txn_get(w->t, key_slice(&k), value);
+	if (!w->range) {
+		struct key end;
+		key_begin(&end, (char)(w->kind + 1));
+		w->range = range_begin(w->t, key_slice(&k), key_slice(&end), false);
+		walk_step(w);
+	}
+	while (w->here && w->at < object)
+		walk_step(w);
+	*value = w->here && w->at == object ? w->value : SLICE_NONE;
+	return w->e ? w->e : value->at ? OK : ERR_NOT_FOUND;
+}
+
+enum err
+object_walk_end(struct object_walk *w)
+{
+	walk_close(w);
+	return w->e;
+}
+
+enum err
+object_walk_place(struct object_walk *w, uint64_t object, struct object *o)
+{
+	struct slice value;
+	enum err e = object_walk_get(w, object, &value);
+	return e ? e : object_row_take(value, o) ? OK : damaged("row of an object", object);
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+struct referred {
+	uint64_t object;
+	struct object o;
+	int64_t refs; /* afterwards */
+};
+
+/* Each object once, with its row; all are read before one is written, so that what was written hides nothing. */
+static enum err
+read_referred(struct txn *t, const uint64_t *objects, size_t n, int32_t change, struct referred *to, size_t *count)
+{
+	struct object_walk w;
+	enum err e = OK;
+	*count = 0;
+	object_walk_begin(&w, t, 'o');
+	for (size_t i = 0; i < n && !e; i++) {
+		if (*count && to[*count - 1].object == objects[i]) {
+			to[*count - 1].refs += change;
+			continue;
+		}
+		struct referred *r = &to[*count];
+		r->object = objects[i];
+		e = object_walk_place(&w, objects[i], &r->o);
+		r->refs = (int64_t)r->o.refs + change;
+		*count += !e;
+	}
+	enum err ended = object_walk_end(&w);
+	return e ? e : ended;
+}
+
+enum err
+objects_refer(struct store *s, struct txn *t, uint64_t *objects, size_t n, int32_t change)
+{
+	struct referred *rows = must_calloc(n + 1, sizeof *rows);
+	size_t count;
+	if (n)
+		qsort(objects, n, sizeof *objects, by_number);
+	enum err e = read_referred(t, objects, n, change, rows, &count);
+	if (e == ERR_NOT_FOUND)
+		e = damaged("an object that is named is not there", count < n ? objects[count] : 0);
+	for (size_t i = 0; i < count && !e; i++) {
+		struct referred *r = &rows[i];
+		struct key k = key1('o', r->object);
+		if (r->refs < 0 || r->refs > UINT32_MAX) {
+			e = damaged("references of an object", r->object);
+		} else if (r->refs > 0) {
+			r->o.refs = (uint32_t)r->refs;
+			object_put(t, r->object, &r->o);
+		} else {
+			txn_delete(t, key_slice(&k));
+			delta_add(s->objects, r->o.at.segment, -(int64_t)segment_record_bytes(r->o.at.bytes), 0);
+		}
+	}
+	for (size_t i = 0; i < count && !e; i++) { /* keys in order: each kind by itself */
+		struct key k = key1('f', rows[i].object);
+		if (rows[i].refs == 0)
+			txn_delete(t, key_slice(&k));
+	}
+	free(rows);
+	return e;
+}
+
 enum err
 object_move(struct store *s, struct txn *t, uint64_t object, const struct place *from, const struct body_source *body)
 {

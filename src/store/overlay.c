@@ -22,6 +22,8 @@ void
 overlay_init(struct overlay *o, struct arena *a)
 {
 	*o = (struct overlay){ .arena = a, .head = cell_new(a, OVERLAY_LEVELS), .dice = 0x9e3779b9u };
+	for (unsigned level = 0; level < OVERLAY_LEVELS; level++)
+		o->path[level] = o->head;
 }
 
 static unsigned
@@ -58,18 +60,28 @@ skip_absent(struct overlay_cell *c)
 	return c;
 }
 
+/* Does the key stand right behind path[0]? Then path[level] is the last one before it on every level. */
+static bool
+is_next(const struct overlay *o, struct slice key)
+{
+	const struct overlay_cell *last = o->path[0], *next = last->next[0];
+	return last != o->head && slice_compare(last->key, key) < 0 && (!next || slice_compare(next->key, key) >= 0);
+}
+
 static struct overlay_cell *
 cell_for(struct overlay *o, struct slice key)
 {
-	struct overlay_cell *path[OVERLAY_LEVELS];
-	struct overlay_cell *c = seek(o, key, path)->next[0];
+	if (!is_next(o, key))
+		seek(o, key, o->path);
+	struct overlay_cell *c = o->path[0]->next[0];
 	if (c && slice_equal(c->key, key))
 		return c;
 	c = cell_new(o->arena, throw_levels(o));
 	c->key = slice_keep(o->arena, key);
 	for (unsigned level = 0; level < c->levels; level++) {
-		c->next[level] = path[level]->next[level];
-		path[level]->next[level] = c;
+		c->next[level] = o->path[level]->next[level];
+		o->path[level]->next[level] = c;
+		o->path[level] = c;
 	}
 	return c;
 }
@@ -150,12 +162,19 @@ overlay_from(const struct overlay *o, struct slice key)
 }
 
 struct overlay_cell *
-overlay_after(const struct overlay *o, struct slice key)
+overlay_seek(const struct overlay *o, struct slice key)
 {
-	struct overlay_cell *c = seek(o, key, NULL)->next[0];
-	if (c && slice_equal(c->key, key))
+	return seek(o, key, NULL);
+}
+
+struct overlay_cell *
+overlay_walk(const struct overlay *o, struct overlay_cell **at, struct slice key)
+{
+	struct overlay_cell *c = *at;
+	while (c->next[0] && slice_compare(c->next[0]->key, key) <= 0)
 		c = c->next[0];
-	return skip_absent(c);
+	*at = c;
+	return skip_absent(c->next[0]);
 }
 
 struct overlay_cell *

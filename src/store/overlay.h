@@ -24,6 +24,8 @@ struct overlay_undo;
 struct overlay {
 	struct arena *arena;
 	struct overlay_cell *head; /* no key: before all */
+	/* Of each level the last cell up to path[0], which was written last: keys that rise need no search. */
+	struct overlay_cell *path[OVERLAY_LEVELS];
 	struct overlay_undo *undo; /* newest first; NULL at the bottom */
 	size_t marks;
 	size_t writes; /* changes so far, for "was anything written" */
@@ -39,9 +41,12 @@ void overlay_keep(struct overlay *o);     /* drops the newest mark only */
 /* NULL or a cell that is not absent. */
 struct overlay_cell *overlay_find(const struct overlay *o, struct slice key);
 struct overlay_cell *overlay_from(const struct overlay *o, struct slice key);   /* the first with a key >= key */
-struct overlay_cell *overlay_after(const struct overlay *o, struct slice key);  /* the first with a key > key */
 struct overlay_cell *overlay_before(const struct overlay *o, struct slice key); /* the last with a key < key */
 struct overlay_cell *overlay_next(struct overlay_cell *c);
+/* The last cell with a key < key, absent or not, or the head. */
+struct overlay_cell *overlay_seek(const struct overlay *o, struct slice key);
+/* The first with a key > key; *at: a cell with a key <= key (or the head), which moves along. */
+struct overlay_cell *overlay_walk(const struct overlay *o, struct overlay_cell **at, struct slice key);
 struct overlay_cell *overlay_first(const struct overlay *o);
 
 #endif

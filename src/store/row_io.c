@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define LOG_ROW_BYTES_MAX (1 + 4 * MODSEQ_SPAN)
+
 uint32_t log_entries_max = 100000;
 
 enum err
@@ -199,9 +201,12 @@ box_get(struct change *c, uint64_t mailbox, struct box *b)
 	return mailbox_get(c->t, c->account, mailbox, &b->row);
 }
 
+static void log_flush(struct change *c);
+
 void
 box_put(struct change *c, const struct box *b)
 {
+	log_flush(c);
 	ASSERT(b->row.modseq <= c->counters.modseq);
 	ASSERT(b->row.unseen <= b->row.messages && b->row.deleted <= b->row.messages && b->row.recent <= b->row.messages);
 	struct key k = key2('m', c->account, b->id);
@@ -228,13 +233,28 @@ count_flags(struct row_mailbox *row, const struct row_message *m, int sign)
 	row->deleted_bytes += (uint64_t)((int64_t)m->bytes * sign);
 }
 
+/* ---- the change log: a row holds the uids, ascending or not, to which the same happened with the same modseq */
+
 static size_t
 log_trim_entries(void)
 {
 	return log_entries_max / 16 + 1;
 }
 
-/* Takes the oldest entries out of a log that grew over its limit. */
+bool
+log_row_take(struct slice key, struct slice value, void (*add)(void *to, uint64_t modseq, uint32_t uid, char what),
+             void *to)
+{
+	if (key.len != 29 || value.len % 4 != 1 || value.len > LOG_ROW_BYTES_MAX)
+		return false;
+	uint64_t modseq = bytes_get_be(key.at + 17, 8);
+	add(to, modseq, (uint32_t)bytes_get_be(key.at + 25, 4), value.at[0]);
+	for (size_t i = 1; i < value.len; i += 4)
+		add(to, modseq, (uint32_t)bytes_get_le(value.at + i, 4), value.at[0]);
+	return true;
+}
+
+/* Takes the oldest rows out of a log that grew over its limit. */
 static void
 log_trim(struct change *c, struct box *b)
 {
@@ -243,35 +263,44 @@ log_trim(struct change *c, struct box *b)
 	key_after_prefix(&to);
 	struct range *r = range_begin(c->t, key_slice(&from), key_slice(&to), false);
 	struct slice k, value;
-	struct {
-		uint64_t modseq;
-		uint32_t uid;
-	} *gone = must_calloc(log_trim_entries(), sizeof *gone);
-	size_t n = 0;
-	for (; n < log_trim_entries() && range_next(r, &k, &value); n++) {
-		gone[n].modseq = bytes_get_be(k.at + 17, 8);
-		gone[n].uid = (uint32_t)bytes_get_be(k.at + 25, 4);
+	uint32_t gone = 0;
+	while (gone < log_trim_entries() && range_next(r, &k, &value)) {
+		gone += (uint32_t)((value.len + 3) / 4);
+		b->row.log_floor = bytes_get_be(k.at + 17, 8);
+		txn_delete(c->t, slice_keep(txn_arena(c->t), k));
 	}
-	if (range_end(&r))
-		n = 0; /* the log stays longer: nothing depends on it */
-	for (size_t i = 0; i < n; i++) {
-		struct key old = key2('l', c->account, b->id);
-		key_u64(&old, gone[i].modseq);
-		key_u32(&old, gone[i].uid);
-		txn_delete(c->t, key_slice(&old));
-		b->row.log_floor = gone[i].modseq;
-		b->row.log_entries--;
-	}
-	free(gone);
+	(void)range_end(&r); /* the log stays longer: nothing depends on it */
+	b->row.log_entries -= MIN(gone, b->row.log_entries);
+}
+
+static void
+log_flush(struct change *c)
+{
+	if (!c->log.n)
+		return;
+	struct key k = key2('l', c->account, c->log.mailbox);
+	key_u64(&k, c->log.modseq);
+	key_u32(&k, c->log.first);
+	put(c->t, &k, slice_of(c->log.bytes, 1 + 4 * ((size_t)c->log.n - 1)));
+	c->log.n = 0;
 }
 
 static void
 log_add(struct change *c, struct box *b, uint64_t modseq, uint32_t uid, char what)
 {
-	struct key k = key2('l', c->account, b->id);
-	key_u64(&k, modseq);
-	key_u32(&k, uid);
-	put(c->t, &k, slice_of(&what, 1));
+	if (!c->log.bytes)
+		c->log.bytes = arena_alloc(txn_arena(c->t), LOG_ROW_BYTES_MAX);
+	if (c->log.n && (c->log.mailbox != b->id || c->log.modseq != modseq || c->log.bytes[0] != what))
+		log_flush(c);
+	if (c->log.n == 0) {
+		c->log.mailbox = b->id;
+		c->log.modseq = modseq;
+		c->log.first = uid;
+		c->log.bytes[0] = what;
+	} else {
+		bytes_set_le(c->log.bytes + 1 + 4 * (c->log.n - 1), uid, 4);
+	}
+	c->log.n++; /* a modseq is shared by MODSEQ_SPAN rows at most */
 	if (++b->row.log_entries > log_entries_max + log_trim_entries())
 		log_trim(c, b);
 }
@@ -323,13 +352,6 @@ box_take_out(struct change *c, struct box *b, uint32_t uid, const struct row_mes
 	c->counters.bytes -= m->bytes;
 	b->row.modseq = change_modseq(c);
 	log_add(c, b, b->row.modseq, uid, LOG_VANISHED);
-}
-
-enum err
-box_expunge(struct change *c, struct box *b, uint32_t uid, const struct row_message *m)
-{
-	box_take_out(c, b, uid, m);
-	return object_refer(c->s, c->t, m->object, -1);
 }
 
 /* ---- many messages */

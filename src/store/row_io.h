@@ -38,6 +38,11 @@ struct change {
 	struct job *job;      /* hears of mailboxes that are made; NULL: nobody does */
 	uint64_t span_modseq; /* a modseq that several rows share */
 	uint32_t span_left;   /* how many more may have it */
+	struct {              /* entries of the change log that make up one row: the same mailbox, modseq and kind */
+		uint64_t mailbox, modseq;
+		char *bytes; /* the kind, and the uids but for the first, which stands in the key */
+		uint32_t first, n;
+	} log;
 };
 /* A modseq is shared by at most this many rows, so that a page of changes always holds all of one. */
 #define MODSEQ_SPAN 1024
@@ -46,6 +51,10 @@ extern uint32_t log_entries_max; /* of a mailbox; the oldest go when there are a
 enum err change_begin(struct change *c, struct store *s, struct txn *t, uint64_t account);
 void change_end(struct change *c);
 uint64_t change_modseq(struct change *c); /* of a row that is changed or added now */
+
+/* The uids of a row of the change log; key and value as they are in the engine. Calls add(to, modseq, uid, what). */
+bool log_row_take(struct slice key, struct slice value, void (*add)(void *to, uint64_t modseq, uint32_t uid, char what),
+                  void *to);
 
 struct box {
 	uint64_t id;
@@ -60,8 +69,6 @@ enum err box_add(struct change *c, struct box *b, struct row_message *m, uint32_
 void box_alter(struct change *c, struct box *b, uint32_t uid, const struct row_message *was, struct row_message *now);
 /* Takes a message out; its reference to the object stays counted. */
 void box_take_out(struct change *c, struct box *b, uint32_t uid, const struct row_message *m);
-/* box_take_out, and the object loses the reference. */
-enum err box_expunge(struct change *c, struct box *b, uint32_t uid, const struct row_message *m);
 
 /* The messages with these uids (u32 little endian each, ascending) that exist, in order. The array is freed by the
  * caller. ERR_SYNTAX: not ascending. */

@@ -126,10 +126,31 @@ void indexes_free(struct indexes **x);
  * it. */
 enum err index_copy(struct indexes *x, struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row,
                     uint32_t from, struct index_row *into, size_t max, size_t *n, bool *more);
-/* What changed after since: rows (by uid), and uids that went (ascending, u32 each), both to be freed by the caller.
- * ERR_STALE: the log does not reach back. */
+/* A frozen copy of the rows of a large mailbox, as they were at a modseq: fd -1 when it is not worth it. The descriptor
+ * stays the index's. */
+extern size_t index_share_bytes_min; /* of rows. Tests set it lower */
+struct index_shared {
+	int fd;
+	size_t n;
+	uint64_t modseq;
+};
+enum err index_share(struct indexes *x, struct txn *t, uint64_t account, uint64_t mailbox,
+                     const struct row_mailbox *row, struct index_shared *out);
+/* messages_get from the index, when it has the mailbox as t sees it. */
+enum err index_messages(struct store *s, struct txn *t, uint64_t account, uint64_t mailbox,
+                        const struct row_mailbox *row, struct slice uids, struct uid_row **rows, size_t *n);
+/* The messages with \Deleted (any: all), at most max; *more: there are others. */
+enum err index_expunged(struct store *s, struct txn *t, uint64_t account, uint64_t mailbox,
+                        const struct row_mailbox *row, bool any, struct uid_row *rows, size_t max, size_t *n,
+                        bool *more);
+/* Rows that were altered, durably. */
+void index_altered(struct store *s, uint64_t account, const struct altered *a);
+
+/* ---- changes.c */
+/* What changed after since: rows (by uid), and uids that went (ascending), both to be freed by the caller. ERR_STALE:
+ * the log does not reach back. */
 struct changes {
-	struct index_row *rows;
+	struct uid_row *rows;
 	size_t nrows;
 	struct vanished {
 		uint64_t modseq;

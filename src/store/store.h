@@ -80,10 +80,27 @@ enum err object_new(struct store *s, struct txn *t, const struct body_source *bo
                     uint64_t *object);
 /* Changes the number of references; at 0 the rows go and the segment has less alive. */
 enum err object_refer(struct store *s, struct txn *t, uint64_t object, int32_t change);
+/* The same for many, which are sorted by it: an object that stands n times in it changes n times. */
+enum err objects_refer(struct store *s, struct txn *t, uint64_t *objects, size_t n, int32_t change);
 struct object {
 	struct place at;
 	uint32_t refs;
 };
+/* Rows 'o' or 'f' of many objects, cheap when they are asked for in rising order. A value is good until the next call.
+ */
+struct object_walk {
+	struct txn *t;
+	char kind;
+	struct range *range;
+	uint64_t last, at; /* asked for, and where the range stands */
+	bool here;
+	struct slice value;
+	enum err e;
+};
+void object_walk_begin(struct object_walk *w, struct txn *t, char kind);
+enum err object_walk_get(struct object_walk *w, uint64_t object, struct slice *value);
+enum err object_walk_place(struct object_walk *w, uint64_t object, struct object *o); /* kind 'o' */
+enum err object_walk_end(struct object_walk *w);
 enum err object_get(struct txn *t, uint64_t object, struct object *o);
 enum err object_facts(struct txn *t, uint64_t object, struct slice *facts);
 /* Copies [from, from+len) of the body to memory; for many pieces at once see object_read_later. May block on the disk:
