@@ -2,6 +2,8 @@
 /* cmd_select.c - SELECT, EXAMINE, CLOSE, UNSELECT: makes the view of a mailbox, and drops it. */
 #include "session/imap/imap.h"
 
+#include <unistd.h>
+
 enum { FIRST_BLOCK_BYTES = 64 << 10 }; /* 1,638 messages; larger mailboxes take a second and larger block */
 
 static void
@@ -18,6 +20,23 @@ start_view(struct view *v, const struct store_mailbox *m, struct slice name, boo
 	v->tells_modseqs = false;
 }
 
+/* The rows that the store shares with all who open the mailbox; they may be older than its answer. */
+static enum err
+await_shared(struct imap *im, const struct store_mailbox_open_out *out)
+{
+	struct view *v = &im->view;
+	bool mapped = out->shared_rows && view_share(v, out->shared, out->shared_rows);
+	close(out->shared);
+	if (!mapped)
+		return ERR_AGAIN;
+	v->modseq = out->shared_modseq;
+	v->keywords_missing = out->keyword_sets > 0;
+	enum err e = v->modseq < out->mailbox.modseq ? await_imap_catch_up(im) : OK;
+	view_begin(v, out->first_recent);
+	v->told_modseq = v->modseq;
+	return e;
+}
+
 /* One page of rows, from uid *from on; *from is 0 after the last. */
 static enum err
 await_page(struct imap *im, struct slice name, bool read_only, uint32_t *from)
@@ -30,13 +49,21 @@ await_page(struct imap *im, struct slice name, bool read_only, uint32_t *from)
 		return ERR_AGAIN;
 	/* only the first page claims what is \Recent */
 	struct store_mailbox_open_in in = {
-		.name = name, .from_uid = *from, .write = !read_only && *from == 1, .into = imap_region(im, block, got)
+		.name = name,
+		.from_uid = *from,
+		.write = !read_only && *from == 1,
+		.into = imap_region(im, block, got),
+		.share = *from == 1,
 	};
-	struct store_mailbox_open_out out = { 0 };
+	struct store_mailbox_open_out out = { .shared = -1 };
 	enum err e = await_imap_ask(im, mailbox_open, &in, &im->arena, &out);
 	if (e == OK && *from != 1 && out.mailbox.id != v->mailbox)
 		e = ERR_AGAIN; /* renamed under our hands */
-	if (e == OK) {
+	if (e == OK && out.shared >= 0) {
+		start_view(v, &out.mailbox, name, read_only);
+		e = await_shared(im, &out);
+		*from = 0;
+	} else if (e == OK) {
 		if (*from == 1)
 			start_view(v, &out.mailbox, name, read_only);
 		else if (out.mailbox.modseq != v->modseq)

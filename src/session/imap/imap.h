@@ -208,6 +208,8 @@ void await_imap_sync(struct imap *im, uint32_t how);
  */
 void await_imap_keywords(struct imap *im, bool tell);
 void imap_unselect(struct imap *im);
+/* While a mailbox is being selected: brings the rows up to date. */
+enum err await_imap_catch_up(struct imap *im);
 /* After EXPUNGE and MOVE: tells all that is to be told, and says up to where (RFC 7162 3.2.7). */
 struct imap_reply await_imap_expunged(struct imap *im, bool some, const char *text);
 void await_imap_exists(struct imap *im); /* EXISTS and RECENT when they differ from what was told */

@@ -213,7 +213,7 @@ fake_mailbox_subscribe(struct ipc_call *call, const struct store_mailbox_subscri
 static void
 fake_mailbox_open(struct ipc_call *call, const struct store_mailbox_open_in *in)
 {
-	struct store_mailbox_open_out out = { .mailbox = fake_mailbox(), .first_recent = 2 };
+	struct store_mailbox_open_out out = { .mailbox = fake_mailbox(), .first_recent = 2, .shared = -1 };
 	struct index_row *to = (void *)fake_region(call, in->into);
 	size_t max = in->into.len / INDEX_ROW_BYTES;
 	if (fake_fails(call))

@@ -123,6 +123,18 @@ await_changes(struct imap *im, char *block, size_t got)
 	return OK;
 }
 
+enum err
+await_imap_catch_up(struct imap *im)
+{
+	size_t got;
+	char *block = await_imap_block(im, CHANGES_BYTES, CHANGES_BYTES_MIN, &got);
+	if (!block)
+		return ERR_AGAIN;
+	enum err e = await_changes(im, block, got);
+	shm_free(im->c->session->shm, block);
+	return e;
+}
+
 static void
 await_look(struct imap *im)
 {
@@ -165,10 +177,10 @@ await_put_vanished(struct imap *im)
 	struct view *v = &im->view;
 	char uids[4 * VANISHED_UIDS];
 	size_t n = 0;
-	for (size_t i = 0; i < v->count; i++) {
+	for (size_t i = v->marked_from; i < v->marked_end; i++) {
 		if (v->rows[i].flags & VIEW_GONE)
 			bytes_set_le(uids + 4 * n++, v->rows[i].uid, 4);
-		if (n == VANISHED_UIDS || (n && i + 1 == v->count)) {
+		if (n == VANISHED_UIDS || (n && i + 1 == v->marked_end)) {
 			buf_put(&im->text, S("* VANISHED "));
 			imap_put_set(&im->text, slice_of(uids, 4 * n));
 			buf_put(&im->text, S("\r\n"));
@@ -208,7 +220,7 @@ static void
 await_flag_updates(struct imap *im)
 {
 	struct view *v = &im->view;
-	for (size_t i = 0; i < v->count && v->dirty; i++) {
+	for (size_t i = v->marked_from; v->dirty && i < v->marked_end; i++) {
 		if ((v->rows[i].flags & (VIEW_DIRTY | VIEW_GONE)) == VIEW_DIRTY)
 			imap_put_flag_update(im, i, im->by_uid || im->notify); /* RFC 5465 5.1 */
 		if (im->text.len > TEXT_BYTES)

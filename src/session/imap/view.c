@@ -3,10 +3,22 @@
  * commands. Owns rows and keyword names. Pure; cannot fail but for memory. */
 #include "session/imap/view.h"
 
+#include "ipc/frozen.h"
+
+static void
+rows_free(struct view *v)
+{
+	if (v->mapped)
+		frozen_unmap(v->rows, v->mapped);
+	else
+		free(v->rows);
+	v->mapped = 0;
+}
+
 void
 view_release(struct view *v)
 {
-	free(v->rows);
+	rows_free(v);
 	free(v->name);
 	free(v->keywords);
 	free(v->saved);
@@ -56,11 +68,21 @@ view_settle(struct view *v)
 }
 
 static void
+note_marked(struct view *v, const struct index_row *row)
+{
+	size_t i = (size_t)(row - v->rows);
+	bool first = !v->gone && !v->dirty;
+	v->marked_from = first ? i : MIN(v->marked_from, i);
+	v->marked_end = first ? i + 1 : MAX(v->marked_end, i + 1);
+}
+
+static void
 mark_gone(struct view *v, struct index_row *row)
 {
 	if (row->flags & VIEW_GONE)
 		return;
 	mark_stale(v, row);
+	note_marked(v, row);
 	row->flags |= VIEW_GONE;
 	v->gone++;
 }
@@ -70,6 +92,7 @@ mark_dirty(struct view *v, struct index_row *row)
 {
 	if (row->flags & VIEW_DIRTY)
 		return;
+	note_marked(v, row);
 	row->flags |= VIEW_DIRTY;
 	v->dirty++;
 }
@@ -92,7 +115,40 @@ make_room(struct view *v, size_t more)
 	if (v->count + more <= v->cap)
 		return;
 	v->cap = MAX(v->count + more, v->cap + v->cap / 2);
-	v->rows = must_realloc(v->rows, v->cap * sizeof *v->rows);
+	if (!v->mapped) {
+		v->rows = must_realloc(v->rows, v->cap * sizeof *v->rows);
+		return;
+	}
+	struct index_row *rows = must_calloc(v->cap, sizeof *rows);
+	memcpy(rows, v->rows, v->count * sizeof *rows);
+	rows_free(v);
+	v->rows = rows;
+}
+
+bool
+view_share(struct view *v, int fd, size_t n)
+{
+	ASSERT(!v->rows && n);
+	size_t cap = n + n / 8 + 64; /* room that nothing touches costs nothing */
+	v->rows = frozen_map(fd, n * sizeof *v->rows, cap * sizeof *v->rows);
+	if (!v->rows)
+		return false;
+	v->mapped = cap * sizeof *v->rows;
+	v->cap = cap;
+	v->count = n;
+	return true;
+}
+
+void
+view_begin(struct view *v, uint32_t first_recent)
+{
+	view_close_gaps(v);
+	for (size_t i = v->marked_from; v->dirty && i < v->marked_end; i++)
+		view_clean(v, &v->rows[i]);
+	for (size_t i = first_recent ? view_index(v, first_recent) : v->count; i < v->count; i++) {
+		v->recent += !(v->rows[i].flags & VIEW_RECENT);
+		v->rows[i].flags |= VIEW_RECENT;
+	}
 }
 
 static void
@@ -211,7 +267,7 @@ view_apply_whole(struct view *v, const struct index_row *rows, size_t n, uint32_
 size_t
 view_next_gone(const struct view *v, size_t below)
 {
-	for (size_t i = below; v->gone && i-- > 0;)
+	for (size_t i = MIN(below, v->marked_end); v->gone && i-- > v->marked_from;)
 		if (v->rows[i].flags & VIEW_GONE)
 			return i + 1;
 	return 0;
@@ -220,8 +276,10 @@ view_next_gone(const struct view *v, size_t below)
 void
 view_close_gaps(struct view *v)
 {
-	size_t to = 0;
-	for (size_t i = 0; i < v->count; i++) {
+	if (!v->gone)
+		return;
+	size_t to = v->marked_from;
+	for (size_t i = to; i < v->count; i++) {
 		const struct index_row *row = &v->rows[i];
 		if (row->flags & VIEW_GONE) {
 			v->recent -= (row->flags & VIEW_RECENT) != 0;
@@ -233,6 +291,7 @@ view_close_gaps(struct view *v)
 	}
 	v->count = to;
 	v->gone = 0;
+	v->marked_end = MIN(v->marked_end, to);
 }
 
 /* ---- keywords */

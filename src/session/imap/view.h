@@ -35,8 +35,10 @@ struct view {
 	bool tells_modseqs;     /* a change number alone is news to the client (RFC 7162) */
 	struct index_row *rows; /* by uid; sequence number n is rows[n - 1] */
 	size_t count, cap;
-	size_t gone, dirty; /* rows with these marks */
-	bool watched;       /* search contexts want VIEW_STALE */
+	size_t mapped;                  /* bytes of rows, when they are a view of a frozen copy; 0: they are on the heap */
+	size_t gone, dirty;             /* rows with these marks */
+	size_t marked_from, marked_end; /* all rows with one of them stand there; means nothing when there are none */
+	bool watched;                   /* search contexts want VIEW_STALE */
 	size_t stale;
 	uint32_t recent; /* rows with VIEW_RECENT */
 	size_t told;     /* EXISTS as the client knows it */
@@ -53,6 +55,10 @@ void view_release(struct view *v); /* nothing is selected afterwards */
 
 /* At SELECT: rows in order of uid, page by page. */
 void view_load(struct view *v, const struct index_row *rows, size_t n, uint32_t first_recent);
+/* At SELECT: all rows at once, from a frozen copy (ipc/frozen.h) that others have, too. False: it cannot be mapped. */
+bool view_share(struct view *v, int fd, size_t n);
+/* Before the client hears anything: all that was applied so far is how it is, and these are recent. */
+void view_begin(struct view *v, uint32_t first_recent);
 /* Rows that are new or changed, in order of uid. New ones are recent from first_recent on (0: none). */
 void view_apply_rows(struct view *v, const struct index_row *rows, size_t n, uint32_t first_recent);
 /* Rows that this session changed itself: the client hears of them from the command. What others changed besides is
