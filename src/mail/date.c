@@ -86,7 +86,8 @@ take_month(struct cursor *c, unsigned *month)
 	return false;
 }
 
-/* RFC 5322 4.3: two digits below 50 are 20xx, other two and three digits count from 1900. */
+/* RFC 5322 4.3: two digits below 50 are 20xx, other two and three digits count from 1900. RFC 5322 3.3: no year is
+ * before that ("0102" was written by programs that counted from 1900 themselves). */
 static bool
 take_year(struct cursor *c, int64_t *year)
 {
@@ -95,7 +96,7 @@ take_year(struct cursor *c, int64_t *year)
 	if (!take_number(c, 4, &value, &digits) || digits < 2)
 		return false;
 	*year = digits == 2 && value < 50 ? 2000 + value : digits < 4 ? 1900 + value : value;
-	return true;
+	return *year >= 1900;
 }
 
 /* hh:mm[:ss]; a leap second becomes the next one. */

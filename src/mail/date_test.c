@@ -35,6 +35,7 @@ static const struct row {
 	{ "before 1970", "1 Jan 1969 00:00:00 +0000", -31536000, 0 },
 	{ "junk after the zone", "1 Jan 2001 00:00:00 +0000 garbage", 978307200, 0 },
 	{ "a zone that is too short is none", "1 Jan 2001 00:00:00 +00", 978307200, 0 },
+	{ "a year before 1900", "Wed, 01 May 0102 08:40:01 +0800", DATE_NONE, 0 },
 	{ "29 February of a common year", "29 Feb 1900 00:00:00 +0000", DATE_NONE, 0 },
 	{ "no day 31 in April", "31 Apr 2001 00:00:00 +0000", DATE_NONE, 0 },
 	{ "hour 24", "1 Jan 2001 24:00:00 +0000", DATE_NONE, 0 },

@@ -53,6 +53,17 @@ static const struct row {
 	  "(NIL NIL ((NIL NIL \"a\" \"b\")) ((NIL NIL \"c\" \"d\")) ((NIL NIL \"e\" \"f\")) NIL NIL NIL NIL NIL)" },
 	{ "two To fields are one list", "To: a@b\r\nTo: c@d\r\n\r\n", FACTS_ENVELOPE,
 	  "(NIL NIL NIL NIL NIL ((NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")) NIL NIL NIL NIL)" },
+	{ "so are twenty Cc fields",
+	  "Cc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: "
+	  "a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: a@b\r\nCc: "
+	  "last@b\r\n\r\n",
+	  FACTS_ENVELOPE,
+	  "(NIL NIL NIL NIL NIL NIL ((NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")"
+	  "(NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")(NIL "
+	  "NIL \"a\" \"b\")"
+	  "(NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")(NIL "
+	  "NIL \"a\" \"b\")"
+	  "(NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"b\")(NIL NIL \"last\" \"b\")) NIL NIL NIL)" },
 	{ "quotes are escaped, folds undone", "Subject: a \"b\" \\\r\n c\r\n\r\n", FACTS_ENVELOPE,
 	  "(NIL \"a \\\"b\\\" \\\\ c\" NIL NIL NIL NIL NIL NIL NIL NIL)" },
 	{ "raw 8-bit becomes UTF-8 in a literal", "Subject: J\xfcrgen\r\n\r\n", FACTS_ENVELOPE,

@@ -8,7 +8,7 @@
 #include "mail/charset.h"
 #include "mail/mime_param.h"
 
-#define MERGED_FIELDS_MAX 16 /* fields of one name that are read as one list */
+#define MERGED_BYTES_MAX (256u << 10) /* of the fields of one name that are read as one list */
 
 /* ---- strings */
 
@@ -86,26 +86,45 @@ is_address_field(enum header_id id)
 	return id >= HEADER_FROM && id <= HEADER_BCC;
 }
 
+/* Fields of addresses that come more than once are read as one list: mail to many has many Cc fields. */
+static void
+merge_field(struct buf *all, struct slice *value, struct slice more)
+{
+	if (all->len == 0)
+		buf_put(all, *value);
+	if (all->len + more.len >= MERGED_BYTES_MAX)
+		return;
+	buf_put_char(all, ',');
+	buf_put(all, more);
+	*value = buf_slice(all);
+}
+
 void
 envelope_fields_read(struct envelope_fields *e, struct slice header, struct arena *a)
 {
 	struct header_reader r;
 	struct header_field f;
-	unsigned merged = 0;
+	struct buf merged[HEADER_BCC + 1];
 	*e = (struct envelope_fields){ 0 };
+	for (size_t i = 0; i < COUNT_OF(merged); i++)
+		buf_init(&merged[i], MERGED_BYTES_MAX + 1);
 	for (header_begin(&r, header); header_next(&r, &f);) {
 		enum header_id id = header_id(f.name);
 		if (id == HEADER_RECEIVED)
 			e->received++;
 		if (id == HEADER_OTHER || id >= HEADER_RECEIVED)
 			continue;
-		struct slice *value = &e->value[id];
-		e->more_fields = e->more_fields || value->at || f.value.len > MIME_FIELD_BYTES_MAX;
+		e->more_fields = e->more_fields || e->value[id].at || f.value.len > MIME_FIELD_BYTES_MAX;
 		f.value = slice_part(f.value, 0, MIME_FIELD_BYTES_MAX);
-		if (!value->at)
-			*value = f.value;
-		else if (is_address_field(id) && merged++ < MERGED_FIELDS_MAX)
-			*value = arena_join(a, arena_join(a, *value, S(",")), f.value);
+		if (!e->value[id].at)
+			e->value[id] = f.value;
+		else if (is_address_field(id))
+			merge_field(&merged[id], &e->value[id], f.value);
+	}
+	for (size_t i = 0; i < COUNT_OF(merged); i++) {
+		if (merged[i].len)
+			e->value[i] = slice_keep(a, e->value[i]);
+		buf_release(&merged[i]);
 	}
 }
 

@@ -294,3 +294,11 @@ def test_imaplib(server, account):
         assert m.search(None, "SUBJECT", "hello")[1] == [b"1"]
         assert m.store("1", "+FLAGS", "\\Deleted")[0] == "OK"
         assert m.expunge()[1] == [b"1"]
+
+
+def test_header_without_a_blank_line(inbox):
+    """RFC 3501 6.4.5: the blank line is in each header, but for a message that has no body and no blank line."""
+    inbox.append(b"Subject: only a header\r\nX-A: 1\r\n")
+    got = inbox.fetch("FETCH 1 (BODY.PEEK[HEADER.FIELDS (SUBJECT)] BODY.PEEK[HEADER.FIELDS.NOT (SUBJECT)])")[1]
+    assert literal(got, b"BODY[HEADER.FIELDS (SUBJECT)]") == b"Subject: only a header\r\n"
+    assert literal(got, b"BODY[HEADER.FIELDS.NOT (SUBJECT)]") == b"X-A: 1\r\n"

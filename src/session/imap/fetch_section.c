@@ -105,6 +105,19 @@ is_named(const struct imap_section *s, struct slice name)
 	return false;
 }
 
+/* RFC 3501 6.4.5: the blank line is always there, but for a message that has no body and no blank line. */
+static bool
+has_blank_line(struct slice header)
+{
+	size_t n = header.len;
+	if (n >= FETCH_HEADER_BYTES_MAX) /* it was cut */
+		return true;
+	if (n == 0 || header.at[n - 1] != '\n')
+		return false;
+	n -= n > 1 && header.at[n - 2] == '\r' ? 2 : 1;
+	return n == 0 || header.at[n - 1] == '\n';
+}
+
 void
 fetch_section_fields(const struct imap_section *s, struct slice header, struct buf *out)
 {
@@ -114,5 +127,6 @@ fetch_section_fields(const struct imap_section *s, struct slice header, struct b
 	while (header_next(&r, &f))
 		if (f.name.len && is_named(s, f.name) == (s->text == SECTION_FIELDS))
 			buf_put(out, f.whole);
-	buf_put(out, S("\r\n"));
+	if (has_blank_line(header))
+		buf_put(out, S("\r\n"));
 }
