@@ -91,13 +91,13 @@ test_both_ways(void **state)
 	buf_release(&b);
 }
 
-/* Every day of 800 years is written and read again. */
+/* Every day from 1900 on, for 470 years, is written and read again. */
 static void
 test_every_day(void **state)
 {
 	struct buf b;
 	buf_init(&b, 1000);
-	for (int64_t day = -146097; day < 146097; day++) {
+	for (int64_t day = -25567; day < 146097; day++) {
 		int64_t sec;
 		int32_t zone;
 		date_put(&b, day * 86400 + 43200, 0);
