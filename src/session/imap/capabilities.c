@@ -50,6 +50,7 @@ static const struct {
 	{ S_ROW("BINARY"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 3516 */
 	{ S_ROW("UTF8=ACCEPT"), IMAP_LOGGED_IN, NEEDS_NOTHING },                            /* RFC 6855 */
 	{ S_ROW("CONTEXT=SEARCH CONTEXT=SORT"), IMAP_LOGGED_IN, NEEDS_NOTHING },            /* RFC 5267 */
+	{ S_ROW("MULTISEARCH"), IMAP_LOGGED_IN, NEEDS_NOTHING },                            /* RFC 7377 */
 	{ S_ROW("NOTIFY"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 5465 */
 	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 9394 */
 	{ S_ROW("COMPRESS=DEFLATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                       /* RFC 4978 */

@@ -75,6 +75,22 @@ await_page(struct imap *im, struct slice name, bool read_only, uint32_t *from)
 	return e;
 }
 
+static enum err
+await_view(struct imap *im, struct slice name, bool read_only)
+{
+	uint32_t from = 1;
+	enum err e = OK;
+	while (from && e == OK)
+		e = await_page(im, name, read_only, &from);
+	return e;
+}
+
+enum err
+await_imap_view(struct imap *im, struct slice name)
+{
+	return await_view(im, name, true);
+}
+
 /* RFC 3501 6.3.1: what the client must be told, and what is useful to it */
 static void
 put_selected(struct imap *im)
@@ -158,19 +174,16 @@ await_select(struct imap *im, struct cursor *args, bool read_only)
 	imap_enable(im, s.condstore || s.qresync ? ENABLED_CONDSTORE : 0);
 	if (!valid)
 		return imap_no("NONEXISTENT", "no mailbox can have that name");
-	uint32_t from = 1;
-	while (from) {
-		enum err e = await_page(im, name, read_only, &from);
-		if (e != OK) {
-			imap_unselect(im);
-			return imap_err(e);
-		}
+	enum err e = await_view(im, name, read_only);
+	if (e != OK) {
+		imap_unselect(im);
+		return imap_err(e);
 	}
 	im->state = IMAP_SELECTED;
 	im->view.tells_modseqs = im->enabled & ENABLED_CONDSTORE;
 	await_imap_keywords(im, false);
 	put_selected(im);
-	enum err e = imap_rev2(im) ? await_imap_put_list(im, name, supplied) : OK; /* RFC 9051 6.3.2 */
+	e = imap_rev2(im) ? await_imap_put_list(im, name, supplied) : OK; /* RFC 9051 6.3.2 */
 	if (e == OK)
 		e = await_resync(im, &s);
 	if (e != OK) {

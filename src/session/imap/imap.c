@@ -47,6 +47,7 @@ const struct imap_command imap_commands[] = {
 	{ S_ROW("EXPUNGE"), imap_cmd_expunge, IMAP_SELECTED, BY_UID, "3501 6.4.3, 4315 2.1" },
 	{ S_ROW("SEARCH"), imap_cmd_search, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.4" },
 	{ S_ROW("CANCELUPDATE"), imap_cmd_cancelupdate, IMAP_SELECTED, KEEPS_NUMBERS, "5267 4.3.5" },
+	{ S_ROW("ESEARCH"), imap_cmd_esearch, IMAP_LOGGED_IN, BY_UID | KEEPS_NUMBERS, "7377 2" },
 	{ S_ROW("SORT"), imap_cmd_sort, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "5256 3" },
 	{ S_ROW("THREAD"), imap_cmd_thread, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "5256 3" },
 	{ S_ROW("FETCH"), imap_cmd_fetch, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.5" },

@@ -135,6 +135,7 @@ imap_handler imap_cmd_getmetadata, imap_cmd_setmetadata;                  /* cmd
 imap_handler imap_cmd_unauthenticate;                                     /* cmd_auth.c */
 imap_handler imap_cmd_notify;                                             /* cmd_notify.c */
 imap_handler imap_cmd_cancelupdate;                                       /* context.c */
+imap_handler imap_cmd_esearch;                                            /* a file of its own */
 imap_handler imap_cmd_idle;
 imap_handler imap_cmd_compress;                  /* cmd_compress.c */
 enum next await_imap_idle_line(struct imap *im); /* cmd_idle.c: what the client sent while idling */
@@ -213,6 +214,9 @@ enum err await_imap_catch_up(struct imap *im);
 /* After EXPUNGE and MOVE: tells all that is to be told, and says up to where (RFC 7162 3.2.7). */
 struct imap_reply await_imap_expunged(struct imap *im, bool some, const char *text);
 void await_imap_exists(struct imap *im); /* EXISTS and RECENT when they differ from what was told */
+
+/* cmd_select.c: makes the view of a mailbox to read in; there is none before. */
+enum err await_imap_view(struct imap *im, struct slice name);
 
 /* ---- write.c */
 void await_imap_text(struct imap *im);                /* sends what stands in im->text, and empties it */

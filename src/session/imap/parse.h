@@ -287,6 +287,7 @@ struct imap_return {
 	bool extended; /* RETURN stands there: the answer is an ESEARCH */
 	uint32_t items;
 	struct imap_partial partial;
+	bool correlates;         /* the answer names mailbox and UIDVALIDITY (RFC 7377 2.1) */
 	bool fetches;            /* UPDATE names what is to be fetched (RFC 5465 7) */
 	struct imap_fetch fetch; /* then */
 };

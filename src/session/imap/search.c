@@ -278,7 +278,18 @@ imap_search_prepare(struct arena *a, struct imap_search *program)
 	return imap_ok("");
 }
 
-static struct imap_reply
+/* RFC 7377 2: numbers that no message has are no error in a search. */
+static struct imap_set
+set_that_is(struct search_run *r, const struct imap_set *set)
+{
+	struct imap_set there = { ARENA_ARRAY(&r->im->arena, struct imap_range, set->count), 0 };
+	for (size_t i = 0; i < set->count; i++)
+		if (set->ranges[i].star || set->ranges[i].low <= r->im->view.count)
+			there.ranges[there.count++] = set->ranges[i];
+	return there;
+}
+
+static void
 resolve_sets(struct search_run *r)
 {
 	r->sets = ARENA_ARRAY(&r->im->arena, struct view_spans, r->program->count);
@@ -292,10 +303,9 @@ resolve_sets(struct search_run *r)
 			continue;
 		/* RFC 7162 3.2.10.2: numbers must not change under such a command */
 		r->im->names_numbers = r->im->names_numbers || k->op == SEARCH_SEQUENCE;
-		if (!view_resolve(&r->im->view, &k->set, k->op == SEARCH_UID, &r->im->arena, &r->sets[i]))
-			return imap_bad("there is no message of that number");
+		struct imap_set set = k->op == SEARCH_SEQUENCE ? set_that_is(r, &k->set) : k->set;
+		(void)view_resolve(&r->im->view, &set, k->op == SEARCH_UID, &r->im->arena, &r->sets[i]);
 	}
-	return imap_ok("");
 }
 
 /* Objects of all messages, when the program asks for any. */
@@ -360,9 +370,7 @@ await_search_some(struct search_run *r, struct imap *im, const struct imap_searc
 {
 	*r = (struct search_run){ .im = im, .program = program, .only = only };
 	await_imap_keywords(im, true);
-	struct imap_reply no = resolve_sets(r);
-	if (no.status != IMAP_OK)
-		return no;
+	resolve_sets(r);
 	search_run_init(r);
 	enum err e = await_ids(r);
 	e = e ? e : await_rounds(r);

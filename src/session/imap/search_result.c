@@ -144,6 +144,11 @@ await_put_extended(const struct answer *a, bool modseq)
 	uint32_t items = a->ret->items;
 	buf_put(&im->text, S("* ESEARCH (TAG "));
 	imap_put_string(&im->text, im->tag);
+	if (a->ret->correlates) {
+		buf_put(&im->text, S(" MAILBOX "));
+		imap_put_mailbox(im, &im->text, slice_of(im->view.name, im->view.name_bytes));
+		buf_printf(&im->text, " UIDVALIDITY %u", im->view.uidvalidity);
+	}
 	buf_put(&im->text, im->by_uid ? S(") UID") : S(")"));
 	if (a->n && (items & RETURN_MIN))
 		put_item(im, S("MIN"), number_of(im, a->rows[0]));
@@ -191,6 +196,8 @@ await_search_answer(struct imap *im, const struct imap_return *ret, struct slice
 		find_partial(&a);
 	if (ret->items & RETURN_SAVE)
 		save(&a);
+	if (ret->correlates && !n) /* RFC 7377 2.1 */
+		return;
 	if (!ret->extended)
 		await_put_plain(&a, word, modseq);
 	else if (ret->items & ~(uint32_t)RETURN_QUIET)

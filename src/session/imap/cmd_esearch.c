@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_esearch.c - ESEARCH (RFC 7377): one search over several mailboxes. Each is opened for reading in the place of the
+ * selected one, searched and closed again; the client hears nothing of that but an ESEARCH response with MAILBOX and
+ * UIDVALIDITY. What the mailbox that is selected holds is searched as the client knows it. A mailbox that is gone, or
+ * that may not be read, is passed over (2.2). */
+#include "session/imap/context.h"
+#include "session/imap/search.h"
+
+enum {
+	MAILBOXES_MAX = 10000, /* of one search */
+	ARENA_BYTES = 256 << 20,
+};
+
+struct sources {
+	struct imap_filter *filters;
+	size_t nfilters, total;
+	bool selected; /* the mailbox that is selected is among them, by that name */
+	struct slice *names;
+	size_t n, cap;
+};
+
+/* ---- arguments */
+
+static bool
+take_source(struct imap *im, struct cursor *c, struct sources *s)
+{
+	struct imap_filter *f = &s->filters[s->nfilters];
+	if (s->nfilters == FILTERS_MAX || !imap_take_filter(c, &im->arena, imap_names(im), f, &s->total))
+		return false;
+	if (f->kind == FILTER_SELECTED)
+		s->selected = true;
+	else
+		s->nfilters++;
+	return f->kind != FILTER_DELAYED;
+}
+
+/* ["IN" SP "(" filter-mailboxes *(SP filter-mailboxes) ")" SP]; there are no scope-options */
+static bool
+take_sources(struct imap *im, struct cursor *c, struct sources *s)
+{
+	s->filters = ARENA_ARRAY(&im->arena, struct imap_filter, FILTERS_MAX + 1);
+	s->selected = !take_nocase(c, S("IN ("));
+	if (s->selected)
+		return true;
+	do {
+		if (!take_source(im, c, s))
+			return false;
+	} while (imap_take_space(c));
+	return take_exact(c, S(") "));
+}
+
+/* RFC 7377 2.2; OK status: go on. */
+static struct imap_reply
+judge(struct imap *im, const struct sources *s, const struct imap_return *ret)
+{
+	bool is_selected = im->state == IMAP_SELECTED;
+	if (s->selected && !is_selected)
+		return imap_bad("select a mailbox first, or say IN which to search");
+	if ((ret->items & RETURN_SAVE) && s->nfilters)
+		return imap_bad("only a search of the selected mailbox can be saved");
+	if ((ret->items & RETURN_UPDATE) && !is_selected)
+		return imap_bad("only a search of the selected mailbox can be kept up to date");
+	if ((ret->items & RETURN_UPDATE) && context_find(im, im->tag))
+		return imap_bad("this tag is that of a search that is still told of");
+	if (s->total > FILTER_NAMES_MAX)
+		return imap_no("LIMIT", "at most 1000 names of mailboxes");
+	return imap_ok("");
+}
+
+/* ---- which mailboxes */
+
+static void
+collect(struct imap *im, void *to, const struct store_mailbox *m)
+{
+	struct sources *s = to;
+	size_t i = 0;
+	while (i < s->nfilters && !imap_filter_holds(&s->filters[i], m->name, m->attributes & MAILBOX_SUBSCRIBED))
+		i++;
+	if (i == s->nfilters || !m->id || (m->attributes & MAILBOX_NOSELECT))
+		return;
+	if (im->state == IMAP_SELECTED && m->id == im->view.mailbox && m->account == im->view.account) {
+		s->selected = true;
+		return;
+	}
+	if (s->n == s->cap) {
+		s->cap = s->cap ? s->cap * 2 : 64;
+		struct slice *more = ARENA_ARRAY(&im->arena, struct slice, s->cap);
+		if (s->n)
+			memcpy(more, s->names, s->n * sizeof *more);
+		s->names = more;
+	}
+	if (s->n <= MAILBOXES_MAX)
+		s->names[s->n++] = slice_keep(&im->arena, m->name);
+}
+
+/* ---- searching */
+
+struct esearch {
+	struct imap *im;
+	const struct imap_return *ret;
+	const struct imap_search *program;
+	struct slice text; /* from RETURN on */
+};
+
+static struct imap_reply
+await_one(const struct esearch *e, bool is_selected)
+{
+	struct imap *im = e->im;
+	struct search_run r;
+	struct imap_reply no = await_search_some(&r, im, e->program, NULL);
+	if (no.status == IMAP_OK) {
+		uint32_t *rows = must_calloc(im->view.count + 1, sizeof *rows);
+		size_t n = search_found(&r, rows);
+		await_search_answer(im, e->ret, S("SEARCH"), rows, n, r.tells_modseq);
+		if (is_selected && (e->ret->items & RETURN_UPDATE))
+			context_add(im, &(struct context_of){ e->ret, e->text, e->program, rows, n, NULL });
+		free(rows);
+	}
+	search_run_release(&r);
+	await_imap_text(im);
+	return no;
+}
+
+static bool
+is_passed_over(enum err e)
+{
+	return e == ERR_NOT_FOUND || e == ERR_DENIED;
+}
+
+/* In the place of the view there is that of another mailbox, and of the command's memory a piece of its own, for as
+ * long as this takes. */
+static struct imap_reply
+await_other(const struct esearch *e, struct slice name)
+{
+	struct imap *im = e->im;
+	struct view view = im->view;
+	struct arena arena = im->arena;
+	uint32_t state = im->state;
+	bool changed = im->changed;
+	im->view = (struct view){ .mailbox = 0 };
+	im->state = IMAP_AUTHENTICATED;
+	arena_init(&im->arena, ARENA_BYTES);
+	enum err failed = await_imap_view(im, name);
+	struct imap_reply r = failed ? imap_err(failed) : imap_ok("");
+	if (!failed) {
+		await_imap_keywords(im, false);
+		r = await_one(e, false);
+	} else if (is_passed_over(failed)) {
+		r = imap_ok("");
+	}
+	view_release(&im->view);
+	arena_release(&im->arena);
+	im->view = view;
+	im->arena = arena;
+	im->state = state;
+	im->changed = changed;
+	return r;
+}
+
+/* RFC 7162 3.1: a client that asks for change numbers knows them; said while its own mailbox is in its place */
+static void
+enable_modseq(struct imap *im, const struct imap_search *program)
+{
+	for (size_t i = 0; i < program->count; i++)
+		if (program->keys[i].op == SEARCH_MODSEQ)
+			imap_enable(im, ENABLED_CONDSTORE);
+}
+
+static struct imap_reply
+await_sources(const struct esearch *e, struct sources *s)
+{
+	struct imap *im = e->im;
+	enum err failed = s->nfilters ? await_imap_each_mailbox(im, collect, s) : OK;
+	if (failed)
+		return imap_err(failed);
+	if (s->n > MAILBOXES_MAX) /* RFC 7377 2.4 */
+		return imap_no("LIMIT", "at most 10000 mailboxes in one search");
+	enable_modseq(im, e->program);
+	struct imap_reply r = s->selected ? await_one(e, true) : imap_ok("");
+	for (size_t i = 0; i < s->n && r.status == IMAP_OK && im->c->io.error == OK; i++)
+		r = await_other(e, s->names[i]);
+	return r.status == IMAP_OK ? imap_ok("searched") : r;
+}
+
+struct imap_reply
+imap_cmd_esearch(struct imap *im, struct cursor *args)
+{
+	struct sources s = { .nfilters = 0 };
+	struct imap_search program;
+	struct imap_return ret;
+	if (!imap_take_space(args) || !take_sources(im, args, &s))
+		return imap_bad("ESEARCH takes IN with mailboxes, RETURN with options, and what to search for");
+	struct slice text = arena_join(&im->arena, S(" "), cursor_rest(args));
+	if (!imap_take_return(args, &im->arena, &ret))
+		return imap_bad("ESEARCH does not know these options of RETURN");
+	if (!ret.extended) /* RFC 7377 2.1 */
+		ret.items = RETURN_ALL;
+	ret.extended = ret.correlates = true;
+	im->by_uid = true;
+	struct imap_reply no = judge(im, &s, &ret);
+	if (no.status == IMAP_OK)
+		no = await_imap_search_program(im, args, SLICE_NONE, &program);
+	if (no.status == IMAP_OK && program.charset.len && (im->enabled & ENABLED_UTF8))
+		no = imap_bad("after ENABLE UTF8=ACCEPT a search is in UTF-8"); /* RFC 6855 3 */
+	if (no.status == IMAP_OK)
+		no = imap_search_prepare(&im->arena, &program);
+	if (no.status == IMAP_OK)
+		no = await_sources(&(struct esearch){ im, &ret, &program, text }, &s);
+	if (im->state == IMAP_SELECTED && !s.nfilters)
+		imap_search_failed(im, &ret, &no);
+	return no;
+}
