@@ -166,22 +166,59 @@ await_body_end(struct body *b)
 
 /* ---- for others */
 
+enum err
+body_read(struct body *b, uint64_t from, void *to, size_t len)
+{
+	char *at = to;
+	if (b->error == OK && b->gathered)
+		b->error = spool_gathered(b);
+	if (b->error)
+		return b->error;
+	ASSERT(from <= b->len && len <= b->len - from);
+	if (!b->spool) {
+		memcpy(at, b->at + from, len);
+		return OK;
+	}
+	while (len > 0) {
+		ssize_t n = pread(b->file, at, len, (off_t)from);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return b->error = n < 0 ? err_from_errno(errno) : ERR_IO;
+		at += n;
+		from += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return OK;
+}
+
+struct store_body
+body_ref_part(const struct body *b, uint64_t from, uint64_t bytes)
+{
+	uint64_t start = b->spool || !b->at ? 0 : shm_offset(b->session->shm, b->at);
+	ASSERT(from <= b->len && bytes <= b->len - from);
+	return (struct store_body){ .spool = b->spool, .at = { .off = start + from, .len = bytes } };
+}
+
 struct store_body *
 body_ref(const struct body *b, struct arena *a)
 {
 	struct store_body *ref = ARENA_NEW(a, struct store_body);
-	ref->spool = b->spool;
-	ref->at.off = b->spool || !b->at ? 0 : shm_offset(b->session->shm, b->at);
-	ref->at.len = b->len;
+	*ref = body_ref_part(b, 0, b->len);
 	return ref;
 }
 
 enum err
 await_body_facts(struct body *b, struct arena *a, struct slice *facts)
 {
-	struct scan_facts_in in = { .file = b->spool ? b->file : -1, .bytes = b->len };
-	if (!b->spool && b->at)
-		in.off = shm_offset(b->session->shm, b->at);
+	return await_body_facts_part(b, 0, b->len, a, facts);
+}
+
+enum err
+await_body_facts_part(struct body *b, uint64_t from, uint64_t bytes, struct arena *a, struct slice *facts)
+{
+	struct store_region at = body_ref_part(b, from, bytes).at;
+	struct scan_facts_in in = { .file = b->spool ? b->file : -1, .off = at.off, .bytes = at.len };
 	struct scan_facts_out out = { 0 };
 	enum err e = await_scan_facts(session_scan(b->session), &in, a, &out);
 	*facts = out.facts;

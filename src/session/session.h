@@ -166,6 +166,11 @@ struct store_body;
 struct store_body *body_ref(const struct body *b, struct arena *a); /* as commit wants it */
 /* Facts of a body, by scan; in the arena. */
 enum err await_body_facts(struct body *b, struct arena *a, struct slice *facts);
+/* The same for a stretch of it, which is a message of its own. */
+struct store_body body_ref_part(const struct body *b, uint64_t from, uint64_t bytes);
+enum err await_body_facts_part(struct body *b, uint64_t from, uint64_t bytes, struct arena *a, struct slice *facts);
+/* What was put before; does not wait. */
+enum err body_read(struct body *b, uint64_t from, void *to, size_t len);
 
 /* A client of one of the scan processes, in turn. */
 struct ipc_client *session_scan(struct session *s);

@@ -516,9 +516,12 @@ static void
 call_message_append(struct ipc_call *call, const struct store_message_append_in *in)
 {
 	struct job *j = job_new(call, in, sizeof(struct store_message_append_out), message_append);
+	struct handle *from = handle_of(call, in->replaced_handle ? in->replaced_handle : in->handle);
 	if (!job_handle(j, in->handle, needs_name(in->mailbox, ACL_INSERT), NULL))
 		return;
-	enum err e = check_append(j, in);
+	enum err e = from ? check_append(j, in) : ERR_STALE;
+	j->to_account = from ? from->account : 0;
+	j->to_principal = from ? from->principal : 0;
 	if (e)
 		ipc_fail(call, e);
 	else

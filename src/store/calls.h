@@ -54,7 +54,7 @@ struct job {
 	uint64_t principal;                /* who asks: the same, or whom the account shares with */
 	struct job_needs need;             /* looked at before work runs, when it is somebody else */
 	uint32_t granted;                  /* ACL_*: on the mailbox of need; the account itself has all */
-	uint64_t to_account, to_principal; /* message_copy */
+	uint64_t to_account, to_principal; /* message_copy; message_append: of what is replaced */
 	void *into;                        /* the region of the call */
 	size_t into_bytes;
 	struct body_source *bodies; /* one for each body of the call */

@@ -413,37 +413,89 @@ message_expunge(struct job *j, struct txn *t)
 	return e;
 }
 
-/* ---- append */
+/* ---- append and replace */
+
+struct appending {
+	struct change c, other, *from;          /* from: of the replaced message's account, &c or &other; NULL: none */
+	struct box source, target_box, *target; /* target is &source when it is the same mailbox */
+};
+
+/* RFC 8508 3.4: the message that is replaced goes first, so that the quota counts the difference. 4.1: the rights. */
+static enum err
+append_replace(struct appending *k, struct job *j, const struct store_message_append_in *in)
+{
+	struct row_message old;
+	uint32_t granted;
+	bool same = j->to_account == j->account;
+	k->from = same ? &k->c : &k->other;
+	enum err e = same ? OK : change_begin(&k->other, j->s, k->c.t, j->to_account);
+	e = e ? e : box_get(k->from, in->replaced_mailbox, &k->source);
+	e = e ? e : acl_rights(k->c.t, j->to_account, k->source.id, j->to_principal, &granted);
+	e = e ? e : acl_verdict(granted, ACL_DELETE_MESSAGE | ACL_EXPUNGE);
+	e = e ? e : message_get(k->c.t, j->to_account, in->replaced_mailbox, in->replaced, &old);
+	e = e ? e : box_expunge(k->from, &k->source, in->replaced, &old);
+	if (!e && same && k->source.id == k->target_box.id)
+		k->target = &k->source;
+	return e == ERR_NOT_FOUND ? ERR_CONFLICT : e;
+}
+
+static enum err
+append_begin(struct appending *k, struct job *j, struct txn *t, const struct store_message_append_in *in)
+{
+	struct row_account account;
+	*k = (struct appending){ .target = &k->target_box };
+	enum err e = change_begin(&k->c, j->s, t, j->account);
+	e = e ? e : account_get(t, j->account, &account);
+	e = e ? e : mailbox_by_name(&k->c, in->mailbox, false, &k->target_box);
+	e = e || !in->replaced ? e : append_replace(k, j, in);
+	return e ? e : quota_check(j->s, &account, &k->c.counters, j->update.bytes, in->nappends);
+}
+
+static enum err
+append_one(struct appending *k, const struct job *j, const struct store_append *a, const struct body_source *body,
+           uint32_t *uid)
+{
+	struct row_message m = { .received = a->received, .bytes = body->len };
+	uint32_t keywords = j->granted & ACL_WRITE ? a->nkeywords : 0;
+	m.flags = a->flags & acl_flags(j->granted); /* RFC 4314 4: what may not be set is left out */
+	enum err e = keyword_set_of(&k->c, k->target, a->keywords, keywords, &m.keyword_set);
+	e = e ? e : object_new(k->c.s, k->c.t, body, a->facts, 1, &m.object);
+	return e ? e : box_add(&k->c, k->target, &m, uid);
+}
+
+static void
+append_end(struct appending *k, struct job *j)
+{
+	bool both = k->from && k->target != &k->source;
+	box_put(&k->c, k->target);
+	if (both)
+		box_put(k->from, &k->source);
+	change_end(&k->c);
+	if (k->from == &k->other)
+		change_end(&k->other);
+	job_tell_box(j, j->account, k->target);
+	if (both)
+		job_tell_box(j, j->to_account, &k->source);
+}
 
 enum err
 message_append(struct job *j, struct txn *t)
 {
 	const struct store_message_append_in *in = j->in;
 	struct store_message_append_out *out = j->out;
-	struct row_account account;
-	struct change c;
-	struct box b;
+	struct appending k;
 	char *uids = arena_alloc(&j->call->arena, 4 * in->nappends + 1);
-	enum err e = change_begin(&c, j->s, t, j->account);
-	e = e ? e : account_get(t, j->account, &account);
-	e = e ? e : mailbox_by_name(&c, in->mailbox, false, &b);
-	e = e ? e : quota_check(j->s, &account, &c.counters, j->update.bytes, in->nappends);
+	enum err e = append_begin(&k, j, t, in);
 	for (uint32_t i = 0; i < in->nappends && !e; i++) {
-		const struct store_append *a = &in->appends[i];
-		struct row_message m = { .received = a->received, .bytes = j->bodies[i].len };
-		uint32_t uid = 0, keywords = j->granted & ACL_WRITE ? a->nkeywords : 0;
-		m.flags = a->flags & acl_flags(j->granted); /* RFC 4314 4: what may not be set is left out */
-		e = keyword_set_of(&c, &b, a->keywords, keywords, &m.keyword_set);
-		e = e ? e : object_new(j->s, t, &j->bodies[i], a->facts, 1, &m.object);
-		e = e ? e : box_add(&c, &b, &m, &uid);
+		uint32_t uid = 0;
+		e = append_one(&k, j, &in->appends[i], &j->bodies[i], &uid);
 		bytes_set_le(uids + 4 * i, uid, 4);
 	}
 	if (e)
 		return e;
-	box_put(&c, &b);
-	change_end(&c);
-	out->uidvalidity = b.row.uidvalidity;
+	append_end(&k, j);
+	out->uidvalidity = k.target->row.uidvalidity;
 	out->uids = slice_of(uids, 4 * in->nappends);
-	job_tell_box(j, j->account, &b);
+	out->source_modseq = k.from ? k.source.row.modseq : 0;
 	return OK;
 }

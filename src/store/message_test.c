@@ -146,6 +146,28 @@ await_op_append(void)
 		model_add(b, (uint32_t)bytes_get_le(out.uids.at + 4 * i, 4), flags, i ? 0 : keywords, i + 1, 'A');
 }
 
+/* In the same mailbox or another one; now and then a message that is gone: then nothing happens. */
+static void
+await_op_replace(void)
+{
+	struct model_box *b = any_box(), *to = any_box();
+	struct store_append append = { .body = body_of(body_text(7, 'R')), .facts = S("f"), .flags = roll(32) };
+	struct store_message_append_in in = { handle, slice_text(to->name), &append, 1 };
+	struct store_message_append_out out;
+	bool there = b->n && roll(4);
+	if (to->n + 1 >= MESSAGES_MAX)
+		return;
+	in.replaced_mailbox = b->id;
+	in.replaced = there ? b->m[roll((unsigned)b->n)].uid : b->uidnext;
+	enum err e = await_store_message_append(&house.user, &in, &house.a, &out);
+	ASSERT(e == (there ? OK : ERR_CONFLICT));
+	if (!there)
+		return;
+	ASSERT(out.uidvalidity == to->uidvalidity && out.uids.len == 4 && out.source_modseq > b->seen_modseq);
+	model_remove(b, in.replaced);
+	model_add(to, (uint32_t)bytes_get_le(out.uids.at, 4), append.flags, 0, 7, 'R');
+}
+
 static uint32_t
 apply(uint32_t was, uint32_t op, uint32_t bits)
 {
@@ -453,9 +475,9 @@ await_compare_usage(void)
 	ASSERT(out.usage.bytes == bytes && out.usage.messages == messages);
 }
 
-static void (*const operations[])(void) = { await_op_deliver, await_op_deliver,  await_op_append,
-	                                        await_op_store,   await_op_store,    await_op_copy,
-	                                        await_op_expunge, await_op_recreate, await_op_restart };
+static void (*const operations[])(void) = { await_op_deliver, await_op_deliver, await_op_append,  await_op_store,
+	                                        await_op_store,   await_op_copy,    await_op_expunge, await_op_recreate,
+	                                        await_op_restart, await_op_replace };
 
 static void
 await_random_operations(uint64_t seed, size_t rounds)
@@ -627,6 +649,17 @@ refusals_body(void)
 	ASSERT(await_store_message_append(&house.user, &add, &house.a, &added) == ERR_QUOTA);
 	append.body.at.len = 4;
 	ASSERT(await_store_message_append(&house.user, &add, &house.a, &added) == OK);
+	add.replaced = (uint32_t)bytes_get_le(added.uids.at, 4);
+	struct store_mailbox_status_in ask = { handle, S("INBOX") };
+	struct store_mailbox_status_out inbox;
+	ASSERT(await_store_mailbox_status(&house.user, &ask, &house.a, &inbox) == OK);
+	add.replaced_mailbox = inbox.mailbox.id;
+	append.body = body_of(S("12345"));
+	ASSERT(await_store_message_append(&house.user, &add, &house.a, &added) == ERR_QUOTA);
+	append.body.at.len = 4; /* RFC 8508 3.4: as much as goes may come */
+	ASSERT(await_store_message_append(&house.user, &add, &house.a, &added) == OK);
+	ASSERT(await_store_message_append(&house.user, &add, &house.a, &added) == ERR_CONFLICT);
+	add.replaced = 0;
 	add.mailbox = S("no such");
 	ASSERT(await_store_message_append(&house.user, &add, &house.a, &added) == ERR_NOT_FOUND);
 	add.nappends = 0;

@@ -324,6 +324,30 @@ await_expunge(unsigned user, struct arena *a)
 	say("A %llu %llu", (unsigned long long)ask, (unsigned long long)out.modseq);
 }
 
+/* A new message in INBOX for one of any mailbox, INBOX too. */
+static void
+await_replace(unsigned user, struct arena *a)
+{
+	uint32_t uid, number;
+	char mailbox[NAME_BYTES];
+	if (!choose(user, &uid, 1, mailbox))
+		return;
+	number = ++work.messages;
+	struct store_append append = { .body = new_body(number), .facts = facts_record(), .received = born_sec };
+	struct store_message_append_in in = { work.handles[user], S("INBOX"), &append, 1 };
+	struct store_message_append_out out;
+	in.replaced_mailbox = await_mailbox(user, mailbox, a);
+	in.replaced = uid;
+	uint64_t ask = ++work.asked;
+	say("I %llu replace %u %s %u INBOX %u", (unsigned long long)ask, user, mailbox, uid, number);
+	if (!answered(ask, await_store_message_append(&house.user, &in, a, &out)))
+		return;
+	forget(user, mailbox, &uid, 1);
+	uint32_t added = (uint32_t)bytes_get_le(out.uids.at, 4);
+	know(user, "INBOX", added);
+	say("A %llu %u %u", (unsigned long long)ask, out.uidvalidity, added);
+}
+
 static void
 await_create(unsigned user, const char *name, struct arena *a)
 {
@@ -381,7 +405,7 @@ await_user_step(unsigned user)
 {
 	struct arena a;
 	arena_init(&a, 0);
-	switch (dice(8)) {
+	switch (dice(9)) {
 	case 0: await_append(user, &a); break;
 	case 1:
 	case 2: await_flags(user, &a); break;
@@ -389,6 +413,7 @@ await_user_step(unsigned user)
 	case 4: await_copy(user, true, &a); break;
 	case 5:
 	case 6: await_expunge(user, &a); break;
+	case 7: await_replace(user, &a); break;
 	default: await_names(user, &a);
 	}
 	arena_release(&a);

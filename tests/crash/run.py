@@ -112,6 +112,11 @@ class Model:
         if answer:
             box.modseq = max(box.modseq, int(answer[0]))
 
+    def do_replace(self, words, answer):
+        user, name, uid, to, number = words
+        self.box(user, name).messages.pop(int(uid), None)
+        self.box(user, to, int(answer[0]) if answer else None).add(int(answer[1]) if answer else None, (int(number), 0))
+
     def do_create(self, words, answer):
         self.users.setdefault(words[0], {})[words[1]] = Mailbox(int(answer[0]) if answer else None)
 

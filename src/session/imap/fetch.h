@@ -37,6 +37,7 @@ enum err await_fetch_id(struct fetch_reader *ids, size_t index, const struct vie
 /* The body of one message, in memory or to be read in pieces. */
 struct fetch_body {
 	struct imap *im;
+	uint64_t mailbox; /* the selected one, unless somebody sets another */
 	uint32_t uid;
 	uint64_t bytes;
 	struct slice whole; /* at NULL: in pieces */

@@ -196,7 +196,7 @@ await_fetch_id(struct fetch_reader *ids, size_t index, const struct view_walk *a
 void
 fetch_body_init(struct fetch_body *b, struct imap *im)
 {
-	*b = (struct fetch_body){ .im = im };
+	*b = (struct fetch_body){ .im = im, .mailbox = im->view.mailbox };
 	arena_init(&b->arena, 0);
 	buf_init(&b->joined, FETCH_HEADER_BYTES_MAX);
 }
@@ -228,7 +228,7 @@ await_fetch_body(struct fetch_body *b, struct fetch_reader *bodies, size_t index
 static enum err
 await_read_piece(struct fetch_body *b, uint64_t from, size_t len, struct slice *out)
 {
-	struct store_message_body_in in = { .mailbox = b->im->view.mailbox,
+	struct store_message_body_in in = { .mailbox = b->mailbox,
 		                                .uid = b->uid,
 		                                .from = from,
 		                                .into = imap_region(b->im, b->block, MIN(len, b->got)) };

@@ -40,6 +40,7 @@ const struct imap_command imap_commands[] = {
 	{ S_ROW("STATUS"), imap_cmd_status, IMAP_LOGGED_IN, 0, "3501 6.3.10" },
 	{ S_ROW("APPEND"), imap_cmd_append, IMAP_LOGGED_IN, 0, "3501 6.3.11" },
 	{ S_ROW("NOTIFY"), imap_cmd_notify, IMAP_LOGGED_IN, 0, "5465 3.1" },
+	{ S_ROW("REPLACE"), imap_cmd_replace, IMAP_SELECTED, BY_UID, "8508 3" },
 	{ S_ROW("IDLE"), imap_cmd_idle, IMAP_LOGGED_IN, 0, "2177 3" },
 	{ S_ROW("CHECK"), imap_cmd_noop, IMAP_SELECTED, 0, "3501 6.4.1" },
 	{ S_ROW("CLOSE"), imap_cmd_close, IMAP_SELECTED, 0, "3501 6.4.2" },

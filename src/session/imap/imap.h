@@ -137,6 +137,7 @@ imap_handler imap_cmd_notify;                                             /* cmd
 imap_handler imap_cmd_cancelupdate;                                       /* context.c */
 imap_handler imap_cmd_esearch;                                            /* a file of its own */
 imap_handler imap_cmd_idle;
+imap_handler imap_cmd_replace;                   /* cmd_append.c */
 imap_handler imap_cmd_compress;                  /* cmd_compress.c */
 enum next await_imap_idle_line(struct imap *im); /* cmd_idle.c: what the client sent while idling */
 

@@ -414,17 +414,53 @@ fake_message_expunge(struct ipc_call *call, const struct store_message_expunge_i
 }
 
 static void
-fake_message_append(struct ipc_call *call, const struct store_message_append_in *in)
+fake_message_body(struct ipc_call *call, const struct store_message_body_in *in)
 {
-	char uid[4];
-	ASSERT(in->nappends == 1);
+	struct store_message_body_out out = { 0 };
+	char *to = fake_region(call, in->into);
+	size_t i = 0;
 	if (fake_fails(call))
 		return;
-	struct store_region at = in->appends[0].body.at;
-	bytes_set_le(uid, fake_mail.uidnext, 4);
-	if (slice_equal(in->mailbox, S("INBOX")) && !in->appends[0].body.spool)
-		fake_add(slice_of(fake_region(call, at), at.len), in->appends[0].flags);
-	store_message_append_reply(call, &(struct store_message_append_out){ 1, slice_of(uid, 4) });
+	while (i < fake_mail.n && fake_mail.rows[i].uid != in->uid)
+		i++;
+	if (i == fake_mail.n || in->mailbox != 1) {
+		ipc_fail(call, ERR_NOT_FOUND);
+		return;
+	}
+	struct slice piece = slice_part(fake_mail.bodies[i], (size_t)in->from, (size_t)in->into.len);
+	if (piece.len)
+		memcpy(to, piece.at, piece.len);
+	out.filled = (uint32_t)piece.len;
+	out.total = fake_mail.bodies[i].len;
+	store_message_body_reply(call, &out);
+}
+
+static void
+fake_message_append(struct ipc_call *call, const struct store_message_append_in *in)
+{
+	char uids[4 * 256];
+	ASSERT(in->nappends >= 1 && in->nappends <= 256);
+	if (fake_fails(call))
+		return;
+	size_t old = 0;
+	while (in->replaced && old < fake_mail.n && fake_mail.rows[old].uid != in->replaced)
+		old++;
+	ASSERT(!in->replaced || (in->replaced_mailbox == 1 && in->nappends == 1));
+	if (in->replaced && old == fake_mail.n) {
+		ipc_fail(call, ERR_CONFLICT);
+		return;
+	}
+	if (in->replaced)
+		fake_remove(old);
+	for (uint32_t i = 0; i < in->nappends; i++) {
+		const struct store_append *a = &in->appends[i];
+		ASSERT(a->body.at.len);
+		bytes_set_le(uids + 4 * i, fake_mail.uidnext, 4);
+		if (slice_equal(in->mailbox, S("INBOX")) && !a->body.spool)
+			fake_add(slice_of(fake_region(call, a->body.at), a->body.at.len), a->flags);
+	}
+	store_message_append_reply(
+	    call, &(struct store_message_append_out){ 1, slice_of(uids, 4 * in->nappends), fake_mail.modseq });
 }
 
 static const struct store_server fake_mail_store = {
@@ -451,6 +487,7 @@ static const struct store_server fake_mail_store = {
 	.message_store = fake_message_store,
 	.message_copy = fake_message_copy,
 	.message_expunge = fake_message_expunge,
+	.message_body = fake_message_body,
 	.message_append = fake_message_append,
 };
 

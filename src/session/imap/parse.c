@@ -112,8 +112,8 @@ take_quoted(struct cursor *c, struct arena *a, struct slice *s)
 }
 
 /* "{" number ["+"] "}" CRLF, without the bytes */
-static bool
-take_literal_head(struct cursor *c, struct imap_literal *literal)
+bool
+imap_take_literal_head(struct cursor *c, struct imap_literal *literal)
 {
 	struct cursor p = *c;
 	uint64_t bytes;
@@ -122,7 +122,7 @@ take_literal_head(struct cursor *c, struct imap_literal *literal)
 	bool sync = !take_char(&p, '+');
 	if (!take_char(&p, '}') || !take_exact(&p, S("\r\n")))
 		return false;
-	*literal = (struct imap_literal){ bytes, sync };
+	*literal = (struct imap_literal){ .bytes = bytes, .sync = sync };
 	*c = p;
 	return true;
 }
@@ -146,7 +146,7 @@ take_literal(struct cursor *c, struct slice *s)
 	struct cursor p = *c;
 	struct imap_literal literal;
 	struct slice bytes;
-	if (!take_literal_head(&p, &literal) || literal.bytes > cursor_left(&p) ||
+	if (!imap_take_literal_head(&p, &literal) || literal.bytes > cursor_left(&p) ||
 	    !take_bytes(&p, (size_t)literal.bytes, &bytes) || slice_find_char(bytes, '\0') >= 0)
 		return false;
 	*s = bytes;
@@ -479,36 +479,4 @@ imap_take_date_time(struct cursor *c, int64_t *seconds)
 		return false;
 	*c = p;
 	return true;
-}
-
-/* ---- APPEND */
-
-bool
-imap_take_append(struct cursor *c, struct arena *a, enum imap_names names, struct imap_append *append)
-{
-	struct cursor p = *c;
-	struct imap_literal literal;
-	*append = (struct imap_append){ .dated = false };
-	if (!imap_take_mailbox(&p, a, names, &append->mailbox, &append->valid) || !imap_take_space(&p))
-		return false;
-	if (peek(&p) == '(' && !(imap_take_flag_list(&p, a, &append->flags) && imap_take_space(&p)))
-		return false;
-	if (peek(&p) == '"') {
-		append->dated = imap_take_date_time(&p, &append->date);
-		if (!append->dated || !imap_take_space(&p))
-			return false;
-	}
-	if (!take_literal_head(&p, &literal) || !take_end(&p))
-		return false;
-	*c = p;
-	return true;
-}
-
-bool
-imap_is_append(struct slice command, struct arena *a)
-{
-	struct cursor c = cursor_of(command);
-	struct slice tag;
-	struct imap_append ignored;
-	return imap_take_tag(&c, &tag) && take_nocase(&c, S(" APPEND ")) && imap_take_append(&c, a, NAMES_UTF7, &ignored);
 }

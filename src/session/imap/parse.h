@@ -67,16 +67,40 @@ bool imap_take_date_time(struct cursor *c, int64_t *seconds);
 /* Does the line end with the announcement of a literal? */
 bool imap_literal_at_end(struct slice line, struct imap_literal *literal);
 
-/* APPEND up to its message (RFC 3501 6.3.11): mailbox SP [flag-list SP] [date-time SP] literal, where the text ends. */
+/* "{" number ["+"] "}" CRLF, without the bytes */
+bool imap_take_literal_head(struct cursor *c, struct imap_literal *literal);
+
+/* ---- APPEND and REPLACE (parse_append.c), step by step, since the bytes of messages are not part of the text: each
+ * stretch of text ends with a literal, and the next one begins behind its bytes. */
 struct imap_append {
-	struct slice mailbox;
-	bool valid;
+	/* where the parser is */
+	enum { APPEND_AT_MESSAGE, APPEND_AT_DATA, APPEND_AT_PART, APPEND_AT_NEXT_PART, APPEND_AT_UTF8_END } at;
+	bool catenate;
+	uint32_t messages;
+	/* what it found */
 	struct imap_flags flags;
 	bool dated;
 	int64_t date;
+	struct imap_literal literal; /* of a message, or a part of one */
+	bool binary;                 /* it may hold NULs: literal8 (RFC 3516 4.4) */
+	bool utf8;                   /* "UTF8 (": RFC 6855 4 */
+	struct slice url;            /* RFC 4469 3 */
 };
-bool imap_take_append(struct cursor *c, struct arena *a, enum imap_names names, struct imap_append *append);
-/* The same for the whole command text, tag and word included: is the literal that it ends with a message? */
+enum imap_append_step {
+	APPEND_MESSAGE,     /* one begins: flags, dated, date */
+	APPEND_LITERAL,     /* literal, binary, utf8; the text ends here */
+	APPEND_URL,         /* url */
+	APPEND_URL_LITERAL, /* a URL of literal.bytes; the text ends here */
+	APPEND_MESSAGE_END,
+	APPEND_END, /* of the command */
+	APPEND_FAULT,
+};
+enum imap_append_step imap_append_next(struct cursor *c, struct arena *a, struct imap_append *p);
+/* mailbox, and what the steps go on from */
+bool imap_take_append(struct cursor *c, struct arena *a, enum imap_names names, struct slice *mailbox, bool *valid,
+                      struct imap_append *p);
+/* The same for the whole command text, tag and word included: is the literal that it ends with a message, or part of
+ * one? */
 bool imap_is_append(struct slice command, struct arena *a);
 
 /* ---- SELECT (parse_select.c): what stands behind the name (RFC 7162 3.1.8, 3.2.5) */
@@ -170,6 +194,8 @@ struct imap_fetch {
 	} partial;
 };
 bool imap_take_fetch(struct cursor *c, struct arena *a, struct imap_fetch *fetch);
+/* What stands between the brackets; the "]" behind it is left. */
+bool imap_take_section_spec(struct cursor *c, struct arena *a, struct imap_section *s);
 /* [SP "(" modifiers ")"] behind it */
 bool imap_take_fetch_modifiers(struct cursor *c, struct imap_fetch *fetch);
 

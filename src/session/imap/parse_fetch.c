@@ -102,8 +102,8 @@ take_section_text(struct cursor *c, struct arena *a, struct imap_section *s)
 }
 
 /* section-spec = section-msgtext / (section-part ["." section-text]) */
-static bool
-take_section_spec(struct cursor *c, struct arena *a, struct imap_section *s)
+bool
+imap_take_section_spec(struct cursor *c, struct arena *a, struct imap_section *s)
 {
 	if (peek(c) == ']')
 		return true;
@@ -216,7 +216,7 @@ take_body_section(struct cursor *c, struct arena *a, struct imap_fetch *fetch)
 	if (!s)
 		return false;
 	*s = taken;
-	if (!take_section_spec(&p, a, s) || !take_char(&p, ']') || (s->form != FORM_BODY && s->text != SECTION_ALL) ||
+	if (!imap_take_section_spec(&p, a, s) || !take_char(&p, ']') || (s->form != FORM_BODY && s->text != SECTION_ALL) ||
 	    (s->form != FORM_BINARY_SIZE && !take_partial(&p, s)))
 		return false;
 	s->label = make_label(a, s);

@@ -3,6 +3,7 @@
 #include "session/imap/parse.h"
 
 #include "session/imap/match.h"
+#include "session/imap/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -18,7 +19,8 @@ parse(uint8_t which, struct cursor *c, struct arena *a)
 	bool valid;
 	int64_t v;
 	struct imap_notify notify;
-	switch (which % 11) {
+	struct imap_url url;
+	switch (which % 12) {
 	case 0: (void)imap_take_fetch(c, a, &fetch); break;
 	case 1: (void)imap_parse_search(c, a, &search); break;
 	case 2: (void)imap_take_set(c, a, &set); break;
@@ -38,6 +40,10 @@ parse(uint8_t which, struct cursor *c, struct arena *a)
 	case 7: (void)imap_take_notify(c, a, cursor_left(c) % 2 ? NAMES_UTF7 : NAMES_UTF8, &notify); break;
 	case 8: (void)imap_take_getmetadata(c, a, NAMES_UTF8, &metadata); break;
 	case 9: (void)imap_take_setmetadata(c, a, NAMES_UTF7, &metadata); break;
+	case 10:
+		if (imap_url_parse(cursor_rest(c), a, &url))
+			ASSERT(url.uid && slice_is_utf8(url.mailbox) && (!url.absolute || url.host.len));
+		break;
 	default: (void)imap_is_append(cursor_rest(c), a);
 	}
 }

@@ -227,14 +227,77 @@ flags(void **state)
 	}
 }
 
+/* The steps through a command, as letters; messages are cut out of the text, {} stands for them. */
+static const struct append_row {
+	const char *what;
+	const char *text; /* behind the mailbox name; stretches end with CRLF */
+	const char *steps;
+} append_rows[] = {
+	{ "a message", " {5}\r\n|", "MLE." },
+	{ "flags and a date", " (\\Seen x) \" 1-Jan-2020 00:00:00 +0000\" {5+}\r\n|", "MLE." },
+	{ "two", " {5}\r\n| (\\Seen) {6}\r\n|", "MLEMLE." },
+	{ "binary", " ~{5}\r\n|", "MBE." },
+	{ "UTF-8", " UTF8 (~{5+}\r\n|)", "MUE." },
+	{ "UTF-8 is binary", " UTF8 ({5+}\r\n|)", "M!" },
+	{ "UTF-8 without its end", " UTF8 (~{5+}\r\n|", "MU!" },
+	{ "parts", " CATENATE (TEXT {5}\r\n| URL \"x\" URL y TEXT {6+}\r\n|)", "MLuuLE." },
+	{ "parts without text", " CATENATE (URL x)", "MuE." },
+	{ "a URL as a literal", " CATENATE (URL {5}\r\n|)", "MlE." },
+	{ "UTF-8 among parts", " CATENATE (UTF8 (~{5}\r\n|) URL x)", "MUuE." },
+	{ "parts and a message", " CATENATE (URL x) {5}\r\n|", "MuEMLE." },
+	{ "no parts", " CATENATE ()", "M!" },
+	{ "no message", "", "!" },
+	{ "nothing behind a space", " ", "M!" },
+	{ "two spaces", "  {5}\r\n|", "M!" },
+	{ "something behind a message", " {5}\r\n|x", "MLE!" },
+	{ "parts without a space", " CATENATE (URL xTEXT {5}\r\n|)", "Mu!" },
+	{ "a list in a list", " CATENATE ((URL x))", "M!" },
+	{ "a flag that is none", " (\\Foo) {5}\r\n|", "!" },
+	{ "a quoted string", " \"hello\"", "!" },
+};
+
+static void
+append_steps(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(append_rows); i++) {
+		struct imap_append p = { .at = APPEND_AT_MESSAGE };
+		char got[20] = "";
+		enum imap_append_step step = APPEND_MESSAGE;
+		struct slice left = slice_text(append_rows[i].text);
+		ptrdiff_t end = slice_find_char(left, '|');
+		struct cursor c = cursor_of(slice_part(left, 0, end < 0 ? left.len : (size_t)end));
+		for (size_t n = 0; step != APPEND_END && step != APPEND_FAULT && n < sizeof got - 1; n++) {
+			step = imap_append_next(&c, &arena, &p);
+			got[n] = step == APPEND_LITERAL && p.utf8     ? 'U'
+			         : step == APPEND_LITERAL && p.binary ? 'B'
+			                                              : "MLulE.!"[step];
+			if (step != APPEND_LITERAL && step != APPEND_URL_LITERAL)
+				continue;
+			left = slice_from(left, (size_t)end + 1);
+			end = slice_find_char(left, '|');
+			c = cursor_of(slice_part(left, 0, end < 0 ? left.len : (size_t)end));
+		}
+		if (strcmp(got, append_rows[i].steps) != 0)
+			fail_msg("%s: %s", append_rows[i].what, got);
+	}
+}
+
 static void
 append(void **state)
 {
 	assert_true(imap_is_append(S("a APPEND INBOX {5}\r\n"), &arena));
 	assert_true(imap_is_append(S("a append \"x y\" (\\Seen) \" 1-Jan-2020 00:00:00 +0000\" {5+}\r\n"), &arena));
 	assert_true(imap_is_append(S("a APPEND {1}\r\nx {5}\r\n"), &arena));
+	assert_true(imap_is_append(S("a APPEND x CATENATE (URL y TEXT {5}\r\n"), &arena));
+	assert_true(imap_is_append(S("a APPEND x CATENATE (URL {5}\r\n"), &arena));
+	assert_true(imap_is_append(S("a APPEND x UTF8 (~{5}\r\n"), &arena));
+	assert_true(imap_is_append(S("a REPLACE 5 x {5}\r\n"), &arena));
+	assert_true(imap_is_append(S("a UID REPLACE * x ~{5}\r\n"), &arena));
 	assert_false(imap_is_append(S("a APPEND {5}\r\n"), &arena));
+	assert_false(imap_is_append(S("a APPEND {0}\r\n"), &arena));
+	assert_false(imap_is_append(S("a APPEND x CATENATE (URL y)"), &arena));
 	assert_false(imap_is_append(S("a APPEND INBOX (\\Foo) {5}\r\n"), &arena));
+	assert_false(imap_is_append(S("a REPLACE x {5}\r\n"), &arena));
 	assert_false(imap_is_append(S("a NOOP {5}\r\n"), &arena));
 }
 
@@ -489,6 +552,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(mailbox_names_in_utf8, start, end),
 		cmocka_unit_test_setup_teardown(flags, start, end),
 		cmocka_unit_test_setup_teardown(append, start, end),
+		cmocka_unit_test_setup_teardown(append_steps, start, end),
 		cmocka_unit_test_setup_teardown(fetch_items, start, end),
 		cmocka_unit_test_setup_teardown(select_parameters, start, end),
 		cmocka_unit_test_setup_teardown(search_programs, start, end),

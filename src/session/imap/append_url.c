@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* append_url.c - URL parts of CATENATE (RFC 4469 3): bytes of messages of the user's own mailboxes, copied in pieces
+ * from the store to the message under way, just as FETCH BODY.PEEK would send them. A URL of another server, user or
+ * mailbox, or of what is not there (any more), is BADURL. */
+#include "mail/facts.h"
+#include "session/imap/append.h"
+#include "session/imap/fetch.h"
+#include "session/imap/url.h"
+
+enum { FACTS_EXPECTED_BYTES = 16 * 1024, ENTRY_HEAD_BYTES = 8, HOST_BYTES_MAX = 255 };
+
+/* RFC 4469 4.1, 5: the URL as it was, but for what no resp-text can hold. */
+static void
+bad_url(struct appending *ap, struct slice text)
+{
+	struct buf code;
+	buf_init(&code, 3 * IMAP_URL_BYTES_MAX + 20);
+	buf_put(&code, S("BADURL "));
+	for (size_t i = 0; i < MIN(text.len, (size_t)IMAP_URL_BYTES_MAX); i++) {
+		unsigned char c = (unsigned char)text.at[i];
+		if (c <= 0x20 || c >= 0x7f || c == ']')
+			buf_printf(&code, "%%%02X", c);
+		else
+			buf_put_char(&code, (char)c);
+	}
+	struct slice kept = slice_keep(&ap->im->arena, buf_slice(&code));
+	buf_release(&code);
+	append_refuse(ap, (struct imap_reply){ IMAP_NO, kept, "there is no such message, or part of one" });
+}
+
+/* Is it about this server, and about who is logged in here? */
+static bool
+await_is_own(struct imap *im, const struct imap_url *url)
+{
+	if (!url->absolute)
+		return true;
+	if (!slice_equal_nocase(url->host, slice_text(im->c->conf->v.hostname)))
+		return false;
+	if (!url->user.len)
+		return true;
+	struct ipc_client *store = &im->c->session->store;
+	struct store_account_open_in in = { .grant = slice_of(im->grant, im->grant_bytes) };
+	struct store_account_open_out out = { 0 };
+	if (await_store_account_open(store, &in, &im->arena, &out) != OK)
+		return false;
+	store_account_close_notify(store, &(struct store_account_close_in){ out.handle });
+	return slice_equal_nocase(url->user, out.address);
+}
+
+/* A relative path begins beside the selected mailbox (RFC 2192 8). */
+static struct slice
+mailbox_of(struct imap *im, const struct imap_url *url)
+{
+	struct slice selected = im->state == IMAP_SELECTED ? slice_text(im->view.name) : SLICE_NONE;
+	if (!url->mailbox.len)
+		return selected;
+	ptrdiff_t slash = url->rooted || url->absolute ? -1 : slice_find_last_char(selected, '/');
+	return slash < 0 ? url->mailbox : arena_join(&im->arena, slice_part(selected, 0, (size_t)slash + 1), url->mailbox);
+}
+
+static enum err
+await_mailbox(struct imap *im, const struct imap_url *url, uint64_t *mailbox)
+{
+	struct store_mailbox_status_in in = { .name = mailbox_of(im, url) };
+	struct store_mailbox_status_out out = { 0 };
+	if (!in.name.len || !await_is_own(im, url))
+		return ERR_NOT_FOUND;
+	enum err e = await_imap_ask(im, mailbox_status, &in, &im->arena, &out);
+	if (e != OK)
+		return e == ERR_SYNTAX ? ERR_NOT_FOUND : e;
+	*mailbox = out.mailbox.id;
+	bool other = url->uidvalidity && url->uidvalidity != out.mailbox.uidvalidity;
+	return *mailbox && !other ? OK : ERR_NOT_FOUND;
+}
+
+/* How large the message is. */
+static enum err
+await_size(struct imap *im, struct fetch_body *b)
+{
+	size_t got;
+	char *block = await_imap_block(im, SHM_BLOCK_BYTES_MIN, SHM_BLOCK_BYTES_MIN, &got);
+	if (!block)
+		return ERR_AGAIN;
+	struct store_message_body_in in = { .mailbox = b->mailbox, .uid = b->uid, .into = imap_region(im, block, 1) };
+	struct store_message_body_out out = { 0 };
+	enum err e = await_imap_ask(im, message_body, &in, &im->arena, &out);
+	shm_free(im->c->session->shm, block);
+	b->bytes = out.total;
+	return e;
+}
+
+/* One try with a block of so many bytes; *need: how many it takes. */
+static enum err
+await_facts_in(struct imap *im, const struct fetch_body *b, size_t bytes, struct slice *record, uint64_t *need)
+{
+	char uid[4];
+	size_t got;
+	char *block = await_imap_block(im, bytes, bytes, &got);
+	if (!block)
+		return ERR_AGAIN;
+	bytes_set_le(uid, b->uid, 4);
+	struct store_message_facts_in in = { .mailbox = b->mailbox,
+		                                 .uids = slice_of(uid, 4),
+		                                 .into = imap_region(im, block, got) };
+	struct store_message_facts_out out = { 0 };
+	enum err e = await_imap_ask(im, message_facts, &in, &im->arena, &out);
+	*need = out.need > got ? out.need : 0;
+	size_t filled = MIN((size_t)out.filled, got);
+	size_t len = filled >= ENTRY_HEAD_BYTES ? (size_t)bytes_get_le(block + 4, 4) : 0;
+	if (e == OK && !*need && filled < ENTRY_HEAD_BYTES)
+		e = ERR_NOT_FOUND;
+	if (e == OK && filled >= ENTRY_HEAD_BYTES)
+		*record = slice_keep(&im->arena, slice_of(block + ENTRY_HEAD_BYTES, MIN(len, filled - ENTRY_HEAD_BYTES)));
+	shm_free(im->c->session->shm, block);
+	return e;
+}
+
+static enum err
+await_facts(struct imap *im, struct fetch_body *b, struct facts *facts)
+{
+	struct slice record = SLICE_NONE;
+	uint64_t need;
+	enum err e = await_facts_in(im, b, FACTS_EXPECTED_BYTES, &record, &need);
+	if (e == OK && need)
+		e = need > SHM_BLOCK_BYTES_MAX ? ERR_DAMAGED : await_facts_in(im, b, (size_t)need, &record, &need);
+	return e ? e : await_fetch_facts(b, &im->arena, record, facts);
+}
+
+static enum err
+await_copy_fields(struct appending *ap, const struct imap_url *url, struct fetch_body *b, uint64_t from, uint64_t to)
+{
+	struct slice header;
+	struct buf chosen;
+	buf_init(&chosen, FETCH_HEADER_BYTES_MAX + 2);
+	enum err e = await_fetch_stretch(b, from, (size_t)(to - from), &header);
+	if (e == OK) {
+		fetch_section_fields(&url->section, header, &chosen);
+		if (append_has_room(ap, chosen.len))
+			await_append_put(ap, buf_slice(&chosen));
+	}
+	buf_release(&chosen);
+	return e;
+}
+
+static enum err
+await_copy(struct appending *ap, struct fetch_body *b, uint64_t from, uint64_t to)
+{
+	if (!append_has_room(ap, to - from))
+		return OK;
+	while (from < to && !ap->refused) {
+		struct slice piece;
+		enum err e = await_fetch_piece(b, from, (size_t)MIN(to - from, (uint64_t)FETCH_PIECE_BYTES), &piece);
+		if (e != OK)
+			return e;
+		await_append_put(ap, piece);
+		from += piece.len;
+	}
+	return OK;
+}
+
+static enum err
+await_section(struct appending *ap, const struct imap_url *url, struct fetch_body *b)
+{
+	const struct imap_section *s = &url->section;
+	struct facts facts = { .flags = 0 };
+	uint64_t from, to;
+	enum err e = await_size(ap->im, b);
+	if (e == OK && fetch_section_needs_facts(s))
+		e = await_facts(ap->im, b, &facts);
+	if (e != OK)
+		return e;
+	if (!fetch_section_find(&facts, s, b->bytes, &from, &to))
+		return ERR_NOT_FOUND;
+	if (s->text == SECTION_FIELDS || s->text == SECTION_FIELDS_NOT)
+		return await_copy_fields(ap, url, b, from, to);
+	return await_copy(ap, b, from, to);
+}
+
+void
+await_append_url(struct appending *ap, struct slice text)
+{
+	struct imap_url url;
+	struct fetch_body b;
+	enum err e = ERR_NOT_FOUND;
+	fetch_body_init(&b, ap->im);
+	if (imap_url_parse(text, &ap->im->arena, &url))
+		e = await_mailbox(ap->im, &url, &b.mailbox);
+	b.uid = e ? 0 : url.uid;
+	if (e == OK)
+		e = await_section(ap, &url, &b);
+	fetch_body_release(&b);
+	if (e == ERR_NOT_FOUND)
+		bad_url(ap, text);
+	else if (e != OK)
+		append_refuse(ap, imap_err(e));
+}
