@@ -189,6 +189,12 @@ def test_nuls_that_cannot_be_kept(inbox, message):
     assert messages(inbox) == 0
 
 
+def test_large_headers_of_binary_parts(inbox):
+    r = inbox.do(b"APPEND INBOX " + lit8(b"X-Long: " + b"x\r\n y" * 60000 + b"\r\n\r\n\0"))
+    assert r.status == "NO" and r.text.startswith("[TOOBIG]")
+    assert messages(inbox) == 0
+
+
 # ---- UTF8
 
 

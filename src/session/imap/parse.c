@@ -132,7 +132,7 @@ imap_take_literal8(struct cursor *c, struct slice *s)
 {
 	struct cursor p = *c;
 	struct imap_literal literal;
-	if (!take_char(&p, '~') || !take_literal_head(&p, &literal) || literal.bytes > cursor_left(&p) ||
+	if (!take_char(&p, '~') || !imap_take_literal_head(&p, &literal) || literal.bytes > cursor_left(&p) ||
 	    !take_bytes(&p, (size_t)literal.bytes, s))
 		return false;
 	*c = p;
