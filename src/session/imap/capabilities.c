@@ -53,8 +53,8 @@ static const struct {
 	{ S_ROW("MULTISEARCH"), IMAP_LOGGED_IN, NEEDS_NOTHING },                            /* RFC 7377 */
 	{ S_ROW("NOTIFY"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 5465 */
 	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 9394 */
-	{ S_ROW("MULTIAPPEND CATENATE REPLACE"), IMAP_LOGGED_IN, NEEDS_NOTHING },            /* RFC 3502, RFC 4469, RFC 8508 */
-	{ S_ROW("COMPRESS=DEFLATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                       /* RFC 4978 */
+	{ S_ROW("MULTIAPPEND CATENATE REPLACE"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 3502, RFC 4469, RFC 8508 */
+	{ S_ROW("COMPRESS=DEFLATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },             /* RFC 4978 */
 };
 /* clang-format on */
 
