@@ -433,7 +433,9 @@ append_replace(struct appending *k, struct job *j, const struct store_message_ap
 	e = e ? e : acl_rights(k->c.t, j->to_account, k->source.id, j->to_principal, &granted);
 	e = e ? e : acl_verdict(granted, ACL_DELETE_MESSAGE | ACL_EXPUNGE);
 	e = e ? e : message_get(k->c.t, j->to_account, in->replaced_mailbox, in->replaced, &old);
-	e = e ? e : box_expunge(k->from, &k->source, in->replaced, &old);
+	if (!e)
+		box_take_out(k->from, &k->source, in->replaced, &old);
+	e = e ? e : object_refer(j->s, k->c.t, old.object, -1);
 	if (!e && same && k->source.id == k->target_box.id)
 		k->target = &k->source;
 	return e == ERR_NOT_FOUND ? ERR_CONFLICT : e;
