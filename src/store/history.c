@@ -177,6 +177,11 @@ entry_answer(struct job *j, struct txn *t, const struct entry *e, struct store_a
 {
 	struct row_mailbox row;
 	*there = true;
+	if (!e->mailbox && !e->name_bytes) { /* the server */
+		to->old = job_keep(j, slice_of(e->old, e->old_bytes));
+		to->mailbox.name = S("");
+		return OK;
+	}
 	if (!e->mailbox) {
 		to->old = job_keep(j, slice_of(e->old, e->old_bytes));
 		return mailbox_describe(j, t, slice_of(e->name, e->name_bytes), &to->mailbox);

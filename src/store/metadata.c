@@ -175,6 +175,23 @@ set_entry(struct txn *t, const struct scope *s, const struct store_annotation *a
 		txn_put(t, key_slice(&k), a->value);
 }
 
+/* RFC 5465 5.6, 5.7: what others of this account see changed. What somebody it shares with keeps for himself is not
+ * among it. */
+static enum err
+note_entries(struct job *j, struct txn *t, const struct store_metadata_set_in *in)
+{
+	struct change c;
+	enum err e = change_begin(&c, j->s, t, j->account);
+	if (e)
+		return e;
+	job_tell(j, j->account, 0, change_modseq(&c));
+	for (uint32_t i = 0; i < in->nannotations; i++)
+		if (j->principal == j->account || is_shared(in->annotations[i].entry))
+			job_note_name(j, &c, CHANGED_METADATA, in->name, in->annotations[i].entry);
+	change_end(&c);
+	return OK;
+}
+
 enum err
 metadata_set(struct job *j, struct txn *t)
 {
@@ -196,7 +213,7 @@ metadata_set(struct job *j, struct txn *t)
 		struct scope s = scope_of(j, mailbox, shared);
 		e = sets[shared] ? check_room(t, &s) : OK;
 	}
-	return e;
+	return e ? e : note_entries(j, t, in);
 }
 
 /* ---- RFC 5464 4.1: a rename of INBOX leaves its annotations there, too */

@@ -40,6 +40,7 @@ enum {
 	CHANGED_NAME = 8, /* it came or went, or a child of it did */
 	CHANGED_RENAMED = 16,
 	CHANGED_SUBSCRIPTION = 32,
+	CHANGED_METADATA = 64, /* an annotation; of the server when there is no mailbox name */
 };
 
 enum { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED };

@@ -6,7 +6,7 @@ import time
 import pytest
 from imap_dialog import PLAIN, Client
 
-SUPPORTED = "(MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)"
+SUPPORTED = "(MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange)"
 ALL = "(MessageNew MessageExpunge FlagChange)"
 
 
@@ -194,6 +194,21 @@ def test_subscriptions(pair):
     other.ok("UNSUBSCRIBE Work/Deep")
     assert c.line() == b'* LIST (\\HasNoChildren) "/" "Work/Deep"'
     other.append(PLAIN, "Work/Deep")
+    assert quiet(c)
+
+
+def test_annotations(pair):
+    c, other = pair
+    c.ok("NOTIFY SET (mailboxes Work (MailboxMetadataChange)) (personal (ServerMetadataChange))")
+    other.ok('SETMETADATA Play (/private/comment "unasked")')
+    other.ok('SETMETADATA Work (/private/comment "a" /shared/comment "b")')
+    lines = [c.line(), c.line()]
+    assert sorted(lines) == [b'* METADATA "Work" "/private/comment"', b'* METADATA "Work" "/shared/comment"']
+    other.ok("SETMETADATA Work (/private/comment NIL)")
+    assert c.line() == b'* METADATA "Work" "/private/comment"'
+    other.ok('SETMETADATA "" (/private/comment "x")')
+    assert c.line() == b'* METADATA "" "/private/comment"'
+    c.ok('SETMETADATA Work (/private/comment "own")')
     assert quiet(c)
 
 

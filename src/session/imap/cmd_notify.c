@@ -22,7 +22,7 @@ tell_status(struct imap *im, void *to, const struct store_mailbox *m)
 {
 	const struct notify *n = to;
 	uint32_t events = 0;
-	bool selected = im->state == IMAP_SELECTED && m->id == im->view.mailbox;
+	bool selected = im->state == IMAP_SELECTED && m->id == im->view.mailbox && m->account == im->view.account;
 	if (selected || !m->id || (m->attributes & MAILBOX_NOSELECT))
 		return;
 	for (size_t i = 0; i < n->what.ngroups; i++)
@@ -56,8 +56,10 @@ judge(const struct notify *n)
 {
 	for (size_t i = 0; i < n->what.ngroups; i++)
 		if (n->what.groups[i].events & EVENT_OTHER)
-			return imap_no("BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)",
-			               "there are no such events here");
+			return imap_no(
+			    "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange "
+			    "ServerMetadataChange)",
+			    "there are no such events here");
 	if (n->what.names > FILTER_NAMES_MAX)
 		return imap_no("NOTIFICATIONOVERFLOW", "at most 1000 names of mailboxes, or PERSONAL or SUBTREE");
 	return imap_ok("");

@@ -31,7 +31,8 @@ imap_notify_concerns(struct imap *im, uint64_t mailbox, uint64_t modseq)
 	struct notify *n = im->notify;
 	if (!n || !n->elsewhere || modseq <= n->upto)
 		return false;
-	if (im->state == IMAP_SELECTED && mailbox == im->view.mailbox) /* asked for with the next change elsewhere */
+	if (im->state == IMAP_SELECTED && mailbox == im->view.mailbox &&
+	    im->account == im->view.account) /* asked for with the next change elsewhere */
 		return false;
 	return n->news = true;
 }
@@ -74,7 +75,7 @@ items_of(const struct imap *im, uint32_t events)
 static bool
 is_selected(const struct imap *im, const struct store_mailbox *m)
 {
-	return im->state == IMAP_SELECTED && m->id == im->view.mailbox;
+	return im->state == IMAP_SELECTED && m->id == im->view.mailbox && m->account == im->view.account;
 }
 
 static bool
@@ -107,6 +108,20 @@ put_list(struct imap *im, const struct store_mailbox *m, struct slice old)
 	imap_put_list(im, attributes, m->name, old.len ? old : m->name);
 }
 
+/* * METADATA "INBOX" /shared/comment (RFC 5464 4.4.2); the server is in no group of mailboxes (RFC 5465 5.7) */
+static void
+tell_metadata(struct imap *im, const struct store_account_change *change, uint32_t events)
+{
+	struct slice mailbox = change->mailbox.name;
+	if (!(mailbox.len ? events & EVENT_METADATA : im->notify->elsewhere & EVENT_SERVER_METADATA))
+		return;
+	buf_put(&im->text, S("* METADATA "));
+	imap_put_mailbox(im, &im->text, mailbox);
+	buf_put_char(&im->text, ' ');
+	imap_put_string(&im->text, change->old);
+	buf_put(&im->text, S("\r\n"));
+}
+
 static void
 tell_change(struct imap *im, const struct store_account_change *change)
 {
@@ -114,6 +129,10 @@ tell_change(struct imap *im, const struct store_account_change *change)
 	/* a subscription that ended concerns those who watch what is subscribed, too */
 	bool subscribed = (m->attributes & MAILBOX_SUBSCRIBED) || (change->what & CHANGED_SUBSCRIPTION);
 	uint32_t events = events_of(im->notify, m->name, subscribed);
+	if (change->what & CHANGED_METADATA) {
+		tell_metadata(im, change, events);
+		return;
+	}
 	if (change->old.len)
 		events |= events_of(im->notify, change->old, subscribed);
 	bool renamed = (events & EVENT_NAME) && (change->what & CHANGED_RENAMED);

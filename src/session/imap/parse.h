@@ -230,6 +230,8 @@ enum { /* events, as bits (RFC 5465 8) */
 	   EVENT_MESSAGES = 7,
 	   EVENT_NAME = 8,
 	   EVENT_SUBSCRIPTION = 16,
+	   EVENT_METADATA = 64,
+	   EVENT_SERVER_METADATA = 128,
 	   EVENT_OTHER = 32, /* one that does not exist here */
 };
 struct imap_event_group {

@@ -84,9 +84,14 @@ static const struct {
 	struct slice word;
 	uint32_t event;
 } events[] = {
-	{ S_ROW("MessageNew"), EVENT_NEW },   { S_ROW("MessageExpunge"), EVENT_EXPUNGE },
-	{ S_ROW("FlagChange"), EVENT_FLAGS }, { S_ROW("AnnotationChange"), EVENT_FLAGS | EVENT_OTHER },
-	{ S_ROW("MailboxName"), EVENT_NAME }, { S_ROW("SubscriptionChange"), EVENT_SUBSCRIPTION },
+	{ S_ROW("MessageNew"), EVENT_NEW },
+	{ S_ROW("MessageExpunge"), EVENT_EXPUNGE },
+	{ S_ROW("FlagChange"), EVENT_FLAGS },
+	{ S_ROW("AnnotationChange"), EVENT_FLAGS | EVENT_OTHER },
+	{ S_ROW("MailboxName"), EVENT_NAME },
+	{ S_ROW("SubscriptionChange"), EVENT_SUBSCRIPTION },
+	{ S_ROW("MailboxMetadataChange"), EVENT_METADATA },
+	{ S_ROW("ServerMetadataChange"), EVENT_SERVER_METADATA },
 };
 
 /* "MessageNew" [SP "(" fetch-att *(SP fetch-att) ")"] / another event */
@@ -134,7 +139,7 @@ is_sound(const struct imap_event_group *g)
 	bool both = (g->events & (EVENT_NEW | EVENT_EXPUNGE)) == (EVENT_NEW | EVENT_EXPUNGE);
 	if ((g->events & EVENT_MESSAGES) && !both)
 		return false;
-	if (selected && (g->events & (EVENT_NAME | EVENT_SUBSCRIPTION)))
+	if (selected && (g->events & (EVENT_NAME | EVENT_SUBSCRIPTION | EVENT_METADATA | EVENT_SERVER_METADATA)))
 		return false;
 	return (selected || !g->fetches) && g->filter.kind != FILTER_SUBTREE_ONE;
 }
