@@ -296,6 +296,9 @@ VIEW(account_show)
 VIEW(account_list)
 UPDATE(account_set)
 UPDATE(alias_add)
+UPDATE(maildrop_set)
+VIEW(maildrop_show)
+UPDATE(uidls_set)
 UPDATE(alias_delete)
 VIEW(alias_list)
 VIEW(secret_get)
@@ -316,6 +319,7 @@ UPDATE_ACCOUNT(mailbox_create, needs_later())
 UPDATE_ACCOUNT(mailbox_rename, needs_name(in->from, ACL_DELETE))
 UPDATE_ACCOUNT(mailbox_subscribe, needs_owner())
 VIEW_INTO(mailbox_changes, needs_id(in->mailbox, ACL_READ))
+VIEW_ACCOUNT(maildrop_uidls, needs_owner())
 VIEW_ACCOUNT(keyword_sets, needs_id(in->mailbox, ACL_READ))
 VIEW_INTO(message_facts, needs_id(in->mailbox, ACL_READ))
 VIEW_INTO(message_ids, needs_id(in->mailbox, ACL_READ))
@@ -371,16 +375,50 @@ call_account_close(struct ipc_call *call, const struct store_account_close_in *i
 	ipc_done(call);
 }
 
+struct maildrop_rules {
+	uint64_t account;
+	struct row_maildrop row;
+};
+
+static enum err
+read_rules(struct store *s, struct txn *t, void *arg)
+{
+	struct maildrop_rules *r = arg;
+	return maildrop_get(t, r->account, &r->row);
+}
+
 static void
 call_maildrop_lock(struct ipc_call *call, const struct store_maildrop_lock_in *in)
 {
-	struct store_maildrop_lock_out out = { 0 };
 	struct handle *h = handle_of(call, in->handle);
+	struct maildrop_rules rules = { .account = h ? h->account : 0 };
 	enum err e = !h ? ERR_STALE : h->by ? ERR_DENIED : maildrop_lock(h);
+	e = e ? e : store_view(store_of(call), read_rules, &rules);
+	struct store_maildrop_lock_out out = { rules.row.expire_days, rules.row.hide_days, rules.row.uidls };
 	if (e)
 		ipc_fail(call, e);
 	else
 		ipc_reply(call, &out);
+}
+
+static void
+fetched_kept(struct job *j, enum err e)
+{
+	(void)e; /* a notice: they stay for longer */
+	ipc_done(j->call);
+}
+
+static void
+call_message_fetched(struct ipc_call *call, const struct store_message_fetched_in *in)
+{
+	if (!handle_of(call, in->handle)) {
+		ipc_done(call);
+		return;
+	}
+	struct job *j = job_new(call, in, 0, message_fetched);
+	j->answers = fetched_kept;
+	if (job_handle(j, in->handle, needs_owner(), NULL))
+		job_start(j);
 }
 
 static void
@@ -670,6 +708,11 @@ const struct store_server store_handlers = {
 	.text_body = text_body_call,
 	.texts_put = texts_put_call,
 	.maildrop_lock = call_maildrop_lock,
+	.maildrop_uidls = call_maildrop_uidls,
+	.maildrop_set = call_maildrop_set,
+	.maildrop_show = call_maildrop_show,
+	.uidls_set = call_uidls_set,
+	.message_fetched = call_message_fetched,
 	.queue_claim = queue_claim_call,
 	.queue_renew = queue_renew_call,
 	.queue_body = queue_body_call,

@@ -107,6 +107,12 @@ enum err secret_put(struct job *j, struct txn *t);
 enum err scram_put(struct job *j, struct txn *t);
 enum err store_status(struct job *j, struct txn *t);
 
+enum err maildrop_set(struct job *j, struct txn *t);
+enum err maildrop_show(struct job *j, struct txn *t);
+enum err maildrop_uidls(struct job *j, struct txn *t);
+enum err uidls_set(struct job *j, struct txn *t);
+enum err message_fetched(struct job *j, struct txn *t);
+
 enum err account_usage(struct job *j, struct txn *t);
 enum err account_public(struct job *j, struct txn *t);
 enum err sharer_list(struct job *j, struct txn *t);

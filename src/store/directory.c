@@ -617,9 +617,12 @@ directory_open(struct store *s)
 	list_init(&s->rows->pending);
 	s->rows->indexes = indexes_new(64u << 20);
 	s->rows->removal = removal_new(s);
+	s->rows->expiry = expiry_new(s);
 	enum err e = grant_key_make(s);
 	if (!e)
 		removal_soon(s);
+	if (!e)
+		expiry_soon(s);
 	return e;
 }
 
@@ -633,6 +636,7 @@ directory_close(struct store *s)
 	later_cancel(&r->notices);
 	later_cancel(&r->queue_notice);
 	removal_free(&r->removal);
+	expiry_free(&r->expiry);
 	indexes_free(&r->indexes);
 	map_release(&r->handles);
 	map_release(&r->held);

@@ -28,6 +28,8 @@
  *                                who is named in which of them (empty value): leads from an account to those that share
  *  'P'  P domain NUL name        public name (lower case) -> account
  *  'p'  p account                its public name as it is shown
+ *  'Y'  Y account                rules of its maildrop: when fetched messages go, what is shown, imported UIDLs
+ *  'y'  y account mailbox uid    what POP3 knows of a message: its imported UIDL, when it was fetched first
  *  'D'  D account mailbox        rows that are still to be removed: of one mailbox, or (mailbox 0) of the whole account
  *  'o'  o object                 object: place of the body, references
  *  'f'  f object                 facts
@@ -38,8 +40,8 @@
  *  'Q'  Q due row                the queue in order of time (empty value)
  *  't'  t hour id                answers of commits, by the hour, for asking again
  *
- * The account is the part of A S c n m u l k K x r p D i, the grantee that of g; object (o f T), segment and queue rows
- * have parts of their own. */
+ * The account is the part of A S c n m u l k K x r p Y y D i, the grantee that of g; object (o f T), segment and queue
+ * rows have parts of their own. */
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H
 

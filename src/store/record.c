@@ -156,6 +156,23 @@ account_fields(struct codec *c, struct row_account *r)
 }
 
 static void
+maildrop_fields(struct codec *c, struct row_maildrop *r)
+{
+	version(c);
+	u32(c, &r->expire_days);
+	u32(c, &r->hide_days);
+	flag(c, &r->uidls);
+}
+
+static void
+fetched_fields(struct codec *c, struct row_fetched *r)
+{
+	version(c);
+	bytes(c, &r->uidl);
+	i64(c, &r->fetched);
+}
+
+static void
 counters_fields(struct codec *c, struct row_counters *r)
 {
 	version(c);
@@ -320,6 +337,10 @@ ROW_PUT(address)
 ROW_TAKE_LIST(address)
 ROW_PUT(account)
 ROW_TAKE(account)
+ROW_PUT(maildrop)
+ROW_TAKE(maildrop)
+ROW_PUT(fetched)
+ROW_TAKE(fetched)
 ROW_PUT(counters)
 ROW_TAKE(counters)
 ROW_PUT(name)

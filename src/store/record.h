@@ -32,6 +32,16 @@ struct row_account {
 	int64_t created;
 };
 
+struct row_maildrop {
+	uint32_t expire_days, hide_days; /* 0: no such rule */
+	bool uidls;                      /* rows 'y' hold some */
+};
+
+struct row_fetched {
+	struct slice uidl; /* empty: not imported */
+	int64_t fetched;   /* wall seconds; 0: not yet, or nobody counts */
+};
+
 struct row_counters {
 	uint64_t modseq;       /* the clock of the account */
 	uint64_t bytes;        /* of all messages; a copy counts again */
@@ -114,6 +124,10 @@ struct slice row_address_put(struct arena *a, const struct row_address *row);
 bool row_address_take(struct slice bytes, struct arena *a, struct row_address *row);
 struct slice row_account_put(struct arena *a, const struct row_account *row);
 bool row_account_take(struct slice bytes, struct row_account *row);
+struct slice row_maildrop_put(struct arena *a, const struct row_maildrop *row);
+bool row_maildrop_take(struct slice bytes, struct row_maildrop *row);
+struct slice row_fetched_put(struct arena *a, const struct row_fetched *row);
+bool row_fetched_take(struct slice bytes, struct row_fetched *row);
 struct slice row_counters_put(struct arena *a, const struct row_counters *row);
 bool row_counters_take(struct slice bytes, struct row_counters *row);
 struct slice row_name_put(struct arena *a, const struct row_name *row);

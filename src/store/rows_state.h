@@ -46,6 +46,7 @@ struct rows {
 	uint32_t claims;         /* under way */
 	struct indexes *indexes; /* index.c */
 	struct removal *removal; /* removal.c */
+	struct expiry *expiry;   /* expiry.c */
 };
 
 /* ---- account.c */
@@ -191,6 +192,16 @@ void queue_renew_call(struct ipc_call *call, const struct store_queue_renew_in *
 bool lease_is_held(const struct store *s, uint64_t id);
 /* The settle is durable. */
 void lease_settled(struct store *s, const struct store_settle *settle);
+
+/* ---- maildrop.c: what POP3 knows of an account and of a message; none: zeroes */
+enum err maildrop_get(struct txn *t, uint64_t account, struct row_maildrop *row);
+enum err fetched_get(struct txn *t, struct slice key, struct row_fetched *row);
+
+/* ---- expiry.c: messages that were fetched by POP3 go after some days, where the account has that rule */
+struct expiry *expiry_new(struct store *s);
+void expiry_free(struct expiry **x);
+void expiry_soon(struct store *s);
+bool expiry_is_busy(const struct store *s);
 
 /* ---- removal.c: rows that go in the background, a bounded number at a time */
 struct removal *removal_new(struct store *s);
