@@ -6,10 +6,14 @@
 #include "base/random.h"
 #include "role/conf_special.h"
 
+#include <errno.h>
 #include <termios.h>
 #include <unistd.h>
 
 #define SECRET_BYTES_MAX 1001
+#define DAYS_MAX 36500u
+#define UIDLS_AT_ONCE 500
+#define UIDL_LINE_BYTES_MAX 1200
 
 /* One line of standard input, without its end. */
 static bool
@@ -170,6 +174,14 @@ of_max(struct args *a, uint64_t max)
 	return max ? arena_printf(a->arena, " of %llu", (unsigned long long)max).at : "";
 }
 
+static void
+print_days(const char *text, uint64_t days)
+{
+	const char *at = strstr(text, "%llu");
+	if (days)
+		printf("%.*s%llu%s", (int)(at - text), text, (unsigned long long)days, at + 4);
+}
+
 static int
 show(struct args *a)
 {
@@ -189,6 +201,8 @@ show(struct args *a)
 		       (unsigned long long)cmd_number(o, "mailboxes"), of_max(a, cmd_number(o, "mailboxes_max")),
 		       cmd_size(a->arena, cmd_number(o, "used")), quota ? cmd_size(a->arena, quota) : "the server's",
 		       cmd_when(a->arena, (int64_t)cmd_number(o, "created")));
+		print_days("pop3      deletes fetched messages after %llu days\n", cmd_number(o, "pop3_delete_after"));
+		print_days("pop3      hides messages older than %llu days\n", cmd_number(o, "pop3_hide_after"));
 	}
 	json_decref(o);
 	return EXIT_DONE;
@@ -250,6 +264,122 @@ quota(struct args *a)
 	              a->words[0], a->words[1]);
 }
 
+/* ---- POP3 */
+
+static bool
+take_days(struct args *a, json_t *body, const char *name, const char *text)
+{
+	uint64_t days;
+	if (!text)
+		return true;
+	if (!slice_to_u64(slice_text(text), &days) || days > DAYS_MAX) {
+		cmd_fail(a, NULL, "'%.40s' is no number of days; allowed: 1 to 36500, 0 for never", text);
+		return false;
+	}
+	json_object_set_new(body, name, json_integer((json_int_t)days));
+	return true;
+}
+
+static int
+set(struct args *a)
+{
+	json_t *body = json_object();
+	if (!take_quota(a, body) || !take_days(a, body, "pop3_delete_after", a->delete_after) ||
+	    !take_days(a, body, "pop3_hide_after", a->hide_after)) {
+		json_decref(body);
+		return EXIT_FAILED;
+	}
+	if (json_object_size(body) == 0) {
+		json_decref(body);
+		return cmd_fail(a, "posthouse help account set", "nothing to set was named");
+	}
+	return cmd_do(a, "PATCH", cmd_path(a, "/api/v1/accounts/", a->words[0], ""), body, "account %s is changed",
+	              a->words[0]);
+}
+
+/* "12 UIDL" or "<id@host> UIDL" */
+static json_t *
+uidl_line(struct slice line)
+{
+	struct slice name, uidl;
+	uint64_t uid;
+	json_t *o = json_object();
+	ptrdiff_t space = slice_find_last_char(line, ' ');
+	name = slice_trim(slice_part(line, 0, space < 0 ? 0 : (size_t)space));
+	uidl = slice_from(line, (size_t)(space + 1));
+	if (slice_to_u64(name, &uid) && uid > 0 && uid <= UINT32_MAX) {
+		json_object_set_new(o, "uid", json_integer((json_int_t)uid));
+	} else {
+		if (slice_starts(name, S("<")) && slice_ends(name, S(">")))
+			name = slice_part(name, 1, name.len - 2);
+		json_object_set_new(o, "message_id", json_stringn(name.at, name.len));
+	}
+	json_object_set_new(o, "uidl", json_stringn(uidl.at, uidl.len));
+	bool good = name.len && uidl.len && (json_object_get(o, "uid") || json_object_get(o, "message_id")) &&
+	            json_object_get(o, "uidl");
+	if (good)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+/* Sends what was gathered; list is given away. */
+static bool
+send_uidls(struct args *a, json_t *list, uint64_t *found)
+{
+	json_t *body = json_object(), *answer;
+	json_object_set_new(body, "uidls", list);
+	if (!cmd_ask(a, "PUT", cmd_path(a, "/api/v1/accounts/", a->words[0], "/uidls"), body, &answer))
+		return false;
+	*found += cmd_number(answer, "found");
+	json_decref(answer);
+	return true;
+}
+
+static bool
+send_lines(struct args *a, FILE *f, uint64_t *lines, uint64_t *found)
+{
+	char text[UIDL_LINE_BYTES_MAX];
+	json_t *list = json_array();
+	bool good = true;
+	while (good && fgets(text, sizeof text, f)) {
+		struct slice line = slice_trim(slice_text(text));
+		json_t *one = line.len ? uidl_line(line) : NULL;
+		++*lines;
+		if (one)
+			json_array_append_new(list, one);
+		else if (line.len) {
+			cmd_fail(a, "a line is a UID or a Message-ID, a space, and the UIDL", "line %llu of %s is malformed",
+			         (unsigned long long)*lines, a->words[1]);
+			good = false;
+		}
+		if (good && json_array_size(list) == UIDLS_AT_ONCE) {
+			good = send_uidls(a, list, found);
+			list = json_array();
+		}
+	}
+	if (good && json_array_size(list))
+		return send_uidls(a, list, found);
+	json_decref(list);
+	return good;
+}
+
+static int
+uidls(struct args *a)
+{
+	uint64_t lines = 0, found = 0;
+	FILE *f = fopen(a->words[1], "re");
+	if (!f)
+		return cmd_fail(a, NULL, "%s cannot be read: %s", a->words[1], strerror(errno));
+	bool good = cmd_conf(a) && send_lines(a, f, &lines, &found);
+	fclose(f);
+	if (!good)
+		return EXIT_FAILED;
+	printf("%llu messages of %s have a UIDL of %s (%llu lines)\n", (unsigned long long)found, a->words[0], a->words[1],
+	       (unsigned long long)lines);
+	return EXIT_DONE;
+}
+
 #define SECRETS (OPT_PASSWORD_STDIN | OPT_HASH_STDIN)
 static const struct verb rows[] = {
 	{ "account", "add", add, 1, 1, SECRETS | OPT_ADMIN | OPT_QUOTA | OPT_NO_PASSWORD,
@@ -261,6 +391,11 @@ static const struct verb rows[] = {
 	{ "account", "resume", resume, 1, 1, 0, "account resume ADDRESS", "ends a suspension" },
 	{ "account", "quota", quota, 2, 2, OPT_MESSAGES | OPT_MAILBOXES,
 	  "account quota ADDRESS SIZE [--messages N] [--mailboxes N]", "storage, such as 2g; 0: the server's" },
+	{ "account", "set", set, 1, 1, OPT_QUOTA | OPT_DELETE_AFTER | OPT_HIDE_AFTER,
+	  "account set ADDRESS [--quota SIZE] [--pop3-delete-after DAYS] [--pop3-hide-after DAYS]",
+	  "quota; days after which messages that POP3 fetched go, or POP3 shows none; 0: never" },
+	{ "account", "uidls", uidls, 2, 2, 0, "account uidls ADDRESS FILE",
+	  "UIDLs of another server: lines of UID or Message-ID, and UIDL" },
 	{ "account", "password", password, 1, 1, SECRETS, "account password ADDRESS [--password-stdin]",
 	  "a new password; --hash-stdin imports a hash" },
 };

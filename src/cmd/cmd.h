@@ -29,13 +29,15 @@ enum {
 	OPT_STORE = 512,
 	OPT_MESSAGES = 1024,
 	OPT_MAILBOXES = 2048,
+	OPT_DELETE_AFTER = 4096,
+	OPT_HIDE_AFTER = 8192,
 };
 
 struct args {
 	const char *conf_path; /* NULL: look for it */
 	bool json;
 	uint32_t given; /* OPT_* */
-	const char *domain, *port_base, *quota, *hostname, *messages, *mailboxes;
+	const char *domain, *port_base, *quota, *hostname, *messages, *mailboxes, *delete_after, *hide_after;
 	const char *words[CMD_WORDS_MAX]; /* after the verb */
 	size_t nwords;
 	struct arena *arena;

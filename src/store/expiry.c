@@ -192,12 +192,6 @@ expiry_soon(struct store *s)
 	loop_later(&x->next);
 }
 
-bool
-expiry_is_busy(const struct store *s)
-{
-	return s->rows->expiry->busy;
-}
-
 static void
 look_again(struct timer *t)
 {

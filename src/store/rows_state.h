@@ -201,7 +201,6 @@ enum err fetched_get(struct txn *t, struct slice key, struct row_fetched *row);
 struct expiry *expiry_new(struct store *s);
 void expiry_free(struct expiry **x);
 void expiry_soon(struct store *s);
-bool expiry_is_busy(const struct store *s);
 
 /* ---- removal.c: rows that go in the background, a bounded number at a time */
 struct removal *removal_new(struct store *s);

@@ -187,7 +187,7 @@ def test_capabilities(server, account, dialog):
     d = dialog()
     assert d.say("CAPA").startswith("+OK")
     before = d.more()
-    for word in ("TOP", "UIDL", "USER", "SASL PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-1", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "EXPIRE NEVER", "STLS", "UTF8", "IMPLEMENTATION Posthouse"):
+    for word in ("TOP", "UIDL", "USER", "SASL PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-1", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "EXPIRE 1 USER", "STLS", "UTF8 USER", "LANG", "IMPLEMENTATION Posthouse"):
         assert word in before
     d.login(account)
     d.say("CAPA")

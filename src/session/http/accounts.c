@@ -7,6 +7,8 @@
 
 #define ADDRESS_BYTES_MAX 1000
 #define QUOTA_UNCHANGED UINT64_MAX
+#define MAILDROP_UNCHANGED UINT32_MAX
+#define UIDLS_MAX 1000 /* of one request */
 
 static const struct {
 	const char *word;
@@ -107,8 +109,17 @@ static void
 await_show(struct api_call *call)
 {
 	struct store_account account;
-	if (await_find(call, &account))
-		api_answer(call, 200, account_json(&account));
+	struct store_maildrop_show_out rules;
+	if (!await_find(call, &account))
+		return;
+	struct store_maildrop_show_in in = { .address = account.address };
+	enum err e = await_store_maildrop_show(&call->session->store, &in, call->arena, &rules);
+	if (api_failed(call, e, "account", account.address))
+		return;
+	json_t *o = account_json(&account);
+	json_put_number(o, "pop3_delete_after", rules.expire_days);
+	json_put_number(o, "pop3_hide_after", rules.hide_days);
+	api_answer(call, 200, o);
 }
 
 /* The domain must be there first: say that, and not only that something was not found. */
@@ -194,6 +205,22 @@ status_of(struct api_call *call, uint32_t *status)
 	return true;
 }
 
+/* Rules of the maildrop in days, 0: none. True when there was nothing wrong with them. */
+static bool
+await_rules(struct api_call *call, struct slice address)
+{
+	uint64_t expire = MAILDROP_UNCHANGED, hide = MAILDROP_UNCHANGED;
+	struct store_maildrop_set_out out;
+	if (!api_number(call, "pop3_delete_after", &expire) || !api_number(call, "pop3_hide_after", &hide))
+		return false;
+	if (expire == MAILDROP_UNCHANGED && hide == MAILDROP_UNCHANGED)
+		return true;
+	struct store_maildrop_set_in in = { address, (uint32_t)MIN(expire, (uint64_t)MAILDROP_UNCHANGED),
+		                                (uint32_t)MIN(hide, (uint64_t)MAILDROP_UNCHANGED) };
+	enum err e = await_store_maildrop_set(&call->session->store, &in, call->arena, &out);
+	return !api_failed(call, e, "days after which mail goes or is hidden (36500 at most) of", address);
+}
+
 static void
 await_change(struct api_call *call)
 {
@@ -207,7 +234,7 @@ await_change(struct api_call *call)
 	    !api_number(call, "messages_max", &in.messages_max) || !api_number(call, "mailboxes_max", &in.mailboxes_max))
 		return;
 	enum err e = await_store_account_set(&call->session->store, &in, call->arena, &out);
-	if (!api_failed(call, e, "account", a.address))
+	if (!api_failed(call, e, "account", a.address) && await_rules(call, a.address))
 		await_show(call);
 }
 
@@ -230,9 +257,66 @@ await_password(struct api_call *call)
 		api_answer(call, 204, NULL);
 }
 
+/* ---- UIDLs of another server */
+
+static bool
+uidl_of(struct api_call *call, const json_t *j, struct store_uidl *u)
+{
+	const json_t *uid = json_object_get(j, "uid"), *id = json_object_get(j, "message_id");
+	*u = (struct store_uidl){ .uid = (uint32_t)MIN(json_integer_value(uid), (json_int_t)UINT32_MAX),
+		                      .message_id = slice_text(json_string_value(id)),
+		                      .uidl = slice_text(json_string_value(json_object_get(j, "uidl"))) };
+	if ((u->uid != 0) != (u->message_id.len != 0) && json_integer_value(uid) >= 0 && u->message_id.len <= 1000 &&
+	    u->uidl.len && u->uidl.len <= 70)
+		return true;
+	api_error(call, 400, "each of \"uidls\" has a uid or a message_id, and a uidl of 1 to 70 characters", NULL);
+	return false;
+}
+
+static bool
+uidls_of(struct api_call *call, struct store_uidls_set_in *in)
+{
+	const json_t *list = json_object_get(call->body, "uidls");
+	size_t n = json_array_size(list);
+	if (n == 0 || n > UIDLS_MAX) {
+		api_error(call, 400, "\"uidls\" must be a list of 1 to 1000", NULL);
+		return false;
+	}
+	in->uidls = ARENA_ARRAY(call->arena, struct store_uidl, n);
+	for (; in->nuidls < n; in->nuidls++)
+		if (!uidl_of(call, json_array_get(list, in->nuidls), &in->uidls[in->nuidls]))
+			return false;
+	return true;
+}
+
+/* INBOX is looked through a stretch at a time, so that others are served in between. */
+static void
+await_uidls(struct api_call *call)
+{
+	struct store_uidls_set_in in = { .address = slice_part(call->words[0], 0, ADDRESS_BYTES_MAX) };
+	struct store_uidls_set_out out = { .more = true };
+	uint64_t found = 0;
+	enum err e = OK;
+	if (!uidls_of(call, &in))
+		return;
+	while (!e && out.more) {
+		e = await_store_uidls_set(&call->session->store, &in, call->arena, &out);
+		found += e ? 0 : out.found;
+		in.after = e ? in.after : out.last;
+	}
+	if (e == ERR_EXISTS)
+		api_error(call, 409, "two messages would have the same UIDL", "each UIDL names one message");
+	else if (!api_failed(call, e, "account or UIDL", in.address)) {
+		json_t *o = json_object();
+		json_put_number(o, "found", found);
+		api_answer(call, 200, o);
+	}
+}
+
 static const struct api_row rows[] = {
-	{ "GET", "/api/v1/accounts", await_list },         { "POST", "/api/v1/accounts", await_add },
-	{ "GET", "/api/v1/accounts/{}", await_show },      { "PATCH", "/api/v1/accounts/{}", await_change },
-	{ "DELETE", "/api/v1/accounts/{}", await_delete }, { "PUT", "/api/v1/accounts/{}/password", await_password },
+	{ "GET", "/api/v1/accounts", await_list },           { "POST", "/api/v1/accounts", await_add },
+	{ "GET", "/api/v1/accounts/{}", await_show },        { "PATCH", "/api/v1/accounts/{}", await_change },
+	{ "DELETE", "/api/v1/accounts/{}", await_delete },   { "PUT", "/api/v1/accounts/{}/password", await_password },
+	{ "PUT", "/api/v1/accounts/{}/uidls", await_uidls },
 };
 const struct api_rows account_methods = { rows, COUNT_OF(rows) };

@@ -23,8 +23,9 @@ static size_t
 describe(const struct pop3 *p, size_t i, bool uidl, char to[LINE_ROOM])
 {
 	const struct pop3_message *m = &p->messages[i];
-	int n = uidl ? snprintf(to, LINE_ROOM, "%zu %u.%u", i + 1, p->uidvalidity, m->uid)
-	             : snprintf(to, LINE_ROOM, "%zu %u", i + 1, m->bytes);
+	int n = !uidl     ? snprintf(to, LINE_ROOM, "%zu %u", i + 1, m->bytes)
+	        : m->uidl ? snprintf(to, LINE_ROOM, "%zu %s", i + 1, p->uidls.at + m->uidl - 1)
+	                  : snprintf(to, LINE_ROOM, "%zu %u.%u", i + 1, p->uidvalidity, m->uid);
 	return (size_t)n;
 }
 
@@ -74,7 +75,7 @@ await_list(struct pop3 *p, const struct pop3_line *line)
 	return await_list_or_uidl(p, line, false);
 }
 
-/* UIDL [n] - RFC 1939 7; unique for ever: UIDVALIDITY.UID as IMAP has them */
+/* UIDL [n] - RFC 1939 7; unique for ever: UIDVALIDITY.UID as IMAP has them, or what another server gave */
 static struct pop3_reply
 await_uidl(struct pop3 *p, const struct pop3_line *line)
 {
@@ -128,6 +129,7 @@ static struct pop3_reply
 await_quit(struct pop3 *p, const struct pop3_line *line)
 {
 	(void)line;
+	maildrop_tell_fetched(p, p->nfetched);
 	if (p->state == POP3_AUTHORIZATION || p->ndeleted == 0)
 		return bye(pop3_ok("goodbye"));
 	uint32_t *uids = must_calloc(p->ndeleted, sizeof *uids);

@@ -18,6 +18,19 @@ put_logins(struct pop3 *p)
 	buf_release(&names);
 }
 
+/* RFC 2449 6.7: before the login the least that any user may have, USER says that it may be another; rules are set in
+ * whole days. */
+static void
+put_expire(struct pop3 *p)
+{
+	if (p->state == POP3_AUTHORIZATION)
+		stream_put(&p->c->io, S("EXPIRE 1 USER\r\n"));
+	else if (p->expire_days)
+		stream_printf(&p->c->io, "EXPIRE %u\r\n", p->expire_days);
+	else
+		stream_put(&p->c->io, S("EXPIRE NEVER\r\n"));
+}
+
 /* CAPA - RFC 2449 5 */
 static struct pop3_reply
 await_capa(struct pop3 *p, const struct pop3_line *line)
@@ -26,7 +39,8 @@ await_capa(struct pop3 *p, const struct pop3_line *line)
 	if (line->has_rest)
 		return pop3_err("CAPA takes no argument");
 	stream_put(io, S("+OK what this server can do\r\nTOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
-	                 "EXPIRE NEVER\r\nUTF8\r\n"));
+	                 "LANG\r\nUTF8 USER\r\n"));
+	put_expire(p);
 	if (p->c->secure) /* RFC 2449 6.3: only while it can be used */
 		put_logins(p);
 	if (p->state == POP3_AUTHORIZATION && conn_can_starttls(p->c))
@@ -53,7 +67,20 @@ await_stls(struct pop3 *p, const struct pop3_line *line)
 	return pop3_sent();
 }
 
-/* UTF8 - RFC 6856 2.1. Messages are sent as they were received in either mode. */
+/* LANG [range] - RFC 6856 3: English is what there is; a basic range (RFC 4647 2.1) may name it. */
+static struct pop3_reply
+await_lang(struct pop3 *p, const struct pop3_line *line)
+{
+	if (!line->has_rest) {
+		stream_put(&p->c->io, S("+OK the languages\r\nen English\r\n.\r\n"));
+		return pop3_sent();
+	}
+	if (slice_equal(line->rest, S("*")) || slice_equal_nocase(line->rest, S("en")))
+		return pop3_ok("en English it is");
+	return pop3_err("this language is not spoken here: LANG alone names those that are");
+}
+
+/* UTF8 - RFC 6856 2.1. Without it headers in UTF-8 are sent as surrogates (retr.c). */
 static struct pop3_reply
 await_utf8(struct pop3 *p, const struct pop3_line *line)
 {
@@ -125,6 +152,8 @@ await_user(struct pop3 *p, const struct pop3_line *line)
 		return not_secure(p);
 	if (!line->has_rest)
 		return pop3_err("USER takes a name");
+	if (!slice_is_utf8(line->rest)) /* RFC 6856 2.2 */
+		return pop3_err("a name is UTF-8");
 	buf_release(&p->user);
 	buf_init(&p->user, POP3_LINE_BYTES_MAX);
 	buf_put(&p->user, line->rest);
@@ -207,6 +236,7 @@ await_auth(struct pop3 *p, const struct pop3_line *line)
 static const struct pop3_command rows[] = {
 	{ S_ROW("CAPA"), await_capa, POP3_AUTHORIZATION | POP3_TRANSACTION, "2449 5" },
 	{ S_ROW("STLS"), await_stls, POP3_AUTHORIZATION, "2595 4" },
+	{ S_ROW("LANG"), await_lang, POP3_AUTHORIZATION | POP3_TRANSACTION, "6856 3" },
 	{ S_ROW("UTF8"), await_utf8, POP3_AUTHORIZATION, "6856 2.1" },
 	{ S_ROW("USER"), await_user, POP3_AUTHORIZATION, "1939 7" },
 	{ S_ROW("PASS"), await_pass, POP3_AUTHORIZATION, "1939 7" },

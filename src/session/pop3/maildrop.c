@@ -3,9 +3,12 @@
  * was started again the handle and the lock are taken anew with the grant, and the session goes on. */
 #include "session/pop3/pop3.h"
 
+#include "base/clock.h"
 #include "store/rows.h"
 
 #define ROWS_BYTES (1u << 20)
+#define DAY_SEC 86400
+#define UIDLS_BYTES_MAX (POP3_MESSAGES_MAX * 71u)
 #define EXPUNGE_MAX 65536 /* uids in one request */
 
 void
@@ -24,9 +27,14 @@ await_lock(struct pop3 *p)
 	struct store_maildrop_lock_in in = { p->handle };
 	struct store_maildrop_lock_out out;
 	enum err e = await_store_maildrop_lock(&p->c->session->store, &in, p->arena, &out);
-	if (e)
+	if (e) {
 		maildrop_close(p);
-	return e;
+		return e;
+	}
+	p->expire_days = out.expire_days;
+	p->hide_days = out.hide_days;
+	p->has_uidls = out.uidls;
+	return OK;
 }
 
 static enum err
@@ -118,15 +126,18 @@ await_maildrop_expunge(struct pop3 *p, const uint32_t *uids, size_t n)
 }
 
 static bool
-keep_rows(struct pop3 *p, const char *at, uint32_t filled)
+keep_rows(struct pop3 *p, const char *at, uint32_t filled, uint32_t *last)
 {
 	size_t n = filled / INDEX_ROW_BYTES, room = POP3_MESSAGES_MAX - p->nmessages;
 	n = MIN(n, room);
+	int64_t oldest = p->hide_days ? clock_wall_sec() - (int64_t)p->hide_days * DAY_SEC : INT64_MIN;
 	p->messages = must_realloc(p->messages, (p->nmessages + n + 1) * sizeof *p->messages);
 	for (size_t i = 0; i < n; i++) {
 		struct index_row row;
 		memcpy(&row, at + i * INDEX_ROW_BYTES, sizeof row);
-		p->messages[p->nmessages++] = (struct pop3_message){ row.uid, row.bytes, false };
+		*last = row.uid;
+		if (row.received >= oldest)
+			p->messages[p->nmessages++] = (struct pop3_message){ .uid = row.uid, .bytes = row.bytes };
 	}
 	return n > 0 && p->nmessages < POP3_MESSAGES_MAX;
 }
@@ -140,17 +151,75 @@ await_rows(struct pop3 *p, char *at)
 	in.into = (struct store_region){ shm_offset(s->shm, at), ROWS_BYTES };
 	for (bool more = true; more;) {
 		struct store_mailbox_open_out out;
+		uint32_t last = 0;
 		enum err e = await_store_mailbox_open(&s->store, &in, p->arena, &out);
 		if (e)
 			return e;
 		p->mailbox = out.mailbox.id;
 		p->uidvalidity = out.mailbox.uidvalidity;
-		more = out.filled <= ROWS_BYTES && keep_rows(p, at, out.filled) && out.more;
+		more = out.filled <= ROWS_BYTES && keep_rows(p, at, out.filled, &last) && out.more;
 		if (more)
-			in.from_uid = p->messages[p->nmessages - 1].uid + 1;
+			in.from_uid = last + 1;
 		arena_clear(p->arena);
 	}
 	return OK;
+}
+
+/* Both lists are in order of uids. */
+static void
+keep_uidls(struct pop3 *p, const struct store_maildrop_uidls_out *out, size_t *at)
+{
+	for (uint32_t i = 0; i < out->nuidls; i++) {
+		while (*at < p->nmessages && p->messages[*at].uid < out->uidls[i].uid)
+			++*at;
+		if (*at == p->nmessages || p->messages[*at].uid != out->uidls[i].uid)
+			continue;
+		p->messages[*at].uidl = (uint32_t)p->uidls.len + 1;
+		buf_put(&p->uidls, out->uidls[i].uidl);
+		buf_put_char(&p->uidls, '\0');
+	}
+}
+
+static enum err
+await_uidls(struct pop3 *p)
+{
+	struct store_maildrop_uidls_in in = { .handle = p->handle, .mailbox = p->mailbox };
+	size_t at = 0;
+	buf_release(&p->uidls);
+	buf_init(&p->uidls, UIDLS_BYTES_MAX);
+	for (bool more = p->has_uidls; more;) {
+		struct store_maildrop_uidls_out out;
+		enum err e = await_store_maildrop_uidls(&p->c->session->store, &in, p->arena, &out);
+		if (e)
+			return e;
+		keep_uidls(p, &out, &at);
+		more = out.more && out.nuidls > 0;
+		if (more)
+			in.after = out.uidls[out.nuidls - 1].uid;
+		arena_clear(p->arena);
+	}
+	return p->uidls.over ? ERR_LIMIT : OK;
+}
+
+void
+maildrop_tell_fetched(struct pop3 *p, size_t n)
+{
+	struct ipc_client *store = &p->c->session->store;
+	struct store_message_fetched_in in = { p->handle, p->mailbox, slice_of(p->fetched, n * sizeof p->fetched[0]) };
+	if (n && p->open && p->generation == store->generation)
+		store_message_fetched_notify(store, &in);
+	p->nfetched -= n;
+	memmove(p->fetched, p->fetched + n, p->nfetched * sizeof p->fetched[0]);
+}
+
+void
+maildrop_fetched(struct pop3 *p, uint32_t uid)
+{
+	if (!p->expire_days)
+		return;
+	if (p->nfetched == POP3_FETCHED_MAX)
+		maildrop_tell_fetched(p, p->nfetched);
+	p->fetched[p->nfetched++] = uid;
 }
 
 enum err
@@ -165,6 +234,7 @@ await_maildrop_open(struct pop3 *p)
 	e = at ? await_rows(p, at) : ERR_AGAIN;
 	if (at)
 		shm_free(s->shm, at);
+	e = e ? e : await_uidls(p);
 	if (e)
 		maildrop_close(p);
 	return e;

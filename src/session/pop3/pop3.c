@@ -92,9 +92,12 @@ release(struct conn *c)
 	struct pop3 *p = c->state;
 	if (!p->c)
 		return; /* never greeted */
+	/* Whether the last one arrived is not known, when no command came after it. */
+	maildrop_tell_fetched(p, p->nfetched ? p->nfetched - 1 : 0);
 	maildrop_close(p);
 	pop3_window_release(p);
 	buf_release(&p->user);
+	buf_release(&p->uidls);
 	free(p->messages);
 }
 

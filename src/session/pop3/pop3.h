@@ -26,8 +26,10 @@ struct pop3_reply {
 
 struct pop3_message {
 	uint32_t uid, bytes;
+	uint32_t uidl; /* where its imported UIDL stands in uidls, plus one; 0: it has ours */
 	bool deleted;
 };
+#define POP3_FETCHED_MAX 64 /* told to the store together */
 
 /* Messages read ahead, in memory shared with the store. */
 struct pop3_window {
@@ -56,8 +58,13 @@ struct pop3 {
 	uint64_t generation;
 	uint64_t mailbox;
 	uint32_t uidvalidity;
+	uint32_t expire_days, hide_days; /* rules of the account; 0: none */
+	bool has_uidls;
+	struct buf uidls; /* imported ones, each with a NUL behind it */
 	struct pop3_message *messages;
 	size_t nmessages, ndeleted;
+	uint32_t fetched[POP3_FETCHED_MAX]; /* sent to the client, not yet told to the store */
+	size_t nfetched;
 	struct pop3_window window;
 };
 
@@ -99,6 +106,9 @@ enum err await_maildrop_bodies(struct pop3 *p, struct store_message_bodies_in *i
                                struct store_message_bodies_out *out);
 enum err await_maildrop_piece(struct pop3 *p, struct store_message_body_in *in, struct store_message_body_out *out);
 enum err await_maildrop_expunge(struct pop3 *p, const uint32_t *uids, size_t n);
+/* RETR sent this one: the store hears of it, where the account has a rule for such messages. */
+void maildrop_fetched(struct pop3 *p, uint32_t uid);
+void maildrop_tell_fetched(struct pop3 *p, size_t n); /* the first n of them */
 /* The message with this number, NULL: there is none, or it is deleted. */
 struct pop3_message *maildrop_message(struct pop3 *p, uint32_t number);
 

@@ -3,6 +3,7 @@
  * +OK is out, trouble ends the connection: there is no other way to say that the message is cut. */
 #include "session/pop3/pop3.h"
 
+#include "mail/downgrade.h"
 #include "mail/stuff.h"
 
 /* A message that is being sent. */
@@ -11,6 +12,7 @@ struct sending {
 	struct pop3_message *m;
 	struct top *top; /* NULL: the whole of it */
 	struct stuffer stuffer;
+	struct buf surrogate; /* header instead of the message's own; empty: that one goes */
 };
 
 static void
@@ -29,14 +31,35 @@ await_send_end(struct sending *s)
 	await_put(&s->p->c->io, stuffer_end(&s->stuffer));
 }
 
+/* RFC 6856 2.1: UTF-8 in a header is not for clients that did not say UTF8; they get the surrogate of RFC 6858. The
+ * header ends within the first piece, or is too long to be made another. */
+static bool
+takes_surrogate(struct sending *s, struct slice *piece, bool whole)
+{
+	buf_init(&s->surrogate, 2 * POP3_WINDOW_BYTES);
+	if (s->p->utf8)
+		return true;
+	ptrdiff_t end = slice_find(*piece, S("\r\n\r\n"));
+	struct slice header = end < 0 ? *piece : slice_part(*piece, 0, (size_t)end + 4);
+	if (slice_is_ascii(header))
+		return true;
+	if (end < 0 && !whole)
+		return false;
+	if (downgrade_header(&s->surrogate, header))
+		*piece = slice_from(*piece, header.len);
+	return !s->surrogate.over;
+}
+
 static void
-begin(struct sending *s)
+await_begin(struct sending *s, size_t replaced)
 {
 	stuffer_init(&s->stuffer, STUFF_KEEP);
 	if (s->top)
 		stream_put(&s->p->c->io, S("+OK the top of it follows\r\n"));
 	else
-		stream_printf(&s->p->c->io, "+OK %u octets\r\n", s->m->bytes);
+		stream_printf(&s->p->c->io, "+OK %zu octets\r\n", s->m->bytes - replaced + s->surrogate.len);
+	if (s->surrogate.len)
+		await_send(s, buf_slice(&s->surrogate));
 }
 
 static enum err
@@ -58,22 +81,25 @@ await_piece(struct sending *s, uint64_t from, struct slice *piece, uint32_t *tot
 static enum err
 await_send_pieces(struct sending *s)
 {
-	struct slice piece;
-	uint32_t total;
+	struct slice piece = S("");
+	uint32_t total = 0;
 	enum err e = pop3_window_take(s->p);
 	if (e)
 		return e;
 	e = await_piece(s, 0, &piece, &total);
+	size_t got = piece.len;
+	if (!e && !takes_surrogate(s, &piece, got == total))
+		e = ERR_UNSUPPORTED;
 	if (e) {
 		pop3_window_done(s->p);
 		return e;
 	}
-	begin(s);
+	await_begin(s, got - piece.len);
 	struct stream *io = &s->p->c->io;
 	for (uint64_t at = 0; !io->error;) {
 		io->deadline_ms = deadline_in_ms(s->p->c->idle_ms);
 		await_send(s, piece);
-		at += piece.len;
+		at += at ? piece.len : got;
 		if (at >= total || (s->top && s->top->done))
 			break;
 		e = await_piece(s, at, &piece, &total);
@@ -86,6 +112,20 @@ await_send_pieces(struct sending *s)
 	return OK;
 }
 
+static enum err
+await_send_whole(struct sending *s, struct slice bytes)
+{
+	size_t len = bytes.len;
+	enum err e = takes_surrogate(s, &bytes, true) ? OK : ERR_UNSUPPORTED;
+	if (!e) {
+		await_begin(s, len - bytes.len);
+		await_send(s, bytes);
+		await_send_end(s);
+	}
+	pop3_window_done(s->p);
+	return e;
+}
+
 static struct pop3_reply
 await_message(struct pop3 *p, uint32_t number, struct top *top)
 {
@@ -96,14 +136,15 @@ await_message(struct pop3 *p, uint32_t number, struct top *top)
 	enum err e = await_window(p, number, &bytes);
 	if (e == ERR_LIMIT)
 		e = await_send_pieces(&s);
-	else if (!e) {
-		begin(&s);
-		await_send(&s, bytes);
-		await_send_end(&s);
-		pop3_window_done(p);
-	}
+	else if (!e)
+		e = await_send_whole(&s, bytes);
+	buf_release(&s.surrogate);
+	if (!e && !top && !p->c->io.error)
+		maildrop_fetched(p, s.m->uid);
 	if (e == ERR_NOT_FOUND)
 		return pop3_err("the message was removed meanwhile");
+	if (e == ERR_UNSUPPORTED) /* RFC 6856 5 */
+		return pop3_err("[UTF8] the header of this message is UTF-8: say UTF8 first");
 	return e ? pop3_trouble(p, e) : pop3_sent();
 }
 
