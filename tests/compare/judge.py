@@ -179,7 +179,7 @@ def compare_sort(d, theirs, ours, messages):
 
 
 def compare_thread(d, theirs, ours, messages):
-    for algorithm in (b"ORDEREDSUBJECT", b"REFERENCES"):
+    for algorithm in (b"ORDEREDSUBJECT", b"REFERENCES", b"REFS"):
         command = b"THREAD " + algorithm + b" UTF-8 ALL"
         a, b = (threads_of(c.ok(command)) for c in (theirs, ours))
         d.compare("THREAD", command, a, b, {"messages": messages, "algorithm": algorithm})

@@ -102,3 +102,12 @@ def test_uids_and_expunges(six, connect):
     six.ok("NOOP")
     assert order(six, "SORT (DATE) UTF-8 ALL") == [5, 1, 2, 3, 4]
     assert order(six, "UID SORT (DATE) UTF-8 ALL") == [6, 2, 3, 4, 5]
+
+
+def test_threads_by_references_alone(inbox):
+    """THREAD=REFS: one subject makes no thread, and the thread with the newest message comes last."""
+    message = b"Subject: same\r\nMessage-ID: <%s@x>\r\n%sDate: %d Feb 2000 00:00:00 +0000\r\n\r\nx\r\n"
+    for id, reference, day in ((b"a", b"", 1), (b"b", b"", 2), (b"c", b"References: <a@x>\r\n", 5), (b"d", b"References: <gone@x>\r\n", 4), (b"e", b"References: <gone@x>\r\n", 3)):
+        inbox.append(message % (id, reference, day))
+    assert inbox.ok("THREAD REFS UTF-8 ALL").of(rb"THREAD") == [b"* THREAD (2)((5)(4))(1 3)"]
+    assert b"THREAD=REFS" in inbox.ok("CAPABILITY").untagged[0]

@@ -15,6 +15,7 @@ static const struct algorithm {
 } algorithms[] = {
 	{ S_ROW("ORDEREDSUBJECT"), thread_by_subject, false },
 	{ S_ROW("REFERENCES"), thread_by_references, true },
+	{ S_ROW("REFS"), thread_by_refs, true },
 };
 
 struct threading {

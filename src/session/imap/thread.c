@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* thread.c - THREAD=REFERENCES and THREAD=ORDEREDSUBJECT (RFC 5256 3). Called by cmd_thread.c. While messages are added
- * nodes know only their parents; lists of children are made afterwards, so that no input makes a step take longer than
- * THREAD_WALK_MAX. Pure, without recursion. */
+/* thread.c - THREAD=REFERENCES and THREAD=ORDEREDSUBJECT (RFC 5256 3), THREAD=REFS (draft-ietf-morg-inthread-01).
+ * Called by cmd_thread.c. While messages are added nodes know only their parents; lists of children are made
+ * afterwards, so that no input makes a step take longer than THREAD_WALK_MAX. Pure, without recursion. */
 #include "session/imap/thread.h"
+
+#define THREAD_BYTES_MAX ((size_t)8 << 30) /* some 150 for each of the most messages that a mailbox can have here */
 
 void
 thread_init(struct thread *t)
 {
 	*t = (struct thread){ .root.message = THREAD_NO_MESSAGE };
-	arena_init(&t->arena, 0);
+	arena_init(&t->arena, THREAD_BYTES_MAX);
 }
 
 void
@@ -25,7 +27,7 @@ static struct thread_node *
 new_node(struct thread *t)
 {
 	struct thread_node *n = ARENA_NEW(&t->arena, struct thread_node);
-	*n = (struct thread_node){ .message = THREAD_NO_MESSAGE, .older = t->latest };
+	*n = (struct thread_node){ .message = THREAD_NO_MESSAGE, .newest = INT64_MIN, .older = t->latest };
 	t->latest = n;
 	t->nodes++;
 	return n;
@@ -79,6 +81,7 @@ thread_add(struct thread *t, const struct thread_message *m)
 		n = new_node(t);
 	n->message = m->message;
 	n->sent = m->sent;
+	n->newest = m->sent;
 	n->reply = m->reply;
 	n->subject = m->subject;
 	struct thread_node *parent = link_references(t, m->references);
@@ -143,6 +146,7 @@ prune(struct thread *t)
 	for (size_t i = n; i-- > 0;) {
 		struct thread_node *x = order[i], *parent = x->parent ? x->parent : &t->root;
 		bool dummy = x->message == THREAD_NO_MESSAGE;
+		parent->newest = MAX(parent->newest, x->newest);
 		if (!dummy || (x->first && !x->parent && x->first != x->last)) {
 			prepend(parent, x, x);
 		} else if (x->first) {
@@ -172,8 +176,15 @@ compare_nodes(const void *a, const void *b)
 	return x->message < y->message ? -1 : x->message > y->message;
 }
 
+static int
+compare_newest(const void *a, const void *b)
+{
+	const struct thread_node *x = *(struct thread_node *const *)a, *y = *(struct thread_node *const *)b;
+	return x->newest != y->newest ? (x->newest < y->newest ? -1 : 1) : compare_nodes(a, b);
+}
+
 static void
-sort_children(struct thread_node *parent)
+sort_children_by(struct thread_node *parent, int (*compare)(const void *a, const void *b))
 {
 	size_t n = 0;
 	if (parent->first == parent->last)
@@ -184,11 +195,17 @@ sort_children(struct thread_node *parent)
 	n = 0;
 	for (struct thread_node *i = parent->first; i; i = i->next)
 		all[n++] = i;
-	qsort(all, n, sizeof *all, compare_nodes);
+	qsort(all, n, sizeof *all, compare);
 	clear_children(parent);
 	for (size_t i = 0; i < n; i++)
 		append(parent, all[i], all[i]);
 	free(all);
+}
+
+static void
+sort_children(struct thread_node *parent)
+{
+	sort_children_by(parent, compare_nodes);
 }
 
 static void
@@ -269,7 +286,7 @@ merge_subjects(struct thread *t)
 	t->root.last = kept.last;
 }
 
-/* ---- the two algorithms */
+/* ---- the algorithms */
 
 void
 thread_by_references(struct thread *t)
@@ -281,6 +298,15 @@ thread_by_references(struct thread *t)
 	for (struct thread_node *i = t->latest; i; i = i->older)
 		sort_children(i);
 	sort_root(t);
+}
+
+void
+thread_by_refs(struct thread *t)
+{
+	prune(t);
+	for (struct thread_node *i = t->latest; i; i = i->older)
+		sort_children(i);
+	sort_children_by(&t->root, compare_newest);
 }
 
 static int

@@ -14,6 +14,7 @@ struct thread_node {
 	uint32_t message; /* THREAD_NO_MESSAGE: known from references only */
 	bool reply;       /* its subject says so */
 	int64_t sent;
+	int64_t newest;       /* the latest `sent` of it and all below */
 	struct slice subject; /* base subject, folded */
 	struct thread_node *parent, *first, *last, *next;
 	struct thread_node *older; /* all nodes, the latest first */
@@ -40,6 +41,8 @@ struct thread_message {
 void thread_add(struct thread *t, const struct thread_message *m);
 /* Makes the tree below t->root: siblings by date. */
 void thread_by_references(struct thread *t);
+/* The same without looking at subjects, threads in the order of their newest messages. */
+void thread_by_refs(struct thread *t);
 void thread_by_subject(struct thread *t);
 
 #endif

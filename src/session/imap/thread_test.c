@@ -96,6 +96,28 @@ by_references(void **state)
 	}
 }
 
+/* The thread with the newest message comes last; one subject makes no thread. */
+static void
+by_refs(void **state)
+{
+	static const struct row rows[MESSAGES_MAX] = { { "a", NULL, "s", false, 10 },
+		                                           { "b", NULL, "s", false, 20 },
+		                                           { "c", "a", "s", false, 50 },
+		                                           { "d", "x", "t", false, 30 },
+		                                           { "e", "x", "t", false, 15 } };
+	struct thread t;
+	struct buf b;
+	buf_init(&b, 1000);
+	thread_init(&t);
+	add_rows(&t, rows);
+	thread_by_refs(&t);
+	put_tree(&b, &t.root);
+	if (!slice_equal(buf_slice(&b), S("(2)((5)(4))(1(3))")))
+		fail_msg("%.*s", SLICE_ARG(buf_slice(&b)));
+	thread_release(&t);
+	buf_release(&b);
+}
+
 static void
 by_subject(void **state)
 {
@@ -137,6 +159,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(by_references), cmocka_unit_test(by_subject),
-		                                cmocka_unit_test(deep_chains) };
+		                                cmocka_unit_test(by_refs), cmocka_unit_test(deep_chains) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
