@@ -161,3 +161,17 @@ def test_into_another_mailbox_and_several_at_once(two):
     assert r.status == "NO"
     assert catenate(two, url("deep/;UID=1")).status == "OK"  # beside the selected one
     assert INNER
+
+
+def test_many_urls_of_a_message_with_many_parts(two):
+    """What is known about its structure is large, and is read for each of the URLs."""
+    two.append(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 5000 + b"--b--\r\n")
+    r = catenate(two, *[url("/;UID=3/;SECTION=4999")] * 1000)
+    assert r.status == "OK" and last(two) == b"x" * 1000
+
+
+def test_refused_lines_without_end(two):
+    """Empty literals and long lines, which nobody keeps."""
+    r = two.do(b"APPEND nothing {0+}\r\n" + (b" " + b"x" * 60000 + b" {0+}\r\n") * 500)
+    assert r.status in ("NO", "BAD")
+    two.ok("NOOP")

@@ -134,8 +134,10 @@ await_append_encode(struct appending *ap, struct appended *m)
 	struct slice record;
 	struct facts facts;
 	struct encoding c = { .ap = ap, .from = *m };
+	struct arena a;
+	arena_init(&a, 0);
 	c.e = body_read(&ap->body, m->from, &(char){ 0 }, 1); /* what was gathered is in the file: scan reads that */
-	c.e = c.e ? c.e : await_body_facts_part(&ap->body, m->from, m->bytes, &ap->im->arena, &record);
+	c.e = c.e ? c.e : await_body_facts_part(&ap->body, m->from, m->bytes, &a, &record);
 	if (c.e == OK && !facts_open(&facts, record))
 		c.e = ERR_DAMAGED;
 	if (c.e == OK) {
@@ -144,6 +146,7 @@ await_append_encode(struct appending *ap, struct appended *m)
 		await_parts(&c, &facts);
 		free(c.chunk);
 	}
+	arena_release(&a);
 	if (c.e != OK)
 		append_refuse(ap, imap_err(c.e));
 	else if (m->nul)

@@ -7,6 +7,7 @@
 #include "session/imap/fetch.h"
 #include "session/imap/url.h"
 
+/* All that it allocates ends with the URL: there may be a thousand of them in a command. */
 enum { FACTS_EXPECTED_BYTES = 16 * 1024, ENTRY_HEAD_BYTES = 8, HOST_BYTES_MAX = 255 };
 
 /* RFC 4469 4.1, 5: the URL as it was, but for what no resp-text can hold. */
@@ -30,7 +31,7 @@ bad_url(struct appending *ap, struct slice text)
 
 /* Is it about this server, and about who is logged in here? */
 static bool
-await_is_own(struct imap *im, const struct imap_url *url)
+await_is_own(struct imap *im, struct arena *a, const struct imap_url *url)
 {
 	if (!url->absolute)
 		return true;
@@ -41,7 +42,7 @@ await_is_own(struct imap *im, const struct imap_url *url)
 	struct ipc_client *store = &im->c->session->store;
 	struct store_account_open_in in = { .grant = slice_of(im->grant, im->grant_bytes) };
 	struct store_account_open_out out = { 0 };
-	if (await_store_account_open(store, &in, &im->arena, &out) != OK)
+	if (await_store_account_open(store, &in, a, &out) != OK)
 		return false;
 	store_account_close_notify(store, &(struct store_account_close_in){ out.handle });
 	return slice_equal_nocase(url->user, out.address);
@@ -49,23 +50,23 @@ await_is_own(struct imap *im, const struct imap_url *url)
 
 /* A relative path begins beside the selected mailbox (RFC 2192 8). */
 static struct slice
-mailbox_of(struct imap *im, const struct imap_url *url)
+mailbox_of(const struct imap *im, struct arena *a, const struct imap_url *url)
 {
 	struct slice selected = im->state == IMAP_SELECTED ? slice_text(im->view.name) : SLICE_NONE;
 	if (!url->mailbox.len)
 		return selected;
 	ptrdiff_t slash = url->rooted || url->absolute ? -1 : slice_find_last_char(selected, '/');
-	return slash < 0 ? url->mailbox : arena_join(&im->arena, slice_part(selected, 0, (size_t)slash + 1), url->mailbox);
+	return slash < 0 ? url->mailbox : arena_join(a, slice_part(selected, 0, (size_t)slash + 1), url->mailbox);
 }
 
 static enum err
-await_mailbox(struct imap *im, const struct imap_url *url, uint64_t *mailbox)
+await_mailbox(struct imap *im, struct arena *a, const struct imap_url *url, uint64_t *mailbox)
 {
-	struct store_mailbox_status_in in = { .name = mailbox_of(im, url) };
+	struct store_mailbox_status_in in = { .name = mailbox_of(im, a, url) };
 	struct store_mailbox_status_out out = { 0 };
-	if (!in.name.len || !await_is_own(im, url))
+	if (!in.name.len || !await_is_own(im, a, url))
 		return ERR_NOT_FOUND;
-	enum err e = await_imap_ask(im, mailbox_status, &in, &im->arena, &out);
+	enum err e = await_imap_ask(im, mailbox_status, &in, a, &out);
 	if (e != OK)
 		return e == ERR_SYNTAX ? ERR_NOT_FOUND : e;
 	*mailbox = out.mailbox.id;
@@ -75,7 +76,7 @@ await_mailbox(struct imap *im, const struct imap_url *url, uint64_t *mailbox)
 
 /* How large the message is. */
 static enum err
-await_size(struct imap *im, struct fetch_body *b)
+await_size(struct imap *im, struct arena *a, struct fetch_body *b)
 {
 	size_t got;
 	char *block = await_imap_block(im, SHM_BLOCK_BYTES_MIN, SHM_BLOCK_BYTES_MIN, &got);
@@ -83,7 +84,7 @@ await_size(struct imap *im, struct fetch_body *b)
 		return ERR_AGAIN;
 	struct store_message_body_in in = { .mailbox = b->mailbox, .uid = b->uid, .into = imap_region(im, block, 1) };
 	struct store_message_body_out out = { 0 };
-	enum err e = await_imap_ask(im, message_body, &in, &im->arena, &out);
+	enum err e = await_imap_ask(im, message_body, &in, a, &out);
 	shm_free(im->c->session->shm, block);
 	b->bytes = out.total;
 	return e;
@@ -91,7 +92,8 @@ await_size(struct imap *im, struct fetch_body *b)
 
 /* One try with a block of so many bytes; *need: how many it takes. */
 static enum err
-await_facts_in(struct imap *im, const struct fetch_body *b, size_t bytes, struct slice *record, uint64_t *need)
+await_facts_in(struct imap *im, struct arena *a, const struct fetch_body *b, size_t bytes, struct slice *record,
+               uint64_t *need)
 {
 	char uid[4];
 	size_t got;
@@ -103,27 +105,27 @@ await_facts_in(struct imap *im, const struct fetch_body *b, size_t bytes, struct
 		                                 .uids = slice_of(uid, 4),
 		                                 .into = imap_region(im, block, got) };
 	struct store_message_facts_out out = { 0 };
-	enum err e = await_imap_ask(im, message_facts, &in, &im->arena, &out);
+	enum err e = await_imap_ask(im, message_facts, &in, a, &out);
 	*need = out.need > got ? out.need : 0;
 	size_t filled = MIN((size_t)out.filled, got);
 	size_t len = filled >= ENTRY_HEAD_BYTES ? (size_t)bytes_get_le(block + 4, 4) : 0;
 	if (e == OK && !*need && filled < ENTRY_HEAD_BYTES)
 		e = ERR_NOT_FOUND;
 	if (e == OK && filled >= ENTRY_HEAD_BYTES)
-		*record = slice_keep(&im->arena, slice_of(block + ENTRY_HEAD_BYTES, MIN(len, filled - ENTRY_HEAD_BYTES)));
+		*record = slice_keep(a, slice_of(block + ENTRY_HEAD_BYTES, MIN(len, filled - ENTRY_HEAD_BYTES)));
 	shm_free(im->c->session->shm, block);
 	return e;
 }
 
 static enum err
-await_facts(struct imap *im, struct fetch_body *b, struct facts *facts)
+await_facts(struct imap *im, struct arena *a, struct fetch_body *b, struct facts *facts)
 {
 	struct slice record = SLICE_NONE;
 	uint64_t need;
-	enum err e = await_facts_in(im, b, FACTS_EXPECTED_BYTES, &record, &need);
+	enum err e = await_facts_in(im, a, b, FACTS_EXPECTED_BYTES, &record, &need);
 	if (e == OK && need)
-		e = need > SHM_BLOCK_BYTES_MAX ? ERR_DAMAGED : await_facts_in(im, b, (size_t)need, &record, &need);
-	return e ? e : await_fetch_facts(b, &im->arena, record, facts);
+		e = need > SHM_BLOCK_BYTES_MAX ? ERR_DAMAGED : await_facts_in(im, a, b, (size_t)need, &record, &need);
+	return e ? e : await_fetch_facts(b, a, record, facts);
 }
 
 static enum err
@@ -159,14 +161,14 @@ await_copy(struct appending *ap, struct fetch_body *b, uint64_t from, uint64_t t
 }
 
 static enum err
-await_section(struct appending *ap, const struct imap_url *url, struct fetch_body *b)
+await_section(struct appending *ap, struct arena *a, const struct imap_url *url, struct fetch_body *b)
 {
 	const struct imap_section *s = &url->section;
 	struct facts facts = { .flags = 0 };
 	uint64_t from, to;
-	enum err e = await_size(ap->im, b);
+	enum err e = await_size(ap->im, a, b);
 	if (e == OK && fetch_section_needs_facts(s))
-		e = await_facts(ap->im, b, &facts);
+		e = await_facts(ap->im, a, b, &facts);
 	if (e != OK)
 		return e;
 	if (!fetch_section_find(&facts, s, b->bytes, &from, &to))
@@ -182,13 +184,16 @@ await_append_url(struct appending *ap, struct slice text)
 	struct imap_url url;
 	struct fetch_body b;
 	enum err e = ERR_NOT_FOUND;
+	struct arena a;
+	arena_init(&a, 0);
 	fetch_body_init(&b, ap->im);
-	if (imap_url_parse(text, &ap->im->arena, &url))
-		e = await_mailbox(ap->im, &url, &b.mailbox);
+	if (imap_url_parse(text, &a, &url))
+		e = await_mailbox(ap->im, &a, &url, &b.mailbox);
 	b.uid = e ? 0 : url.uid;
 	if (e == OK)
-		e = await_section(ap, &url, &b);
+		e = await_section(ap, &a, &url, &b);
 	fetch_body_release(&b);
+	arena_release(&a);
 	if (e == ERR_NOT_FOUND)
 		bad_url(ap, text);
 	else if (e != OK)

@@ -137,18 +137,17 @@ await_drop(struct appending *ap)
 {
 	struct slice line = ap->stretch;
 	struct imap_literal literal;
-	while (slice_ends(line, S("\r\n"))) {
-		line.len -= 2;
-		if (!imap_literal_at_end(line, &literal) || literal.sync || !may_skip(ap, literal.bytes))
-			return;
+	if (!slice_ends(line, S("\r\n")))
+		return;
+	line.len -= 2;
+	while (imap_literal_at_end(line, &literal) && !literal.sync && may_skip(ap, literal.bytes)) {
+		ap->im->c->io.deadline_ms = deadline_in_ms(ap->im->c->idle_ms);
 		enum err e = await_imap_skip(ap->im, literal.bytes);
 		e = e ? e : await_line(&ap->im->c->io, IMAP_LINE_BYTES_MAX, false, &line);
 		if (ap->im->c->io.error)
 			lose(ap);
-		if (e || !may_skip(ap, line.len) || !imap_literal_at_end(line, &literal))
+		if (e || !may_skip(ap, line.len))
 			return;
-		ap->im->c->io.deadline_ms = deadline_in_ms(ap->im->c->idle_ms);
-		line = arena_join(&ap->im->arena, line, S("\r\n"));
 	}
 }
 
