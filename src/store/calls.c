@@ -173,6 +173,7 @@ job_run(struct store *s, struct txn *t, struct update *u)
 	j->queue_rows = 0;
 	j->queue_due = INT64_MAX;
 	j->to_remove = false;
+	j->memo_kind = SLICE_NONE;
 	j->modseqs = NULL;
 	j->altered.n = 0;
 	enum err e = job_admit(j, t);
@@ -197,6 +198,8 @@ job_made(struct job *j)
 		counter_add(COUNTER_QUEUE_ROWS, j->queue_rows);
 	if (j->queue_due != INT64_MAX)
 		notice_queue(j->s, j->queue_due);
+	if (j->memo_kind.len)
+		notice_memo(j->s, j->call->peer, j->memo_kind);
 	if (j->to_remove)
 		removal_soon(j->s);
 }
@@ -301,6 +304,9 @@ VIEW(maildrop_show)
 UPDATE(uidls_set)
 UPDATE(alias_delete)
 VIEW(alias_list)
+UPDATE(memo_put)
+VIEW(memo_get)
+VIEW(memo_list)
 VIEW(secret_get)
 UPDATE(secret_put)
 UPDATE(scram_put)
@@ -716,6 +722,9 @@ const struct store_server store_handlers = {
 	.queue_claim = queue_claim_call,
 	.queue_renew = queue_renew_call,
 	.queue_body = queue_body_call,
+	.memo_put = call_memo_put,
+	.memo_get = call_memo_get,
+	.memo_list = call_memo_list,
 	.secret_get = call_secret_get,
 	.secret_put = call_secret_put,
 	.scram_put = call_scram_put,

@@ -70,6 +70,7 @@ struct job {
 	uint32_t queued;        /* queue rows added */
 	int64_t queue_rows;     /* queue rows more (or less) */
 	int64_t queue_due;      /* of the earliest row changed; INT64_MAX: none */
+	struct slice memo_kind;                                 /* memos of this kind were put */
 	bool to_remove;         /* rows wait to be removed: removal.c */
 };
 
@@ -133,6 +134,9 @@ enum err mailbox_changes(struct job *j, struct txn *t);
 enum err keyword_sets(struct job *j, struct txn *t);
 
 enum err mailbox_use(struct job *j, struct txn *t);
+enum err memo_put(struct job *j, struct txn *t);
+enum err memo_get(struct job *j, struct txn *t);
+enum err memo_list(struct job *j, struct txn *t);
 enum err metadata_get(struct job *j, struct txn *t);
 enum err metadata_set(struct job *j, struct txn *t);
 enum err message_facts(struct job *j, struct txn *t);

@@ -38,6 +38,8 @@
  *  's'  s segment                segment: state, end, bytes alive
  *  'q'  q row                    queue row: everything relay needs
  *  'Q'  Q due row                the queue in order of time (empty value)
+ *  'w'  w kind NUL name          memo: until when (8 bytes), the value
+ *  'W'  W until kind NUL name    memos in the order in which they go (empty value)
  *  't'  t hour id                answers of commits, by the hour, for asking again
  *
  * The account is the part of A S c n m u l k K x r p Y y D i, the grantee that of g; object (o f T), segment and queue

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* removal.c - rows that go in the background: the messages of deleted mailboxes and accounts (a row 'D' names them
- * until they are all gone, so that a restart goes on), and old answers of commits. Each step is an ordinary update of a
+ * until they are all gone, so that a restart goes on), old answers of commits, and
+ * memos whose time is over. Each step is an ordinary update of a
  * bounded number of rows; steps follow each other while there is work, then a timer looks again. */
 #include "store/rows_state.h"
 
@@ -111,7 +112,13 @@ step_run(struct store *s, struct txn *t, struct update *u)
 	r->more = any;
 	if (e)
 		return e;
-	return any ? remove_rows(s, t, account, mailbox, &budget) : answers_remove(t, STEP_ROWS, &r->more);
+	if (any)
+		return remove_rows(s, t, account, mailbox, &budget);
+	bool more_answers, more_memos;
+	e = answers_remove(t, STEP_ROWS, &more_answers);
+	e = e ? e : memos_remove(t, STEP_ROWS, &more_memos);
+	r->more = !e && (more_answers || more_memos);
+	return e;
 }
 
 static void

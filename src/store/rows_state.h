@@ -104,6 +104,11 @@ extern uint32_t history_entries_max; /* of an account: mailboxes and names. Test
 void history_note(struct store *s, const struct note *n);
 void history_free(struct history **h);
 
+/* ---- memo.c */
+/* Those whose time is over, at most max of them. */
+enum err memos_remove(struct txn *t, size_t max, bool *more);
+void notice_memo(struct store *s, const struct ipc_peer *putter, struct slice kind);
+
 /* ---- metadata.c */
 /* Annotations of a mailbox for another one of the account. */
 enum err metadata_copy(struct txn *t, uint64_t account, uint64_t from, uint64_t to);
