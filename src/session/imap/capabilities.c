@@ -48,6 +48,9 @@ static const struct {
 	{ S_ROW("STATUS=SIZE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                            /* RFC 8438 */
 	{ S_ROW("OBJECTID"), IMAP_LOGGED_IN, NEEDS_NOTHING },                               /* RFC 8474 */
 	{ S_ROW("BINARY"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 3516 */
+	{ S_ROW("UIDONLY"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 9586 */
+	{ S_ROW("I18NLEVEL=1 I18NLEVEL=2"), IMAP_LOGGED_IN, NEEDS_NOTHING },                /* RFC 5255 */
+	{ S_ROW("LANGUAGE"), IMAP_ANY, NEEDS_NOTHING },                                     /* RFC 5255 */
 	{ S_ROW("UTF8=ACCEPT"), IMAP_LOGGED_IN, NEEDS_NOTHING },                            /* RFC 6855 */
 	{ S_ROW("CONTEXT=SEARCH CONTEXT=SORT"), IMAP_LOGGED_IN, NEEDS_NOTHING },            /* RFC 5267 */
 	{ S_ROW("MULTISEARCH"), IMAP_LOGGED_IN, NEEDS_NOTHING },                            /* RFC 7377 */

@@ -142,6 +142,8 @@ imap_cmd_unauthenticate(struct imap *im, struct cursor *args)
 	conn_account(im->c, 0);
 	imap_forget_account(im);
 	im->enabled = 0;
+	im->language = LANG_DEFAULT; /* RFC 8437 4.1 */
+	im->collation = FOLD_UNICODE;
 	im->state = IMAP_NOT_AUTHENTICATED;
 	im->c->idle_ms = im->c->conf->v.login_timeout;
 	struct imap_reply r = imap_ok("nobody is logged in now");

@@ -344,9 +344,7 @@ await_message(struct fetching *f, size_t index, const struct view_walk *ahead)
 		items |= im->enabled & ENABLED_CONDSTORE ? (uint32_t)FETCH_FLAGS | FETCH_UID | FETCH_MODSEQ
 		         : imap_rev2(im)                 ? (uint32_t)FETCH_FLAGS | FETCH_UID /* RFC 9051 7.5.2 */
 		                                         : FETCH_FLAGS;
-	buf_put(&im->text, S("* "));
-	buf_put_u64(&im->text, index + 1);
-	buf_put(&im->text, S(" FETCH ("));
+	imap_put_fetch(im, &im->text, index);
 	f->items = 0;
 	put_row_items(f, row, items);
 	await_facts_items(f);
@@ -522,7 +520,7 @@ imap_cmd_fetch(struct imap *im, struct cursor *args)
 		return imap_bad("FETCH takes a set and what to fetch");
 	if (!view_resolve(&im->view, &set, im->by_uid, &im->arena, &spans))
 		return imap_bad("there is no message of that number");
-	if (im->by_uid) /* RFC 3501 6.4.8 */
+	if (im->by_uid && !imap_uidonly(im)) /* RFC 3501 6.4.8, RFC 9586 3.3 */
 		what.items |= FETCH_UID;
 	struct imap_reply no = await_modifiers(im, &what, &set, &spans);
 	if (no.status != IMAP_OK)

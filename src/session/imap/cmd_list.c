@@ -430,12 +430,18 @@ imap_cmd_lsub(struct imap *im, struct cursor *args)
 	return e ? imap_err(e) : imap_ok("listed");
 }
 
+void
+imap_put_namespace(struct imap *im)
+{
+	imap_untagged(im, S("NAMESPACE ((\"\" \"/\")) NIL NIL"));
+}
+
 /* RFC 2342 5: one's own mailboxes, and no others */
 struct imap_reply
 imap_cmd_namespace(struct imap *im, struct cursor *args)
 {
 	if (!take_end(args))
 		return imap_bad("NAMESPACE takes no arguments");
-	imap_untagged(im, S("NAMESPACE ((\"\" \"/\")) NIL NIL"));
+	imap_put_namespace(im);
 	return imap_ok("done");
 }

@@ -93,10 +93,10 @@ static const struct {
 	struct slice word;
 	uint32_t bits;
 } extensions[] = {
-	{ S_ROW("CONDSTORE"), ENABLED_CONDSTORE },
-	{ S_ROW("QRESYNC"), ENABLED_CONDSTORE | ENABLED_QRESYNC },
+	{ S_ROW("CONDSTORE"), ENABLED_CONDSTORE }, { S_ROW("QRESYNC"), ENABLED_CONDSTORE | ENABLED_QRESYNC },
 	{ S_ROW("UTF8=ACCEPT"), ENABLED_UTF8 }, /* RFC 6855 3 */
 	{ S_ROW("IMAP4rev2"), ENABLED_REV2 },   /* RFC 9051 6.3.1 */
+	{ S_ROW("UIDONLY"), ENABLED_UIDONLY },  /* RFC 9586 3.1 */
 };
 
 void

@@ -103,7 +103,7 @@ put_selected(struct imap *im)
 	buf_printf(&im->text, "* %zu EXISTS\r\n", v->count);
 	if (!imap_rev2(im)) /* RFC 9051 E.11, E.12: without RECENT and UNSEEN */
 		buf_printf(&im->text, "* %u RECENT\r\n", v->recent);
-	if (unseen < v->count && !imap_rev2(im))
+	if (unseen < v->count && !imap_rev2(im) && !imap_uidonly(im))
 		buf_printf(&im->text, "* OK [UNSEEN %zu] the first of them\r\n", unseen + 1);
 	imap_put_flags_response(im, true);
 	buf_printf(&im->text, "* OK [UIDNEXT %u] the next UID\r\n* OK [UIDVALIDITY %u] UIDs are good\r\n", v->uidnext,
@@ -168,6 +168,8 @@ await_select(struct imap *im, struct cursor *args, bool read_only)
 		return imap_bad("SELECT and EXAMINE take a mailbox name, and perhaps parameters");
 	if (s.qresync && !(im->enabled & ENABLED_QRESYNC))
 		return imap_bad("ENABLE QRESYNC comes first");
+	if (s.match_numbers.count && imap_uidonly(im)) /* RFC 9586 3.7 */
+		return imap_bad_numbers();
 	if (im->state == IMAP_SELECTED) /* RFC 7162 3.2.11 */
 		imap_untagged(im, S("OK [CLOSED] the mailbox that was selected"));
 	imap_unselect(im); /* RFC 3501 6.3.1: whether it succeeds or not */

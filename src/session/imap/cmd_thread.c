@@ -36,7 +36,7 @@ add_message(void *to, size_t i, const struct facts *facts)
 		buf_clear(&h->text);
 		m.reply = base_subject_put(&h->text, facts_get(facts, FACTS_SUBJECT));
 		buf_clear(&h->text);
-		fold_put(&h->text, facts_get(facts, FACTS_BASE_SUBJECT));
+		fold_put_as(&h->text, h->im->collation, facts_get(facts, FACTS_BASE_SUBJECT));
 		m.subject = slice_keep(&h->t.arena, buf_slice(&h->text));
 		if (h->algorithm->by_references) {
 			m.id = facts_get(facts, FACTS_MESSAGE_ID);

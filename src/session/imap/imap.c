@@ -19,6 +19,8 @@ const struct imap_command imap_commands[] = {
 	{ S_ROW("STARTTLS"), imap_cmd_starttls, IMAP_NOT_AUTHENTICATED, 0, "3501 6.2.1" },
 	{ S_ROW("AUTHENTICATE"), imap_cmd_authenticate, IMAP_NOT_AUTHENTICATED, 0, "3501 6.2.2" },
 	{ S_ROW("LOGIN"), imap_cmd_login, IMAP_NOT_AUTHENTICATED, 0, "3501 6.2.3" },
+	{ S_ROW("LANGUAGE"), imap_cmd_language, IMAP_ANY, 0, "5255 3.2" },
+	{ S_ROW("COMPARATOR"), imap_cmd_comparator, IMAP_LOGGED_IN, 0, "5255 4.7" },
 	{ S_ROW("ENABLE"), imap_cmd_enable, IMAP_LOGGED_IN, 0, "5161 3.1" },
 	{ S_ROW("UNAUTHENTICATE"), imap_cmd_unauthenticate, IMAP_LOGGED_IN, 0, "8437 3" },
 	{ S_ROW("GETQUOTA"), imap_cmd_getquota, IMAP_LOGGED_IN, 0, "9208 4.1.1" },
@@ -86,6 +88,13 @@ imap_bad(const char *text)
 	return (struct imap_reply){ IMAP_BAD, SLICE_NONE, text };
 }
 
+struct imap_reply
+imap_bad_numbers(void)
+{
+	static const char text[] = "message numbers are not used after ENABLE UIDONLY";
+	return (struct imap_reply){ IMAP_BAD, S("UIDREQUIRED"), text };
+}
+
 /* RFC 5530 3: the codes. */
 struct imap_reply
 imap_err(enum err e)
@@ -126,7 +135,7 @@ put_reply(struct imap *im, const struct imap_reply *r)
 		buf_put(to, r->code);
 		buf_put(to, S("] "));
 	}
-	buf_put(to, slice_text(r->text));
+	buf_put(to, lang_text(im->language, slice_text(r->text)));
 	buf_put(to, S("\r\n"));
 }
 
@@ -168,7 +177,11 @@ take_command(struct imap *im, struct cursor *c, struct imap_reply *no)
 	*no = imap_bad(im->state == IMAP_NOT_AUTHENTICATED ? "log in first"
 	               : row->states == IMAP_SELECTED      ? "select a mailbox first"
 	                                                   : "you are logged in already");
-	return row->states & im->state ? row : NULL;
+	if (!(row->states & im->state))
+		return NULL;
+	*no = imap_bad_numbers();
+	bool numbers = (row->flags & BY_UID) && !im->by_uid && row->await_run != imap_cmd_expunge;
+	return numbers && imap_uidonly(im) ? NULL : row; /* RFC 9586 3.2, 3.8 */
 }
 
 void
@@ -269,12 +282,11 @@ static void
 imap_await_goodbye(struct conn *c, bool stopping)
 {
 	struct imap *im = c->state;
-	if (!stopping)
-		stream_put(&c->io, S("* BYE silent for too long\r\n"));
-	else if (c->revoked)
-		stream_put(&c->io, S("* BYE log in again\r\n"));
-	else
-		stream_put(&c->io, S("* BYE [UNAVAILABLE] the server stops, come again in a moment\r\n"));
+	stream_put(&c->io, stopping && !c->revoked ? S("* BYE [UNAVAILABLE] ") : S("* BYE "));
+	stream_put(&c->io, lang_text(im->language, !stopping    ? S("silent for too long")
+	                                           : c->revoked ? S("log in again")
+	                                                        : S("the server stops, come again in a moment")));
+	stream_put(&c->io, S("\r\n"));
 	im->ended = true;
 }
 

@@ -10,8 +10,10 @@
 #ifndef IMAP_IMAP_H
 #define IMAP_IMAP_H
 
+#include "mail/fold.h"
 #include "session/imap/parse.h"
 #include "session/imap/view.h"
+#include "session/lang.h"
 #include "session/session.h"
 #include "store_msg.h"
 
@@ -47,6 +49,8 @@ struct imap {
 	bool by_uid;                 /* UID FETCH, not FETCH */
 	bool names_numbers;          /* sequence numbers stand among the arguments of a UID command */
 	uint32_t enabled;            /* ENABLED_*, until the connection ends */
+	enum lang language;          /* of texts (RFC 5255 3) */
+	enum fold_how collation;     /* of SEARCH, SORT and THREAD (RFC 5255 4) */
 	bool changed;                /* somebody may have changed the selected mailbox */
 	bool ended;                  /* BYE was said */
 	uint32_t bad_in_row, logins_failed;
@@ -72,12 +76,18 @@ enum {
 	ENABLED_CONDSTORE = 1, /* RFC 7162 3.1: FETCH responses that were not asked for carry UID and MODSEQ */
 	ENABLED_QRESYNC = 2,   /* RFC 7162 3.2.3: VANISHED instead of EXPUNGE */
 	ENABLED_UTF8 = 4,      /* RFC 6855: UTF-8 in quoted strings, in mailbox names and in the headers of messages */
+	ENABLED_UIDONLY = 16,  /* RFC 9586: UIDs only, in commands and in responses */
 	ENABLED_REV2 = 8,      /* RFC 9051: IMAP4rev2 where it differs from IMAP4rev1 */
 };
 static inline bool
 imap_utf8_accept(const struct imap *im)
 {
 	return (im->enabled & (ENABLED_UTF8 | ENABLED_REV2)) != 0; /* RFC 9051 4.3, 5.1: rev2 has the same */
+}
+static inline bool
+imap_uidonly(const struct imap *im)
+{
+	return (im->enabled & ENABLED_UIDONLY) != 0;
 }
 static inline enum imap_names
 imap_names(const struct imap *im)
@@ -103,7 +113,8 @@ struct imap_reply imap_ok(const char *text);
 struct imap_reply imap_ok_code(struct slice code, const char *text);
 struct imap_reply imap_no(const char *code, const char *text); /* code NULL: none */
 struct imap_reply imap_bad(const char *text);
-struct imap_reply imap_err(enum err e); /* what the world did to us, as NO */
+struct imap_reply imap_bad_numbers(void); /* RFC 9586 3: message numbers where only UIDs may be */
+struct imap_reply imap_err(enum err e);   /* what the world did to us, as NO */
 extern const struct imap_reply imap_silent;
 
 /* ---- commands */
@@ -136,6 +147,7 @@ imap_handler imap_cmd_unauthenticate;                                     /* cmd
 imap_handler imap_cmd_notify;                                             /* cmd_notify.c */
 imap_handler imap_cmd_cancelupdate;                                       /* context.c */
 imap_handler imap_cmd_esearch;                                            /* a file of its own */
+imap_handler imap_cmd_language, imap_cmd_comparator;                      /* cmd_language.c */
 imap_handler imap_cmd_idle;
 imap_handler imap_cmd_replace;                   /* cmd_append.c */
 imap_handler imap_cmd_compress;                  /* cmd_compress.c */
@@ -154,6 +166,8 @@ void imap_status_enables(struct imap *im, uint32_t items);
 enum { LIST_CHILDREN_UNKNOWN = 1 << 27, LIST_NONEXISTENT = 1 << 28 }; /* beside MAILBOX_* */
 void imap_put_list(struct imap *im, uint32_t attributes, struct slice name, struct slice old);
 /* The same of a mailbox that there is. */
+void
+imap_put_namespace(struct imap *im); /* "* NAMESPACE", with names as they are called in its language (RFC 5255 3.4) */
 enum err await_imap_put_list(struct imap *im, struct slice name, struct slice old);
 /* Each mailbox in order of names. */
 typedef void imap_mailbox_visitor(struct imap *im, void *to, const struct store_mailbox *m);
@@ -229,6 +243,8 @@ void imap_put_flags_response(struct imap *im, bool permanent);                  
 /* RFC 8474 4, 5.1: "F1-2" and "M3": what names a mailbox and the content of a message for ever. */
 void imap_put_mailbox_id(struct buf *to, uint64_t account, uint64_t mailbox);
 void imap_put_email_id(struct buf *to, uint64_t object);
+/* "* 12 FETCH (", or "* 5 UIDFETCH (" (RFC 9586 3.3): the start of what is told of a row */
+void imap_put_fetch(struct imap *im, struct buf *to, size_t index);
 /* "* 12 FETCH (UID 5 FLAGS (...))" of a row; the client knows its flags then. */
 void imap_put_flag_update(struct imap *im, size_t index, bool with_uid);
 /* "* 12 FETCH (UID 5 MODSEQ (...))": RFC 7162 3.1.3: after a silent STORE */

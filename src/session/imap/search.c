@@ -301,6 +301,8 @@ resolve_sets(struct search_run *r)
 		}
 		if (k->op != SEARCH_SEQUENCE && k->op != SEARCH_UID)
 			continue;
+		if (k->op == SEARCH_SEQUENCE && imap_uidonly(r->im)) /* RFC 9586 3.5 */
+			return imap_bad_numbers();
 		/* RFC 7162 3.2.10.2: numbers must not change under such a command */
 		r->im->names_numbers = r->im->names_numbers || k->op == SEARCH_SEQUENCE;
 		struct imap_set set = k->op == SEARCH_SEQUENCE ? set_that_is(r, &k->set) : k->set;

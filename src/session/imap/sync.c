@@ -208,7 +208,7 @@ static void
 await_expunges(struct imap *im)
 {
 	struct view *v = &im->view;
-	if (im->enabled & ENABLED_QRESYNC)
+	if (im->enabled & (ENABLED_QRESYNC | ENABLED_UIDONLY)) /* RFC 9586 3.4 */
 		await_put_vanished(im);
 	else
 		await_put_expunges(im);

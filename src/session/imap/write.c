@@ -20,7 +20,7 @@ void
 imap_untagged(struct imap *im, struct slice text)
 {
 	buf_put(&im->text, S("* "));
-	buf_put(&im->text, text);
+	buf_put(&im->text, lang_response(im->language, text, &im->arena));
 	buf_put(&im->text, S("\r\n"));
 }
 
@@ -147,15 +147,22 @@ imap_put_flags_response(struct imap *im, bool permanent)
 }
 
 void
+imap_put_fetch(struct imap *im, struct buf *to, size_t index)
+{
+	bool uids = imap_uidonly(im);
+	buf_put(to, S("* "));
+	buf_put_u64(to, uids ? im->view.rows[index].uid : (uint64_t)index + 1);
+	buf_put(to, uids ? S(" UIDFETCH (") : S(" FETCH ("));
+}
+
+void
 imap_put_flag_update(struct imap *im, size_t index, bool with_uid)
 {
 	struct index_row *row = &im->view.rows[index];
 	struct buf *to = &im->text;
-	buf_put(to, S("* "));
-	buf_put_u64(to, index + 1);
-	buf_put(to, S(" FETCH ("));
+	imap_put_fetch(im, to, index);
 	bool with_modseq = im->enabled & ENABLED_CONDSTORE;
-	if (with_uid || with_modseq || imap_rev2(im)) { /* RFC 7162 3.2.4, RFC 9051 7.5.2 */
+	if ((with_uid || with_modseq || imap_rev2(im)) && !imap_uidonly(im)) { /* RFC 7162 3.2.4, RFC 9051 7.5.2 */
 		buf_put(to, S("UID "));
 		buf_put_u64(to, row->uid);
 		buf_put_char(to, ' ');
@@ -175,8 +182,10 @@ void
 imap_put_modseq_update(struct imap *im, size_t index)
 {
 	struct index_row *row = &im->view.rows[index];
-	buf_printf(&im->text, "* %zu FETCH (UID %u MODSEQ (%llu))\r\n", index + 1, row->uid,
-	           (unsigned long long)row->modseq);
+	imap_put_fetch(im, &im->text, index);
+	if (!imap_uidonly(im))
+		buf_printf(&im->text, "UID %u ", row->uid);
+	buf_printf(&im->text, "MODSEQ (%llu))\r\n", (unsigned long long)row->modseq);
 	view_clean(&im->view, row);
 }
 
