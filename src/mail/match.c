@@ -21,7 +21,7 @@ static struct slice
 keep_folded(struct match *m, struct buf *folded, struct slice text)
 {
 	buf_clear(folded);
-	fold_put(folded, text);
+	fold_put_as(folded, m->walk.how, text);
 	return slice_keep(&m->arena, buf_slice(folded));
 }
 
@@ -66,6 +66,7 @@ match_message(struct slice message, const struct match_key *keys, size_t nkeys)
 {
 	struct match m = { .walk = { .header = true, .piece = look }, .keys = keys, .nkeys = nkeys };
 	ASSERT(nkeys <= MATCH_KEYS_MAX);
+	m.walk.how = nkeys ? keys[0].how : FOLD_UNICODE;
 	if (message.len >= UINT32_MAX)
 		return 0;
 	arena_init(&m.arena, 0);

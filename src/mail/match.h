@@ -4,7 +4,7 @@
 #ifndef MAIL_MATCH_H
 #define MAIL_MATCH_H
 
-#include "base/slice.h"
+#include "mail/fold.h"
 
 #define MATCH_KEYS_MAX 64
 
@@ -17,6 +17,7 @@ struct match_key {
 	enum match_where where;
 	struct slice field;
 	struct slice needle; /* UTF-8 */
+	enum fold_how how;   /* the same of all keys */
 };
 
 /* Bit n belongs to keys[n]. Stops when all are found. */

@@ -45,7 +45,7 @@ walk_fields(struct walker *k, struct slice header, bool of_body)
 		fold_put(&k->folded, f.name);
 		buf_put(&k->folded, S(": "));
 		encoded_words_put(&k->text, f.value);
-		fold_put(&k->folded, slice_trim(buf_slice(&k->text)));
+		fold_put_as(&k->folded, k->w->how, slice_trim(buf_slice(&k->text)));
 		give(k, of_body);
 	}
 }
@@ -71,7 +71,7 @@ walk_part(struct walker *k, const struct mime_part *part)
 		part_text_put(&k->text, part, k->message, bytes, &k->scratch);
 		body = buf_slice(&k->text);
 	}
-	fold_put(&k->folded, body);
+	fold_put_as(&k->folded, k->w->how, body);
 	give(k, true);
 }
 

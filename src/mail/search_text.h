@@ -11,7 +11,7 @@
 #ifndef MAIL_SEARCH_TEXT_H
 #define MAIL_SEARCH_TEXT_H
 
-#include "base/buf.h"
+#include "mail/fold.h"
 
 #define SEARCH_TEXT_VERSION 1
 #define SEARCH_TEXT_HEAD_BYTES 8
@@ -22,6 +22,7 @@ enum { SEARCH_TEXT_HEADER_CUT = 1, SEARCH_TEXT_BODY_CUT = 2 };
 
 struct search_walk {
 	bool header, body; /* what is wanted */
+	enum fold_how how; /* records are made with FOLD_UNICODE */
 	/* False: it is enough. text ends without LF. */
 	bool (*piece)(struct search_walk *w, bool of_body, struct slice text);
 };

@@ -125,9 +125,9 @@ keys_take(const struct scan_match_in *in, struct match_key keys[MATCH_KEYS_MAX])
 {
 	for (uint32_t i = 0; i < in->nkeys; i++) {
 		const struct scan_key *k = &in->keys[i];
-		if (k->where > SCAN_IN_HEADER)
+		if (k->where > SCAN_IN_HEADER || in->how > FOLD_OCTET)
 			return false;
-		keys[i] = (struct match_key){ (enum match_where)k->where, k->field, k->needle };
+		keys[i] = (struct match_key){ (enum match_where)k->where, k->field, k->needle, (enum fold_how)in->how };
 	}
 	return true;
 }

@@ -113,6 +113,7 @@ take_again(struct context *c, const struct context_of *of)
 	if (imap_parse_search(&program, &c->arena, &c->program) != SEARCH_FINE)
 		return false;
 	c->program.charset = slice_keep(&c->arena, of->program->charset);
+	c->program.how = of->program->how;
 	if (imap_search_prepare(&c->arena, &c->program).status != IMAP_OK)
 		return false;
 	if (!of->ret->fetches)

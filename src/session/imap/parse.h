@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/cursor.h"
+#include "mail/fold.h"
 
 /* How the client writes mailbox names: modified UTF-7 (RFC 3501 5.1.3), or UTF-8 (RFC 6855 3, RFC 9051 5.1). */
 enum imap_names { NAMES_UTF7, NAMES_UTF8 };
@@ -293,6 +294,7 @@ struct imap_search_key {
 struct imap_search {
 	struct slice text;    /* that it was read from, filters replaced; set by who parses for a command */
 	struct slice charset; /* empty: none named */
+	enum fold_how how;    /* in which texts are compared; made by who runs the program */
 	struct imap_search_key *keys;
 	size_t count;
 	/* RFC 5466: the first filter that is named, and the key that names it in the text: to be put in its place */

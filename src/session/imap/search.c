@@ -126,14 +126,14 @@ static enum err
 await_look_into(struct search_run *r, struct fetch_body *b, struct arena *a)
 {
 	if (b->whole.at) {
-		struct scan_match_in in = { .file = -1, .bytes = b->whole.len };
+		struct scan_match_in in = { .file = -1, .bytes = b->whole.len, .how = r->program->how };
 		in.off = shm_offset(r->im->c->session->shm, b->whole.at);
 		return await_match(r, &in, a);
 	}
 	struct body copy;
 	body_init(&copy, r->im->c->session, UINT32_MAX);
 	enum err e = await_fetch_copy(b, &copy);
-	struct scan_match_in in = { .file = copy.spool ? copy.file : -1, .bytes = copy.len };
+	struct scan_match_in in = { .file = copy.spool ? copy.file : -1, .bytes = copy.len, .how = r->program->how };
 	if (!copy.spool && copy.at)
 		in.off = shm_offset(r->im->c->session->shm, copy.at);
 	if (e == OK)
@@ -228,11 +228,11 @@ convert(struct arena *a, struct slice charset, struct slice *text)
 }
 
 static struct slice
-folded(struct arena *a, struct slice text)
+folded(struct arena *a, enum fold_how how, struct slice text)
 {
 	struct buf b;
 	buf_init(&b, 64u << 10);
-	fold_put(&b, text);
+	fold_put_as(&b, how, text);
 	struct slice kept = slice_keep(a, buf_slice(&b));
 	buf_release(&b);
 	return kept;
@@ -272,7 +272,7 @@ imap_search_prepare(struct arena *a, struct imap_search *program)
 			return imap_no("LIMIT", "the text to search for is too long");
 		if (!slice_is_utf8(k->field) || slice_find_char(k->field, '\0') >= 0)
 			return imap_bad("that is not the name of a header field");
-		k->folded = folded(a, k->text);
+		k->folded = folded(a, program->how, k->text);
 		k->object = k->op == SEARCH_EMAILID ? object_of(k->text) : 0;
 	}
 	return imap_ok("");
@@ -363,6 +363,7 @@ struct imap_reply
 await_search(struct search_run *r, struct imap *im, struct imap_search *program)
 {
 	*r = (struct search_run){ .im = im };
+	program->how = im->collation; /* RFC 5255 4.2 */
 	struct imap_reply no = imap_search_prepare(&im->arena, program);
 	return no.status == IMAP_OK ? await_search_some(r, im, program, NULL) : no;
 }

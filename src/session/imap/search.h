@@ -34,7 +34,7 @@ struct search_run {
 /* What can be said of a message: facts NULL: only what the view says; hits: scan was asked too. Pure. */
 uint8_t search_judge(struct search_run *r, size_t index, const struct facts *facts, const bool *hits);
 /* Does text (UTF-8) hold what folded is the folded form of? */
-bool search_text_holds(struct buf *scratch, struct slice text, struct slice folded);
+bool search_text_holds(struct buf *scratch, enum fold_how how, struct slice text, struct slice folded);
 
 /* Makes a program ready, in this arena: its strings are UTF-8 then, and folded. Status OK: it can be searched. */
 struct imap_reply imap_search_prepare(struct arena *a, struct imap_search *program);

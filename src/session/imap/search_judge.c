@@ -6,10 +6,10 @@
 #include "mail/fold.h"
 
 bool
-search_text_holds(struct buf *scratch, struct slice text, struct slice folded)
+search_text_holds(struct buf *scratch, enum fold_how how, struct slice text, struct slice folded)
 {
 	buf_clear(scratch);
-	fold_put(scratch, text);
+	fold_put_as(scratch, how, text);
 	return slice_find(buf_slice(scratch), folded) >= 0;
 }
 
@@ -30,7 +30,8 @@ judge_header(struct search_run *r, const struct imap_search_key *k, const struct
 		return SEARCH_UNKNOWN; /* an empty text asks whether there is such a field */
 	for (size_t i = 0; i < COUNT_OF(fields_in_facts); i++)
 		if (slice_equal_nocase(k->field, fields_in_facts[i].field))
-			return search_text_holds(&r->scratch, slice_trim(facts_get(facts, fields_in_facts[i].id)), k->folded);
+			return search_text_holds(&r->scratch, r->program->how, slice_trim(facts_get(facts, fields_in_facts[i].id)),
+			                         k->folded);
 	return SEARCH_UNKNOWN;
 }
 

@@ -122,7 +122,7 @@ await_search_kept(struct search_run *r)
 	struct store_search_text_in in = { .keys = keys, .nkeys = make_keys(r, keys), .uids = S(""), .from = 1 };
 	struct arena a;
 	size_t got;
-	if (in.nkeys == 0)
+	if (in.nkeys == 0 || r->program->how != FOLD_UNICODE) /* they are kept for that one */
 		return OK;
 	r->kept = must_calloc(im->view.count + 1, sizeof *r->kept);
 	for (size_t i = 0; i < im->view.count; i++)
