@@ -202,6 +202,7 @@ imap_cmd_esearch(struct imap *im, struct cursor *args)
 		no = await_imap_search_program(im, args, SLICE_NONE, &program);
 	if (no.status == IMAP_OK && program.charset.len && (im->enabled & ENABLED_UTF8))
 		no = imap_bad("after ENABLE UTF8=ACCEPT a search is in UTF-8"); /* RFC 6855 3 */
+	program.how = im->collation;                                        /* RFC 5255 4.2 */
 	if (no.status == IMAP_OK)
 		no = imap_search_prepare(&im->arena, &program);
 	if (no.status == IMAP_OK)

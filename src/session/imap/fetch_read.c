@@ -228,10 +228,9 @@ await_fetch_body(struct fetch_body *b, struct fetch_reader *bodies, size_t index
 static enum err
 await_read_piece(struct fetch_body *b, uint64_t from, size_t len, struct slice *out)
 {
-	struct store_message_body_in in = { .mailbox = b->mailbox,
-		                                .uid = b->uid,
-		                                .from = from,
-		                                .into = imap_region(b->im, b->block, MIN(len, b->got)) };
+	struct store_message_body_in in = {
+		.mailbox = b->mailbox, .uid = b->uid, .from = from, .into = imap_region(b->im, b->block, MIN(len, b->got))
+	};
 	struct store_message_body_out answer = { 0 };
 	arena_clear(&b->arena);
 	enum err e = await_imap_ask(b->im, message_body, &in, &b->arena, &answer);

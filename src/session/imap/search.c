@@ -289,6 +289,16 @@ set_that_is(struct search_run *r, const struct imap_set *set)
 	return there;
 }
 
+/* RFC 9586 3.5 */
+static bool
+has_numbers(const struct imap_search *program)
+{
+	for (size_t i = 0; i < program->count; i++)
+		if (program->keys[i].op == SEARCH_SEQUENCE)
+			return true;
+	return false;
+}
+
 static void
 resolve_sets(struct search_run *r)
 {
@@ -301,8 +311,6 @@ resolve_sets(struct search_run *r)
 		}
 		if (k->op != SEARCH_SEQUENCE && k->op != SEARCH_UID)
 			continue;
-		if (k->op == SEARCH_SEQUENCE && imap_uidonly(r->im)) /* RFC 9586 3.5 */
-			return imap_bad_numbers();
 		/* RFC 7162 3.2.10.2: numbers must not change under such a command */
 		r->im->names_numbers = r->im->names_numbers || k->op == SEARCH_SEQUENCE;
 		struct imap_set set = k->op == SEARCH_SEQUENCE ? set_that_is(r, &k->set) : k->set;
@@ -363,6 +371,8 @@ struct imap_reply
 await_search(struct search_run *r, struct imap *im, struct imap_search *program)
 {
 	*r = (struct search_run){ .im = im };
+	if (imap_uidonly(im) && has_numbers(program))
+		return imap_bad_numbers();
 	program->how = im->collation; /* RFC 5255 4.2 */
 	struct imap_reply no = imap_search_prepare(&im->arena, program);
 	return no.status == IMAP_OK ? await_search_some(r, im, program, NULL) : no;
