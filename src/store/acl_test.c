@@ -127,7 +127,7 @@ try_open(const struct where *w)
 static enum err
 try_changes(const struct where *w)
 {
-	struct store_mailbox_changes_in in = { w->handle, w->mailbox, 0, in_region() };
+	struct store_mailbox_changes_in in = { w->handle, w->mailbox, 0, 0, in_region() };
 	struct store_mailbox_changes_out out;
 	return await_store_mailbox_changes(&house.user, &in, &house.a, &out);
 }

@@ -7,14 +7,6 @@
 
 #define READ_AT_ONCE_BYTES (64 * 1024)
 
-struct piece {
-	struct object object;
-	uint32_t uid;
-	uint64_t from;
-	char *to;
-	size_t len;
-};
-
 struct reading {
 	struct ipc_call *call;
 	struct store *s;
@@ -23,7 +15,7 @@ struct reading {
 	uint64_t account, principal;
 	char *into;
 	size_t into_bytes;
-	struct piece *pieces;
+	struct segment_piece *pieces;
 	size_t n, bytes;
 	enum err e;
 };
@@ -32,10 +24,8 @@ static void
 read_pieces(void *arg)
 {
 	struct reading *r = arg;
-	for (size_t i = 0; i < r->n && !r->e; i++) {
-		struct piece *p = &r->pieces[i];
-		r->e = object_read(r->s, &p->object, p->from, p->to, p->len);
-	}
+	if (!r->e)
+		r->e = segment_read_many(r->s->segments, r->pieces, r->n);
 }
 
 static void
@@ -78,7 +68,7 @@ entry(struct reading *r, struct store_message_bodies_out *out, uint32_t uid, con
 	bytes_set_le(to, uid, 4);
 	bytes_set_le(to + 4, o->at.bytes, 4);
 	memset(to + 8 + o->at.bytes, 0, padded - o->at.bytes);
-	r->pieces[r->n++] = (struct piece){ .object = *o, .uid = uid, .to = to + 8, .len = o->at.bytes };
+	r->pieces[r->n++] = (struct segment_piece){ .at = o->at, .to = to + 8, .len = o->at.bytes };
 	r->bytes += o->at.bytes;
 	out->filled += (uint32_t)(8 + padded);
 	out->last = uid;
@@ -92,16 +82,18 @@ plan_bodies(struct store *s, struct txn *t, void *arg)
 	struct store_message_bodies_out *out = r->out;
 	struct row_mailbox mailbox;
 	struct uid_row *rows;
+	struct object_walk places;
 	size_t n, i;
 	enum err e = acl_check(t, r->account, in->mailbox, r->principal, ACL_READ);
 	e = e ? e : mailbox_get(t, r->account, in->mailbox, &mailbox);
-	e = e ? e : messages_get(t, r->account, in->mailbox, in->uids, &rows, &n);
+	e = e ? e : index_messages(s, t, r->account, in->mailbox, &mailbox, in->uids, &rows, &n);
 	if (e)
 		return e;
-	r->pieces = ARENA_ARRAY(&r->call->arena, struct piece, n + 1);
+	object_walk_begin(&places, t, 'o', n);
+	r->pieces = ARENA_ARRAY(&r->call->arena, struct segment_piece, n + 1);
 	for (i = 0; i < n && !e; i++) {
-		struct object o;
-		e = object_get(t, rows[i].row.object, &o);
+		struct object o = { 0 };
+		e = object_walk_place(&places, rows[i].row.object, &o);
 		size_t need = 8 + (((size_t)o.at.bytes + 7) & ~(size_t)7);
 		if (e || need > r->into_bytes - out->filled) {
 			out->need = e || i ? 0 : need;
@@ -112,6 +104,8 @@ plan_bodies(struct store *s, struct txn *t, void *arg)
 	if (!e && i == n && in->uids.len)
 		out->last = (uint32_t)bytes_get_le(in->uids.at + in->uids.len - 4, 4);
 	free(rows);
+	enum err ended = object_walk_end(&places);
+	e = e ? e : ended;
 	return e == ERR_NOT_FOUND ? row_damaged("object") : e;
 }
 
@@ -139,9 +133,9 @@ plan_stretch(struct reading *r, struct txn *t, uint64_t id, uint64_t from, uint3
 	*total = o.at.bytes;
 	if (from >= o.at.bytes)
 		return OK;
-	r->pieces = ARENA_NEW(&r->call->arena, struct piece);
+	r->pieces = ARENA_NEW(&r->call->arena, struct segment_piece);
 	r->pieces[0] =
-	    (struct piece){ .object = o, .from = from, .to = r->into, .len = MIN(r->into_bytes, o.at.bytes - from) };
+	    (struct segment_piece){ .at = o.at, .from = from, .to = r->into, .len = MIN(r->into_bytes, o.at.bytes - from) };
 	r->n = 1;
 	r->bytes = r->pieces[0].len;
 	*filled = (uint32_t)r->bytes;

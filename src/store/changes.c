@@ -14,6 +14,25 @@ changes_row(struct changes *c, size_t *cap, uint32_t uid, const struct row_messa
 	c->rows[c->nrows++] = (struct uid_row){ uid, *m };
 }
 
+/* Added ones, when it is known above which uid they are: all there are. */
+static enum err
+changes_above(struct txn *t, uint64_t account, uint64_t mailbox, uint32_t known, struct changes *c, size_t *cap)
+{
+	struct key from = key_message(account, mailbox, known), to = key2('u', account, mailbox);
+	struct slice k, value;
+	struct row_message m;
+	bool sound = true;
+	key_nul(&from);
+	key_after_prefix(&to);
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	while (sound && range_next(r, &k, &value)) {
+		sound = row_message_take(value, &m);
+		changes_row(c, cap, (uint32_t)bytes_get_be(k.at + 17, 4), &m);
+	}
+	enum err e = range_end(&r);
+	return e ? e : sound ? OK : row_damaged("message");
+}
+
 /* Added ones: uids and the modseqs of their additions grow together, so they are all above the last row that did not
  * change since. *lowest: the smallest uid among them. */
 static enum err
@@ -150,16 +169,18 @@ vanished_by_uid(const void *a, const void *b)
 
 enum err
 changes_since(struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row, uint64_t since,
-              struct changes *c)
+              uint32_t known, struct changes *c)
 {
 	size_t cap = 0;
-	uint32_t lowest = UINT32_MAX;
+	uint32_t lowest = known ? known + 1 : UINT32_MAX;
 	*c = (struct changes){ 0 };
 	if (since >= row->modseq)
 		return OK;
 	if (since < row->log_floor)
 		return ERR_STALE;
-	enum err e = changes_at_end(t, account, mailbox, since, c, &cap, &lowest);
+	enum err e = !known                     ? changes_at_end(t, account, mailbox, since, c, &cap, &lowest)
+	             : known < row->uidnext - 1 ? changes_above(t, account, mailbox, known, c, &cap)
+	                                        : OK;
 	e = e ? e : changes_in_log(t, account, mailbox, since, c, &cap, lowest);
 	if (e) {
 		changes_release(c);

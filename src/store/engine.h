@@ -49,6 +49,8 @@ enum err txn_commit(struct txn *t);
  * transaction may write meanwhile: a range sees what is written to keys that it has not reached. */
 struct range;
 struct range *range_begin(struct txn *t, struct slice from, struct slice to, bool backwards);
+/* Forwards over much: reads ahead, and leaves the cache to others. */
+struct range *range_begin_scan(struct txn *t, struct slice from, struct slice to);
 bool range_next(struct range *r, struct slice *key, struct slice *value);
 enum err range_end(struct range **r); /* what went wrong on the way, or OK */
 

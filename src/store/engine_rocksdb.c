@@ -28,6 +28,7 @@
 #define INFO_LOG_BYTES (256u << 10)
 #define MANIFEST_BYTES (8u << 20)
 #define BLOCK_BYTES 8192
+#define SCAN_AHEAD_BYTES (256u << 10)
 #define BLOOM_BITS 10
 
 struct engine {
@@ -141,7 +142,6 @@ options_new(const struct engine_options *opt, rocksdb_cache_t *cache)
 	rocksdb_options_set_max_bytes_for_level_base(o, LEVEL_BYTES);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
 	rocksdb_options_set_compression(o, rocksdb_lz4_compression);
-	rocksdb_options_set_bottommost_compression(o, rocksdb_zstd_compression);
 	rocksdb_options_set_bytes_per_sync(o, 1 << 20); /* tables go out evenly, not in one burst under a commit */
 	set_quiet(o);
 	set_tables(o, cache);
@@ -392,8 +392,8 @@ txn_commit(struct txn *t)
 
 /* ---- ranges */
 
-struct range *
-range_begin(struct txn *t, struct slice from, struct slice to, bool backwards)
+static struct range *
+range_new(struct txn *t, struct slice from, struct slice to, bool backwards, bool scan)
 {
 	struct range *r = must_calloc(1, sizeof *r);
 	r->txn = t;
@@ -407,6 +407,10 @@ range_begin(struct txn *t, struct slice from, struct slice to, bool backwards)
 		rocksdb_readoptions_set_snapshot(r->options, t->snapshot);
 	rocksdb_readoptions_set_iterate_lower_bound(r->options, r->from.at, r->from.len);
 	rocksdb_readoptions_set_iterate_upper_bound(r->options, r->to.at, r->to.len);
+	if (scan) {
+		rocksdb_readoptions_set_fill_cache(r->options, 0);
+		rocksdb_readoptions_set_readahead_size(r->options, SCAN_AHEAD_BYTES);
+	}
 	r->base = rocksdb_create_iterator(t->engine->db, r->options);
 	if (slice_compare(from, to) < 0) { /* otherwise it stands nowhere: empty */
 		if (backwards)
@@ -416,6 +420,18 @@ range_begin(struct txn *t, struct slice from, struct slice to, bool backwards)
 	}
 	t->ranges++;
 	return r;
+}
+
+struct range *
+range_begin(struct txn *t, struct slice from, struct slice to, bool backwards)
+{
+	return range_new(t, from, to, backwards, false);
+}
+
+struct range *
+range_begin_scan(struct txn *t, struct slice from, struct slice to)
+{
+	return range_new(t, from, to, false, true);
 }
 
 static void

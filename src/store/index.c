@@ -172,7 +172,7 @@ index_set(struct index *i, size_t at, const struct uid_row *r)
 }
 
 static enum err
-index_load(struct indexes *x, struct index *i, struct txn *t)
+index_load(struct indexes *x, struct index *i, struct txn *t, size_t messages)
 {
 	struct key from = key2('u', i->account, i->mailbox), to = from;
 	struct slice k, value;
@@ -180,7 +180,8 @@ index_load(struct indexes *x, struct index *i, struct txn *t)
 	key_after_prefix(&to);
 	i->n = 0;
 	share_end(x, i);
-	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	index_room(x, i, messages);
+	struct range *r = range_begin_scan(t, key_slice(&from), key_slice(&to));
 	while (sound && range_next(r, &k, &value)) {
 		struct uid_row row = { .uid = (uint32_t)bytes_get_be(k.at + 17, 4) };
 		sound = row_message_take(value, &row.row);
@@ -242,9 +243,10 @@ index_refresh(struct indexes *x, struct index *i, struct txn *t, const struct ro
 	struct changes c;
 	if (i->modseq == row->modseq)
 		return OK;
-	enum err e = i->modseq ? changes_since(t, i->account, i->mailbox, row, i->modseq, &c) : ERR_STALE;
+	uint32_t known = i->n ? i->rows[i->n - 1].uid : 0;
+	enum err e = i->modseq ? changes_since(t, i->account, i->mailbox, row, i->modseq, known, &c) : ERR_STALE;
 	if (e == ERR_STALE) {
-		e = index_load(x, i, t);
+		e = index_load(x, i, t, row->messages);
 	} else if (!e) {
 		index_apply(x, i, &c);
 		changes_release(&c);

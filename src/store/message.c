@@ -50,7 +50,7 @@ put_entries(struct entries *to, struct txn *t, uint64_t mailbox, struct slice ui
 	struct uid_row *rows = NULL;
 	size_t n = 0, i = 0;
 	struct object_walk facts;
-	object_walk_begin(&facts, t, 'f');
+	object_walk_begin(&facts, t, 'f', uids.len / 4);
 	enum err e = mailbox_get(t, to->j->account, mailbox, &there);
 	e = e ? e : index_messages(to->j->s, t, to->j->account, mailbox, &there, uids, &rows, &n);
 	for (; i < n && !e; i++) {

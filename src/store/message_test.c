@@ -415,10 +415,11 @@ await_compare_changes(struct model_box *b)
 {
 	if (roll(4) == 0)
 		await_begin_shared(b);
-	struct store_mailbox_changes_in in = { handle, b->id, b->seen_modseq, in_region() };
+	struct store_mailbox_changes_in in = { handle, b->id, b->seen_modseq, 0, in_region() };
 	struct store_mailbox_changes_out out;
 	const struct index_row *rows = (const void *)house.region;
 	do {
+		in.known = b->nseen && roll(2) ? b->seen[b->nseen - 1].uid : 0;
 		ASSERT(await_store_mailbox_changes(&house.user, &in, &house.a, &out) == OK);
 		if (out.whole) {
 			wholes++;
@@ -697,7 +698,7 @@ static void
 pages_of_changes_body(void)
 {
 	uint64_t box = await_inbox(6000);
-	struct store_mailbox_changes_in in = { handle, box, 0, in_region() };
+	struct store_mailbox_changes_in in = { handle, box, 0, 0, in_region() };
 	struct store_mailbox_changes_out out;
 	ASSERT(await_store_mailbox_changes(&house.user, &in, &house.a, &out) == OK && out.whole);
 	in.since = 1; /* the mailbox was made then */

@@ -217,12 +217,13 @@ object_refer(struct store *s, struct txn *t, uint64_t object, int32_t change)
 
 /* ---- many rows at once */
 
-#define WALK_NEAR 16 /* objects that are so close are reached by steps, not by a search */
+#define WALK_CACHED_MAX 200 /* facts of more than that are not kept in the cache: others would have to go */
+#define WALK_NEAR 16        /* objects that are so close are reached by steps, not by a search */
 
 void
-object_walk_begin(struct object_walk *w, struct txn *t, char kind)
+object_walk_begin(struct object_walk *w, struct txn *t, char kind, size_t objects)
 {
-	*w = (struct object_walk){ .t = t, .kind = kind };
+	*w = (struct object_walk){ .t = t, .kind = kind, .much = kind == 'f' && objects > WALK_CACHED_MAX };
 }
 
 static void
@@ -259,7 +260,8 @@ object_walk_get(struct object_walk *w, uint64_t object, struct slice *value)
 	if (!w->range) {
 		struct key end;
 		key_begin(&end, (char)(w->kind + 1));
-		w->range = range_begin(w->t, key_slice(&k), key_slice(&end), false);
+		w->range = w->much ? range_begin_scan(w->t, key_slice(&k), key_slice(&end))
+		                   : range_begin(w->t, key_slice(&k), key_slice(&end), false);
 		walk_step(w);
 	}
 	while (w->here && w->at < object)
@@ -303,7 +305,7 @@ read_referred(struct txn *t, const uint64_t *objects, size_t n, int32_t change, 
 	struct object_walk w;
 	enum err e = OK;
 	*count = 0;
-	object_walk_begin(&w, t, 'o');
+	object_walk_begin(&w, t, 'o', n);
 	for (size_t i = 0; i < n && !e; i++) {
 		if (*count && to[*count - 1].object == objects[i]) {
 			to[*count - 1].refs += change;

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define MAGIC 0x31474553u /* "SEG1" */
@@ -25,6 +26,8 @@
 #define OPEN_FILES_MAX 256
 #define FREE_FILES_MAX 4
 #define DIRTY_MAX 16
+#define RUN_PIECES_MAX 256 /* stretches that are read with one call */
+#define GAP_BYTES_MAX 2048 /* between two of them */
 #define NAME_BYTES 16
 
 uint64_t segment_bytes_max = SEGMENT_BYTES;
@@ -579,6 +582,61 @@ segment_read(struct segments *s, const struct place *at, uint64_t from, void *to
 	if (from > at->bytes || len > at->bytes - from)
 		return ERR_DAMAGED;
 	return read_exact(s, at->segment, at->offset + SEGMENT_HEADER_BYTES + from, to, len);
+}
+
+static uint64_t
+piece_start(const struct segment_piece *p)
+{
+	return p->at.offset + SEGMENT_HEADER_BYTES + p->from;
+}
+
+/* May p be read with what ends at `end` of the same segment? What lies between is read too, and dropped. */
+static bool
+is_near(const struct segment_piece *first, uint64_t end, const struct segment_piece *p)
+{
+	uint64_t start = piece_start(p);
+	bool inside = p->from <= p->at.bytes && p->len <= p->at.bytes - p->from;
+	return inside && p->at.segment == first->at.segment && start >= end && start - end <= GAP_BYTES_MAX;
+}
+
+/* Pieces from the first on, as many as make up one run: how many were read; 0: it must be read by itself. */
+static size_t
+read_run(struct segments *s, const struct segment_piece *pieces, size_t n)
+{
+	struct iovec io[2 * RUN_PIECES_MAX];
+	char gap[GAP_BYTES_MAX];
+	size_t count = 0, nio = 0;
+	uint64_t start = piece_start(&pieces[0]), end = start;
+	while (count < MIN(n, (size_t)RUN_PIECES_MAX) && is_near(&pieces[0], end, &pieces[count])) {
+		const struct segment_piece *p = &pieces[count++];
+		if (piece_start(p) > end)
+			io[nio++] = (struct iovec){ gap, piece_start(p) - end };
+		io[nio++] = (struct iovec){ p->to, p->len };
+		end = piece_start(p) + p->len;
+	}
+	struct file *f;
+	if (count < 2 || file_hold(s, pieces[0].at.segment, &f) != OK)
+		return 0;
+	ssize_t got = preadv(f->fd, io, (int)nio, (off_t)start);
+	file_done(s, f);
+	return got >= 0 && (uint64_t)got == end - start ? count : 0;
+}
+
+enum err
+segment_read_many(struct segments *s, const struct segment_piece *pieces, size_t n)
+{
+	while (n) {
+		size_t done = read_run(s, pieces, n);
+		if (!done) { /* alone, in pieces, or to find which one cannot be read */
+			enum err e = segment_read(s, &pieces[0].at, pieces[0].from, pieces[0].to, pieces[0].len);
+			if (e)
+				return e;
+			done = 1;
+		}
+		pieces += done;
+		n -= done;
+	}
+	return OK;
 }
 
 enum err

@@ -64,6 +64,14 @@ enum err segment_write_all(struct segments *s, const struct record *records, siz
 enum err segment_sync(struct segments *s);
 /* Reads bytes [from, from+len) of a body (no checksum), or checks the whole record. Any thread. */
 enum err segment_read(struct segments *s, const struct place *at, uint64_t from, void *to, size_t len);
+/* Many stretches; those that are near each other and rise come with one call. Stops at the first that fails. */
+struct segment_piece {
+	struct place at;
+	uint64_t from;
+	void *to;
+	size_t len;
+};
+enum err segment_read_many(struct segments *s, const struct segment_piece *pieces, size_t n);
 enum err segment_verify(struct segments *s, const struct place *at, uint64_t object);
 /* The record that stands at this offset: for walking through a segment. ERR_DAMAGED: none does. Any thread. */
 enum err segment_record_at(struct segments *s, uint32_t segment, uint64_t offset, struct place *at, uint64_t *object);

@@ -86,18 +86,19 @@ struct object {
 	struct place at;
 	uint32_t refs;
 };
-/* Rows 'o' or 'f' of many objects, cheap when they are asked for in rising order. A value is good until the next call.
+/* Rows 'o' or 'f' of so many objects, cheap when they are asked for in rising order. A value is good until the next call.
  */
 struct object_walk {
 	struct txn *t;
 	char kind;
+	bool much; /* of what nobody may want again soon */
 	struct range *range;
 	uint64_t last, at; /* asked for, and where the range stands */
 	bool here;
 	struct slice value;
 	enum err e;
 };
-void object_walk_begin(struct object_walk *w, struct txn *t, char kind);
+void object_walk_begin(struct object_walk *w, struct txn *t, char kind, size_t objects);
 enum err object_walk_get(struct object_walk *w, uint64_t object, struct slice *value);
 enum err object_walk_place(struct object_walk *w, uint64_t object, struct object *o); /* kind 'o' */
 enum err object_walk_end(struct object_walk *w);

@@ -62,13 +62,25 @@ await_imap_handle_again(struct imap *im, uint32_t *handle, enum err e)
 	return im->asked == OK;
 }
 
+/* The fuller the pool, the smaller the blocks: there is one for each of many thousands of slow readers. */
+size_t
+imap_block_share(const struct imap *im)
+{
+	const struct shm_pool *pool = im->c->session->shm;
+	size_t used = shm_used(pool), all = shm_pool_bytes(pool);
+	return used < all / 4       ? (size_t)SHM_BLOCK_BYTES_MAX
+	       : used < all / 2     ? (size_t)64 << 10
+	       : used < all / 4 * 3 ? (size_t)16 << 10
+	                            : (size_t)SHM_BLOCK_BYTES_MIN;
+}
+
 char *
 await_imap_block(struct imap *im, size_t want, size_t least, size_t *got)
 {
 	struct shm_pool *pool = im->c->session->shm;
 	want = MIN(MAX(want, least), (size_t)SHM_BLOCK_BYTES_MAX);
 	for (int i = 0; i < BLOCK_TRIES; i++) {
-		for (size_t size = want; size >= least; size = size / 2) {
+		for (size_t size = MAX(MIN(want, imap_block_share(im)), least); size >= least; size = size / 2) {
 			char *at = shm_alloc(pool, size);
 			if (at) {
 				*got = shm_block_bytes(pool, at);

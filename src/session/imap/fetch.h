@@ -17,13 +17,21 @@
 
 enum read_what { READ_FACTS, READ_IDS, READ_BODIES };
 
+/* Entries of messages in shared memory. */
+struct fetch_batch {
+	char *block;
+	size_t got, filled;
+	uint32_t last; /* uids up to here were looked at; 0: nothing yet */
+};
+
 /* Reads ahead along a walk: ask for rising rows. */
 struct fetch_reader {
 	struct imap *im;
 	enum read_what what;
-	char *block; /* shared memory */
-	size_t got, filled, at;
-	uint32_t last; /* uids up to here were looked at; 0: nothing yet */
+	struct fetch_batch batch;
+	struct fetch_ahead *ahead; /* the batch after it, on its way */
+	size_t at;                 /* in the batch */
+	size_t facts_bytes;        /* how large facts are, as far as is known */
 	struct arena arena;
 };
 void fetch_reader_init(struct fetch_reader *r, struct imap *im, enum read_what what);
@@ -33,6 +41,15 @@ void fetch_reader_release(struct fetch_reader *r);
 enum err await_fetch_get(struct fetch_reader *r, size_t index, const struct view_walk *ahead, struct slice *out);
 /* The number of its object, with a reader of READ_IDS. */
 enum err await_fetch_id(struct fetch_reader *ids, size_t index, const struct view_walk *ahead, uint64_t *id);
+
+/* ---- fetch_ahead.c */
+/* Asks for a batch of so many bytes; NULL: memory is scarce, or the store is not there. *spare: a block that may be
+ * taken for it (NULL afterwards). */
+struct fetch_ahead *fetch_ahead_start(struct imap *im, enum read_what what, struct slice uids, size_t bytes,
+                                      char **spare);
+/* Waits for it, and takes it over when it has this uid (or knows that it is gone). *at is NULL afterwards. */
+bool await_fetch_ahead(struct fetch_ahead **at, uint32_t uid, struct fetch_batch *out);
+void fetch_ahead_forget(struct fetch_ahead **at);
 
 /* The body of one message, in memory or to be read in pieces. */
 struct fetch_body {

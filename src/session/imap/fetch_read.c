@@ -7,6 +7,7 @@
 enum {
 	BATCH_UIDS_MAX = 4096,       /* of store.msg */
 	FACTS_EXPECTED_BYTES = 4096, /* a guess, for the first block */
+	FACTS_LEAST_BYTES = 500,
 	ENTRY_HEAD_BYTES = 8,
 	ID_BYTES = 8,
 };
@@ -14,7 +15,7 @@ enum {
 void
 fetch_reader_init(struct fetch_reader *r, struct imap *im, enum read_what what)
 {
-	*r = (struct fetch_reader){ .im = im, .what = what };
+	*r = (struct fetch_reader){ .im = im, .what = what, .facts_bytes = FACTS_EXPECTED_BYTES };
 	arena_init(&r->arena, 0);
 }
 
@@ -29,7 +30,8 @@ free_block(struct imap *im, char **block)
 void
 fetch_reader_release(struct fetch_reader *r)
 {
-	free_block(r->im, &r->block);
+	fetch_ahead_forget(&r->ahead);
+	free_block(r->im, &r->batch.block);
 	arena_release(&r->arena);
 }
 
@@ -44,10 +46,15 @@ comes_in_batches(const struct fetch_reader *r, const struct index_row *row)
 static size_t
 entry_bytes(const struct fetch_reader *r, const struct index_row *row)
 {
-	size_t bytes = r->what == READ_FACTS ? (size_t)FACTS_EXPECTED_BYTES
-	               : r->what == READ_IDS ? (size_t)ID_BYTES
-	                                     : row->bytes;
+	size_t bytes = r->what == READ_FACTS ? r->facts_bytes : r->what == READ_IDS ? (size_t)ID_BYTES : row->bytes;
 	return ENTRY_HEAD_BYTES + ((bytes + 7) & ~(size_t)7);
+}
+
+/* Is there memory for the whole of it, now that others want some, too? Else it is read in pieces. */
+static bool
+fits_share(const struct fetch_reader *r, const struct index_row *row)
+{
+	return r->what != READ_BODIES || entry_bytes(r, row) <= imap_block_share(r->im);
 }
 
 /* The uid of row index and of those that follow, and how much memory they will want. */
@@ -63,9 +70,9 @@ list_uids(struct fetch_reader *r, size_t index, const struct view_walk *ahead, s
 		const struct index_row *row = &rows[index];
 		if (!comes_in_batches(r, row) || ((row->flags & VIEW_GONE) && n))
 			continue;
-		*bytes += entry_bytes(r, row);
-		if (n && *bytes > FETCH_BATCH_BYTES)
+		if (n && (*bytes + entry_bytes(r, row) > FETCH_BATCH_BYTES || !fits_share(r, row)))
 			break;
+		*bytes += entry_bytes(r, row);
 		bytes_set_le(to + 4 * n++, row->uid, 4);
 	} while (n < BATCH_UIDS_MAX && view_walk_next(&w, &index));
 	return slice_of(to, n * 4);
@@ -105,7 +112,7 @@ await_bodies(struct fetch_reader *r, struct slice uids, struct store_region into
 static enum err
 await_batch(struct fetch_reader *r, struct slice uids, struct answer *answer)
 {
-	struct store_region into = imap_region(r->im, r->block, r->got);
+	struct store_region into = imap_region(r->im, r->batch.block, r->batch.got);
 	switch (r->what) {
 	case READ_FACTS: return await_facts(r, uids, into, answer);
 	case READ_IDS: return await_ids(r, uids, into, answer);
@@ -116,15 +123,35 @@ await_batch(struct fetch_reader *r, struct slice uids, struct answer *answer)
 static enum err
 await_room(struct fetch_reader *r, size_t want, size_t least)
 {
-	if (r->block && r->got >= want)
+	if (r->batch.block && r->batch.got >= MIN(want, MAX(least, imap_block_share(r->im))))
 		return OK;
-	free_block(r->im, &r->block);
-	r->block = await_imap_block(r->im, want, least, &r->got);
-	return r->block ? OK : ERR_AGAIN;
+	free_block(r->im, &r->batch.block);
+	r->batch.block = await_imap_block(r->im, want, least, &r->batch.got);
+	return r->batch.block ? OK : ERR_AGAIN;
+}
+
+/* What comes behind the batch is asked for while the batch is sent. */
+static void
+start_ahead(struct fetch_reader *r, const struct view_walk *ahead, char **spare)
+{
+	struct view_walk w = *ahead;
+	size_t i, want, entries = 0;
+	do {
+		if (!view_walk_next(&w, &i))
+			return;
+		entries++;
+	} while (r->im->view.rows[i].uid <= r->batch.last);
+	if (r->what == READ_FACTS) /* a fair guess of what is to come, and some more */
+		r->facts_bytes = MAX(r->batch.filled / entries * 5 / 4, (size_t)FACTS_LEAST_BYTES);
+	if (!comes_in_batches(r, &r->im->view.rows[i]) || !fits_share(r, &r->im->view.rows[i]))
+		return;
+	arena_clear(&r->arena);
+	struct slice uids = list_uids(r, i, &w, &want);
+	r->ahead = fetch_ahead_start(r->im, r->what, uids, MIN(want, (size_t)FETCH_BATCH_BYTES), spare);
 }
 
 static enum err
-await_refill(struct fetch_reader *r, size_t index, const struct view_walk *ahead)
+await_ask(struct fetch_reader *r, size_t index, const struct view_walk *ahead)
 {
 	size_t want;
 	arena_clear(&r->arena);
@@ -134,36 +161,53 @@ await_refill(struct fetch_reader *r, size_t index, const struct view_walk *ahead
 	                        MIN(entry_bytes(r, &r->im->view.rows[index]), (size_t)SHM_BLOCK_BYTES_MAX));
 	if (e == OK)
 		e = await_batch(r, uids, &answer);
-	if (e == OK && !answer.filled && answer.need > r->got) { /* not even the first fits: now its size is known */
+	if (e == OK && !answer.filled && answer.need > r->batch.got) { /* not even the first fits: now its size is known */
 		if (answer.need > SHM_BLOCK_BYTES_MAX)
 			return ERR_DAMAGED;
 		e = await_room(r, (size_t)answer.need, (size_t)answer.need);
 		if (e == OK)
 			e = await_batch(r, uids, &answer);
 	}
-	if (e != OK)
-		return e;
+	r->batch.filled = e ? 0 : MIN(answer.filled, r->batch.got);
+	r->batch.last = e ? r->batch.last : answer.last;
+	return e;
+}
+
+static enum err
+await_refill(struct fetch_reader *r, size_t index, const struct view_walk *ahead)
+{
+	uint32_t uid = r->im->view.rows[index].uid;
+	struct fetch_batch batch;
+	char *spare = NULL;
+	enum err e = OK;
 	r->at = 0;
-	r->filled = MIN(answer.filled, r->got);
-	r->last = answer.last;
-	return r->last >= r->im->view.rows[index].uid ? OK : ERR_NOT_FOUND;
+	if (await_fetch_ahead(&r->ahead, uid, &batch)) {
+		spare = r->batch.block;
+		r->batch = batch;
+	} else {
+		e = await_ask(r, index, ahead);
+	}
+	if (e == OK)
+		start_ahead(r, ahead, &spare);
+	free_block(r->im, &spare);
+	return e ? e : r->batch.last >= uid ? OK : ERR_NOT_FOUND;
 }
 
 /* The entry of a uid in the block, if it is there; entries before it are passed over. */
 static bool
 find_entry(struct fetch_reader *r, uint32_t uid, struct slice *out)
 {
-	while (r->filled - r->at >= ENTRY_HEAD_BYTES) {
-		const char *entry = r->block + r->at;
+	while (r->batch.filled - r->at >= ENTRY_HEAD_BYTES) {
+		const char *entry = r->batch.block + r->at;
 		uint32_t its = (uint32_t)bytes_get_le(entry, 4);
 		size_t bytes = (size_t)bytes_get_le(entry + 4, 4);
-		if (its > uid || bytes > r->filled - r->at - ENTRY_HEAD_BYTES)
+		if (its > uid || bytes > r->batch.filled - r->at - ENTRY_HEAD_BYTES)
 			return false;
 		if (its == uid) {
 			*out = slice_of(entry + ENTRY_HEAD_BYTES, bytes);
 			return true;
 		}
-		r->at += MIN(ENTRY_HEAD_BYTES + ((bytes + 7) & ~(size_t)7), r->filled - r->at);
+		r->at += MIN(ENTRY_HEAD_BYTES + ((bytes + 7) & ~(size_t)7), r->batch.filled - r->at);
 	}
 	return false;
 }
@@ -172,7 +216,7 @@ enum err
 await_fetch_get(struct fetch_reader *r, size_t index, const struct view_walk *ahead, struct slice *out)
 {
 	uint32_t uid = r->im->view.rows[index].uid;
-	if (r->last < uid) {
+	if (r->batch.last < uid) {
 		enum err e = await_refill(r, index, ahead);
 		if (e != OK)
 			return e;
@@ -217,7 +261,7 @@ await_fetch_body(struct fetch_body *b, struct fetch_reader *bodies, size_t index
 	b->bytes = row->bytes;
 	b->whole = SLICE_NONE;
 	b->npatches = 0;
-	if (!comes_in_batches(bodies, row))
+	if (!comes_in_batches(bodies, row) || (bodies->batch.last < row->uid && !fits_share(bodies, row)))
 		return OK;
 	enum err e = await_fetch_get(bodies, index, ahead, &b->whole);
 	b->bytes = b->whole.len;

@@ -208,6 +208,8 @@ bool await_imap_handle_again(struct imap *im, uint32_t *handle, enum err e);
 	 : await_imap_handle_again((im), &(in)->handle, await_store_##call(&(im)->c->session->store, (in), (a), (out)))    \
 	     ? await_store_##call(&(im)->c->session->store, (in), (a), (out))                                              \
 	     : (im)->asked)
+/* How large a block may be now, if it can do with less. */
+size_t imap_block_share(const struct imap *im);
 /* A block of shared memory, of want bytes or fewer, at least `least`; NULL when none is to be had. Blocks are freed
  * with shm_free(im->c->session->shm, at). */
 char *await_imap_block(struct imap *im, size_t want, size_t least, size_t *got);

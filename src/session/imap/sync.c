@@ -105,9 +105,9 @@ await_changes(struct imap *im, char *block, size_t got)
 	struct view *v = &im->view;
 	bool more = true;
 	while (more) {
-		struct store_mailbox_changes_in in = { .mailbox = v->mailbox,
-			                                   .since = v->modseq,
-			                                   .into = imap_region(im, block, got) };
+		struct store_mailbox_changes_in in = {
+			.mailbox = v->mailbox, .since = v->modseq, .known = view_uid_last(v), .into = imap_region(im, block, got)
+		};
 		struct store_mailbox_changes_out out = { 0 };
 		enum err e = await_imap_ask(im, mailbox_changes, &in, &im->arena, &out);
 		if (e != OK)
