@@ -85,7 +85,7 @@ row_take_out(struct txn *t, struct slice kind, struct slice name)
 {
 	struct key k = memo_key(kind, name);
 	struct slice value;
-	int64_t until;
+	int64_t until = 0;
 	enum err e = row_get(t, &k, &until, &value);
 	if (e == ERR_NOT_FOUND)
 		return OK;
@@ -138,7 +138,7 @@ memo_get(struct job *j, struct txn *t)
 	struct store_memo_get_out *out = j->out;
 	struct key k = memo_key(in->kind, in->name);
 	struct slice value;
-	int64_t until;
+	int64_t until = 0;
 	enum err e = row_get(t, &k, &until, &value);
 	out->found = !e && until > clock_wall_sec();
 	out->memo = (struct store_memo){ S(""), S(""), S(""), 0 };
