@@ -7,7 +7,7 @@
  * A message that scan cannot read (or ends over) gets a text that says that nothing is known, so that it is not tried
  * for ever. Fails: when store or scan are away it asks again later; what was not kept is asked for again. */
 #include "base/log.h"
-#include "mail/search_text.h"
+#include "mail/search_pack.h"
 #include "role/role.h"
 #include "scan/rows.h"
 #include "scan_msg.h"
@@ -25,6 +25,7 @@ enum {
 	TRIES_MAX = 2,
 	PUT_BYTES = 1 << 20, /* texts that are given to the store together */
 	REST_MS_MAX = 200,
+	TEXT_HEAD_BYTES = 16, /* of an entry of texts_get */
 };
 #define SHM_BYTES (2u * SHM_BLOCK_BYTES_MAX)
 
@@ -33,7 +34,7 @@ struct indexer {
 	struct ipc_client store, scan[SCANS_MAX];
 	size_t nscan, next_scan;
 	struct shm_pool *shm;
-	char *block; /* SHM_BLOCK_BYTES_MAX, for the body under way */
+	char *block; /* SHM_BLOCK_BYTES_MAX, for the body or the texts under way, and for a pack */
 	bool serving, working, again, stopping;
 	struct gate idle;
 	struct timer wake;
@@ -161,14 +162,21 @@ await_texts(struct indexer *x, struct arena *a, uint64_t account, uint64_t mailb
 	return e ? e : await_put(x, a, account, mailbox, w->upto, &g);
 }
 
+/* As long a rest as the work took; a second while changes come in fast. */
 static enum err
-await_mailbox(struct indexer *x, uint64_t account, uint64_t mailbox, bool busy)
+await_rest(int64_t begun, bool busy)
+{
+	return await_sleep(busy ? (int64_t)BUSY_WAIT_MS : MIN(clock_mono_ms() - begun, (int64_t)REST_MS_MAX));
+}
+
+static enum err
+await_all_texts(struct indexer *x, uint64_t account, uint64_t mailbox, bool *busy)
 {
 	enum err e = OK;
 	struct arena a;
 	arena_init(&a, 256u << 20);
 	while (e == OK && !x->stopping) {
-		struct store_texts_wanted_in in = { account, mailbox, busy ? BUSY_MAX : WANTED_MAX };
+		struct store_texts_wanted_in in = { account, mailbox, *busy ? BUSY_MAX : WANTED_MAX };
 		struct store_texts_wanted_out out = { 0 };
 		int64_t begun = clock_mono_ms();
 		arena_clear(&a);
@@ -176,13 +184,134 @@ await_mailbox(struct indexer *x, uint64_t account, uint64_t mailbox, bool busy)
 		if (e || (out.nwanted == 0 && out.upto == 0))
 			break;
 		e = await_texts(x, &a, account, mailbox, &out);
-		busy = out.busy;
-		/* as long a rest as the work took */
-		int64_t rest = busy ? (int64_t)BUSY_WAIT_MS : MIN(clock_mono_ms() - begun, (int64_t)REST_MS_MAX);
-		if (!e)
-			e = await_sleep(rest);
+		*busy = out.busy;
+		e = e ? e : await_rest(begun, *busy);
 	}
 	arena_release(&a);
+	return e;
+}
+
+/* ---- packs */
+
+/* A message without a text is always proposed. */
+static void
+add_text(struct search_packer *p, struct buf *record, uint32_t uid, uint64_t object, struct slice packed)
+{
+	struct search_text t;
+	if (!search_text_unpack(packed, record) || !search_text_open(&t, buf_slice(record))) {
+		search_text_make_unknown(record);
+		ASSERT(search_text_open(&t, buf_slice(record)));
+	}
+	(void)search_packer_add(p, uid, object, &t);
+}
+
+/* Entries of texts_get into the packer; *upto: the last uid of them. False: it is full, or they make no sense. */
+static bool
+add_entries(struct indexer *x, struct search_packer *p, struct buf *record, uint32_t filled, uint32_t *upto)
+{
+	for (uint32_t at = 0; filled - at >= TEXT_HEAD_BYTES;) {
+		const char *entry = x->block + at;
+		uint32_t uid = (uint32_t)bytes_get_le(entry, 4), bytes = (uint32_t)bytes_get_le(entry + 4, 4);
+		if (bytes > filled - at - TEXT_HEAD_BYTES || uid <= *upto)
+			return false;
+		if (search_packer_is_full(p))
+			return false;
+		add_text(p, record, uid, bytes_get_le(entry + 8, 8), slice_of(entry + TEXT_HEAD_BYTES, bytes));
+		*upto = uid;
+		at += TEXT_HEAD_BYTES + ((bytes + 7) & ~7u);
+	}
+	return true;
+}
+
+/* Texts of the messages wanted, as many as make a pack; *upto: the last one in it. */
+static enum err
+await_gather(struct indexer *x, struct arena *a, struct store_texts_get_in *in, struct search_packer *p, uint32_t *upto)
+{
+	struct buf record;
+	enum err e = OK;
+	buf_init(&record, SEARCH_TEXT_BYTES_MAX);
+	*upto = in->from - 1;
+	for (bool more = true; more && !e;) {
+		struct store_texts_get_out out = { 0 };
+		in->from = *upto + 1;
+		in->into = (struct store_region){ shm_offset(x->shm, x->block), SHM_BLOCK_BYTES_MAX };
+		e = await_store_texts_get(&x->store, in, a, &out);
+		more = !e && add_entries(x, p, &record, MIN(out.filled, SHM_BLOCK_BYTES_MAX), upto) && out.last != 0;
+		e = e || !more ? e : await_sleep(1);
+	}
+	buf_release(&record);
+	return e;
+}
+
+/* False: it became too large, which only fewer messages help. */
+static bool
+make_pack(struct indexer *x, struct search_packer *p, size_t *bytes)
+{
+	struct buf pack;
+	buf_init(&pack, SEARCH_PACK_BYTES_MAX);
+	search_packer_finish(p, &pack);
+	bool fits = !pack.over;
+	*bytes = pack.len;
+	if (fits)
+		memcpy(x->block, pack.at, pack.len);
+	buf_release(&pack);
+	return fits;
+}
+
+/* max: of messages; halved when the pack became too large. */
+static enum err
+await_pack(struct indexer *x, struct arena *a, uint64_t account, uint64_t mailbox,
+           const struct store_pack_wanted_out *w, uint32_t *max)
+{
+	struct search_packer *p = search_packer_new();
+	struct store_texts_get_in in = { .account = account, .mailbox = mailbox, .from = w->from, .upto = w->upto };
+	struct store_pack_put_in put = { .account = account, .mailbox = mailbox, .from = w->from };
+	size_t bytes = 0;
+	enum err e = await_gather(x, a, &in, p, &put.upto);
+	put.count = (uint32_t)search_packer_count(p);
+	if (!e && put.count && make_pack(x, p, &bytes)) {
+		put.pack = (struct store_region){ shm_offset(x->shm, x->block), bytes };
+		e = await_store_pack_put(&x->store, &put, a, &(struct store_pack_put_out){ 0 });
+		*max = 0;
+	} else if (!e) {
+		*max = MAX(put.count / 2, 1u);
+	}
+	search_packer_free(&p);
+	return e;
+}
+
+static enum err
+await_all_packs(struct indexer *x, uint64_t account, uint64_t mailbox)
+{
+	enum err e = OK;
+	struct arena a;
+	uint32_t max = 0;
+	arena_init(&a, 256u << 20);
+	while (e == OK && !x->stopping) {
+		struct store_pack_wanted_in in = { account, mailbox, max };
+		struct store_pack_wanted_out out = { 0 };
+		int64_t begun = clock_mono_ms();
+		arena_clear(&a);
+		e = await_store_pack_wanted(&x->store, &in, &a, &out);
+		if (e || (!out.drop && out.upto == 0))
+			break;
+		if (out.drop)
+			e = await_store_packs_drop(&x->store, &(struct store_packs_drop_in){ account, mailbox }, &a,
+			                           &(struct store_packs_drop_out){ 0 });
+		else
+			e = await_pack(x, &a, account, mailbox, &out, &max);
+		e = e ? e : await_rest(begun, out.busy);
+	}
+	arena_release(&a);
+	return e == ERR_STALE ? OK : e; /* somebody began all over: it is asked again after the next change */
+}
+
+static enum err
+await_mailbox(struct indexer *x, uint64_t account, uint64_t mailbox, bool busy)
+{
+	enum err e = await_all_texts(x, account, mailbox, &busy);
+	if (e == OK)
+		e = await_all_packs(x, account, mailbox);
 	return e == ERR_NOT_FOUND ? OK : e; /* the mailbox went meanwhile */
 }
 

@@ -34,7 +34,8 @@
  *  'o'  o object                 object: place of the body, references
  *  'f'  f object                 facts
  *  'T'  T object                 text for search, packed (mail/search_text.h)
- *  'i'  i account mailbox        how far the texts of a mailbox are kept (texts.c)
+ *  'i'  i account mailbox        how far the texts of a mailbox are kept, and packed (texts.c)
+ *  'z'  z account mailbox uid    pack of texts up to this uid: first uid, object that holds it, messages (packs.c)
  *  's'  s segment                segment: state, end, bytes alive
  *  'q'  q row                    queue row: everything relay needs
  *  'Q'  Q due row                the queue in order of time (empty value)
@@ -42,7 +43,7 @@
  *  'W'  W until kind NUL name    memos in the order in which they go (empty value)
  *  't'  t hour id                answers of commits, by the hour, for asking again
  *
- * The account is the part of A S c n m u l k K x r p Y y D i, the grantee that of g; object (o f T), segment and queue
+ * The account is the part of A S c n m u l k K x r p Y y D i z, the grantee that of g; object (o f T), segment and queue
  * rows have parts of their own. */
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H

@@ -167,8 +167,10 @@ object_new(struct store *s, struct txn *t, const struct body_source *body, struc
 		return e;
 	s->objects->next++;
 	object_put(t, *object, &o);
-	struct key k = key1('f', *object);
-	txn_put(t, key_slice(&k), facts);
+	if (facts.len) {
+		struct key k = key1('f', *object);
+		txn_put(t, key_slice(&k), facts);
+	}
 	return OK;
 }
 

@@ -4,6 +4,7 @@
  * memos whose time is over. Each step is an ordinary update of a
  * bounded number of rows; steps follow each other while there is work, then a timer looks again. */
 #include "store/rows_state.h"
+#include "store/texts.h"
 
 #define STEP_ROWS 500
 #define GRANTS_WEIGH 10 /* a list of rights is as much work as this many rows */
@@ -28,6 +29,7 @@ remove_prefix(struct store *s, struct txn *t, const struct key *prefix, size_t *
 	struct key to = *prefix;
 	struct slice k, value;
 	struct row_message m;
+	struct row_pack pack;
 	size_t n = 0;
 	key_after_prefix(&to);
 	struct range *r = range_begin(t, key_slice(prefix), key_slice(&to), false);
@@ -35,6 +37,8 @@ remove_prefix(struct store *s, struct txn *t, const struct key *prefix, size_t *
 		keys[n] = slice_keep(a, k);
 		if (k.at[0] == 'u' && row_message_take(value, &m))
 			objects[n] = m.object;
+		if (k.at[0] == 'z' && row_pack_take(k, value, &pack))
+			objects[n] = pack.object;
 	}
 	enum err e = range_end(&r);
 	for (size_t i = 0; i < n && !e; i++) {
@@ -73,7 +77,7 @@ remove_grants(struct txn *t, char kind, uint64_t account, size_t *budget)
 static enum err
 remove_rows(struct store *s, struct txn *t, uint64_t account, uint64_t mailbox, size_t *budget)
 {
-	const char *kinds = mailbox ? "ulkKxiy" : "cnmulkKxiyYD";
+	const char *kinds = mailbox ? "ulkKxiyz" : "cnmulkKxiyYzD";
 	enum err e = OK;
 	for (const char *grants = mailbox ? "" : "gr"; *grants && *budget && !e; grants++)
 		e = remove_grants(t, *grants, account, budget);

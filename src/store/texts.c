@@ -12,7 +12,7 @@
 #include "store/rows_state.h"
 
 #define ROW_VERSION 1
-#define ROW_TEXTS_BYTES 9
+#define ROW_TEXTS_BYTES 17
 #define LOOK_MAX 64          /* mailboxes in one look */
 #define WALK_ROWS_MAX 2000   /* rows of mailboxes or messages in one look */
 #define DIRTY_MAX 100000     /* mailboxes that wait; beyond, all are looked at again */
@@ -47,16 +47,20 @@ row_texts_take(struct slice value, struct row_texts *row)
 		return false;
 	row->text_uid = (uint32_t)bytes_get_le(value.at + 1, 4);
 	row->redo_uid = (uint32_t)bytes_get_le(value.at + 5, 4);
+	row->pack_uid = (uint32_t)bytes_get_le(value.at + 9, 4);
+	row->packed = (uint32_t)bytes_get_le(value.at + 13, 4);
 	return true;
 }
 
-static void
-row_texts_put(struct txn *t, uint64_t account, uint64_t mailbox, const struct row_texts *row)
+void
+texts_put(struct txn *t, uint64_t account, uint64_t mailbox, const struct row_texts *row)
 {
 	char bytes[ROW_TEXTS_BYTES] = { ROW_VERSION };
 	struct key k = key2('i', account, mailbox);
 	bytes_set_le(bytes + 1, row->text_uid, 4);
 	bytes_set_le(bytes + 5, row->redo_uid, 4);
+	bytes_set_le(bytes + 9, row->pack_uid, 4);
+	bytes_set_le(bytes + 13, row->packed, 4);
 	txn_put(t, key_slice(&k), slice_of(bytes, sizeof bytes));
 }
 
@@ -167,6 +171,12 @@ is_busy(struct texts *x)
 	return x->window_rate > BUSY_CHANGES_SEC;
 }
 
+bool
+texts_busy(struct store *s)
+{
+	return is_busy(s->texts);
+}
+
 /* ---- index_next: which mailbox is next */
 
 struct look {
@@ -186,7 +196,7 @@ has_work(struct txn *t, uint64_t account, uint64_t mailbox, struct slice value)
 	struct row_texts texts;
 	if (!row_mailbox_take(value, &row) || texts_get(t, account, mailbox, &texts))
 		return false;
-	return row.messages > 0 && texts.text_uid + 1 < row.uidnext;
+	return (row.messages > 0 && texts.text_uid + 1 < row.uidnext) || packs_have_work(&texts, &row);
 }
 
 static void
@@ -415,7 +425,7 @@ put_run(struct job *j, struct txn *t)
 	if (e || in->upto <= texts.text_uid)
 		return e;
 	texts.text_uid = MIN(in->upto, mailbox.uidnext - 1);
-	row_texts_put(t, in->account, in->mailbox, &texts);
+	texts_put(t, in->account, in->mailbox, &texts);
 	return OK;
 }
 

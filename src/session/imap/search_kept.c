@@ -8,7 +8,7 @@
 
 enum {
 	UIDS_MAX = 4096, /* of one search_text: when fewer are undecided they are named */
-	ANSWER_BYTES = 256 << 10,
+	ANSWER_BYTES_MAX = 1 << 20, /* more is asked for again from there on */
 	ENTRY_BYTES = 8,
 };
 
@@ -127,7 +127,8 @@ await_search_kept(struct search_run *r)
 	r->kept = must_calloc(im->view.count + 1, sizeof *r->kept);
 	for (size_t i = 0; i < im->view.count; i++)
 		r->kept[i].unknown = UINT16_MAX;
-	char *block = await_imap_block(im, ANSWER_BYTES, SHM_BLOCK_BYTES_MIN, &got);
+	size_t want = MIN(im->view.count * ENTRY_BYTES, (size_t)ANSWER_BYTES_MAX);
+	char *block = await_imap_block(im, want, SHM_BLOCK_BYTES_MIN, &got);
 	if (!block)
 		return ERR_AGAIN;
 	arena_init(&a, 0);
