@@ -7,7 +7,7 @@
 #include "mail/search_text.h"
 
 enum {
-	UIDS_MAX = 4096, /* of one search_text: when fewer are undecided they are named */
+	UIDS_MAX = 4096,            /* of one search_text: when fewer are undecided they are named */
 	ANSWER_BYTES_MAX = 1 << 20, /* more is asked for again from there on */
 	ENTRY_BYTES = 8,
 };
