@@ -219,6 +219,18 @@ static const struct row {
 	  S_ROW("après ENABLE UIDONLY les numéros de messages ne servent plus") },
 	{ S_ROW("Other Users"), S_ROW("Andere Benutzer"), S_ROW("Autres utilisateurs") },
 	{ S_ROW("Shared"), S_ROW("Gemeinsame Postfächer"), S_ROW("Boîtes partagées") },
+	{ S_ROW("replaced"), S_ROW("ersetzt"), S_ROW("remplacé") },
+	{ S_ROW("the message is gone already"), S_ROW("die Nachricht ist schon weg"),
+	  S_ROW("le message n'existe déjà plus") },
+	{ S_ROW("there is no such message, or part of one"), S_ROW("diese Nachricht oder diesen Teil gibt es nicht"),
+	  S_ROW("ce message ou cette partie n'existe pas") },
+	{ S_ROW("the messages of one command are too large together"),
+	  S_ROW("zusammen sind die Nachrichten eines Befehls zu groß"),
+	  S_ROW("les messages d'une commande sont trop grands ensemble") },
+	{ S_ROW("too many messages in one command"), S_ROW("zu viele Nachrichten in einem Befehl"),
+	  S_ROW("trop de messages dans une commande") },
+	{ S_ROW("too many parts in one command"), S_ROW("zu viele Teile in einem Befehl"),
+	  S_ROW("trop de parties dans une commande") },
 };
 
 struct slice
