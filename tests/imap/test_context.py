@@ -124,6 +124,17 @@ def test_numbers_mean_what_they_meant(pair):
     assert not c.ok("NOOP").of(rb"ESEARCH")
 
 
+def test_compared_as_when_it_was_asked(pair):
+    """What COMPARATOR says later does not change a search that is kept."""
+    c, other = pair
+    tag = c.start("UID SEARCH RETURN (COUNT UPDATE) SUBJECT JUNK")
+    assert b"COUNT 1" in c.wait(tag).untagged[0]
+    c.ok('COMPARATOR "i;octet"')
+    other.append(JUNK)
+    assert c.ok("NOOP").of(rb"ESEARCH") == [b'* ESEARCH (TAG "%s") UID ADDTO (0 4)' % tag.encode()]
+    assert c.ok("UID SEARCH RETURN (COUNT) SUBJECT JUNK").of(rb"COUNT 0$")
+
+
 def test_pushed_while_idling_and_with_notify(pair):
     c, other = pair
     tag = c.start("UID SEARCH RETURN (COUNT UPDATE) FLAGGED")

@@ -38,7 +38,7 @@ await_run(struct sorting *s, const struct imap_return *ret, struct imap_search *
 struct imap_reply
 imap_cmd_sort(struct imap *im, struct cursor *args)
 {
-	struct sorting s = { .im = im };
+	struct sorting s = { .im = im, .how = im->collation };
 	struct slice text = cursor_rest(args);
 	struct imap_search program;
 	struct imap_return ret;

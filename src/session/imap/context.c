@@ -114,6 +114,7 @@ take_again(struct context *c, const struct context_of *of)
 		return false;
 	c->program.charset = slice_keep(&c->arena, of->program->charset);
 	c->program.how = of->program->how;
+	c->program.how = of->program->how;
 	if (imap_search_prepare(&c->arena, &c->program).status != IMAP_OK)
 		return false;
 	if (!of->ret->fetches)

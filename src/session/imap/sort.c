@@ -70,7 +70,7 @@ static struct slice
 fold_key(struct sorting *s, struct slice text)
 {
 	buf_clear(&s->folded);
-	fold_put_as(&s->folded, s->im->collation, text);
+	fold_put_as(&s->folded, s->how, text);
 	return slice_keep(&s->arena, slice_part(buf_slice(&s->folded), 0, KEY_BYTES_MAX));
 }
 

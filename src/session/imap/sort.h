@@ -20,6 +20,7 @@ struct sort_item {
 };
 struct sorting {
 	struct imap *im;
+	enum fold_how how; /* texts are compared */
 	const struct sort_criterion *by[SORT_CRITERIA_MAX];
 	bool reverse[SORT_CRITERIA_MAX];
 	size_t nby;
