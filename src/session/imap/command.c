@@ -33,10 +33,21 @@ refuse(struct imap *im, struct slice text)
 	im->bad_in_row++;
 }
 
+/* So long that its end was not waited for: what follows cannot be read, but our last words can be sent. */
+static void
+refuse_endless_line(struct imap *im)
+{
+	im->c->io.error = OK;
+	refuse(im, S(" BAD [TOOBIG] command line is too long\r\n* BYE [TOOBIG] this line does not end\r\n"));
+	im->ended = true;
+}
+
 static enum imap_got
 refuse_line(struct imap *im, enum err e)
 {
-	if (e == ERR_LINE_TOO_LONG)
+	if (im->c->io.error == ERR_LINE_TOO_LONG)
+		refuse_endless_line(im);
+	else if (e == ERR_LINE_TOO_LONG)
 		refuse(im, S(" BAD [TOOBIG] command line is too long\r\n"));
 	else if (e == ERR_BARE_EOL)
 		refuse(im, S(" BAD lines end with CR LF, neither may stand alone\r\n"));
