@@ -18,7 +18,7 @@ import mutate  # noqa: E402
 import queries  # noqa: E402
 import wire  # noqa: E402
 from dovecot import Dovecot  # noqa: E402
-from house import PASSWORD  # noqa: E402
+from house import DOMAIN, PASSWORD, Server  # noqa: E402
 
 EVERY = int(os.environ.get("COMPARE_EVERY", "40"))
 MALFORMED = int(os.environ.get("COMPARE_MALFORMED", "150"))
@@ -32,9 +32,12 @@ def real():
 
 
 @pytest.fixture(scope="module")
-def both(server, tmp_path_factory):
-    """both(messages): a client of each server with a mailbox of these messages selected."""
+def both(tmp_path_factory):
+    """both(mailbox, messages): a client of each server with a mailbox of these messages selected. Headers in UTF-8 are shown as they are (RFC 6858 is for
+    clients that cannot read them; Dovecot does not know it)."""
     opened, peer = [], Dovecot(tmp_path_factory.mktemp("peer"))
+    server = Server(tmp_path_factory.mktemp("ours"), "imap.downgrade = no").start()
+    server.command("domain", "add", DOMAIN)
     user = server.add_account("compared")
 
     def make(mailbox, messages):
@@ -47,6 +50,7 @@ def both(server, tmp_path_factory):
     yield make
     for client in opened:
         client.close()
+    server.stop()
 
 
 def verdict(differences):
