@@ -25,3 +25,7 @@ class Dovecot:
         """A process that speaks IMAP on its pipes."""
         return subprocess.Popen([PROGRAM, "-c", self.folder / "conf"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                 env={"USER": "peer", "HOME": str(self.folder), "TZ": "UTC", "PATH": "/usr/bin:/bin"}, cwd="/", **self.drop)
+
+    def log(self):
+        path = self.folder / "log"
+        return path.read_text(errors="replace")[-3000:] if path.exists() else ""

@@ -24,6 +24,7 @@ REASONS = {
     "comments": "RFC 2045 5.1, 5322 3.2.2: comments and white space between the words of a structured field; Dovecot knows them in part only",
     "parameters": "RFC 2045 5.1, 2183 2: a Content-Type, Content-Disposition or other MIME field that the grammar does not allow; each reads out of it what it can",
     "type": "RFC 2045 5.2: a Content-Type that the grammar does not allow means text/plain; Dovecot sends empty words",
+    "boundary at the end": "RFC 2046 5.1.1: a boundary that is the end of the message, without a line end: a part without bytes begins (we), or none (Dovecot)",
     "no boundary": "RFC 2046 5.1.1: a multipart without a usable boundary has no parts: it is text (we), an empty multipart (Dovecot)",
     "encoded message": "RFC 2046 5.2.1, 2045 6.4: message/rfc822 and multipart are not encoded: the first is sent as application/octet-stream by us, looked into as if it were plain by Dovecot",
     "MIME field twice": "RFC 2045 3: a MIME field comes once; of several we take the first",
@@ -145,10 +146,14 @@ STRICT = {  # without comments, and with them
 
 def mime_fields(data, comments):
     """Are all Content-Type and Content-Disposition fields of a message by the grammar?"""
-    for name, value in re.findall(rb"(?im)^content-(type|disposition|transfer-encoding)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", data):
+    for name, value in re.findall(rb"(?im)^content-(type|disposition|transfer-encoding|language)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", data):
         value = value.rstrip(b"\r")
         if name.lower() == b"transfer-encoding":
             if not re.fullmatch((CFWS if comments else rb"\s*") + TOKEN + (CFWS if comments else rb"\s*"), value):
+                return False
+        elif name.lower() == b"language":
+            word = CFWS + TOKEN + CFWS if comments else rb"\s*" + TOKEN + rb"\s*"
+            if not re.fullmatch(word + rb"(?:," + word + rb")*+", value):
                 return False
         elif not any(r.fullmatch(value) for r in STRICT[comments]) or (name.lower() == b"type" and b"/" not in value):
             return False
@@ -232,6 +237,8 @@ class Structures:
             return "no boundary"
         if any(x != y and y.startswith(x) for x in boundaries for y in boundaries) or any(re.search(rb"(?m)^--" + re.escape(x) + rb"(?!(?:--)?[ \t]*\r?$)", data) for x in boundaries) or len(set(boundaries)) < len(boundaries):
             return "odd boundary"
+        if re.search(rb"(?m)^--[^\n]+\Z", data):
+            return "boundary at the end"
         if broken_header(data):
             return "broken header"
         return mime_cause(data)

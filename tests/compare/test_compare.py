@@ -43,8 +43,11 @@ def both(tmp_path_factory):
     def make(mailbox, messages):
         ours, theirs = wire.over_socket(server.port("imap"), user, PASSWORD), wire.over_pipes(peer.start())
         opened.extend((ours, theirs))
-        for client in (ours, theirs):
-            judge.fill(client, mailbox, messages)
+        try:
+            for client in (ours, theirs):
+                judge.fill(client, mailbox, messages)
+        except (AssertionError, EOFError) as e:
+            raise AssertionError(f"{e!r}; Dovecot's log:\n{peer.log()}") from e
         return theirs, ours
 
     yield make
