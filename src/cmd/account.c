@@ -203,6 +203,8 @@ show(struct args *a)
 		       cmd_when(a->arena, (int64_t)cmd_number(o, "created")));
 		print_days("pop3      deletes fetched messages after %llu days\n", cmd_number(o, "pop3_delete_after"));
 		print_days("pop3      hides messages older than %llu days\n", cmd_number(o, "pop3_hide_after"));
+		if (cmd_text(o, "public")[0])
+			printf("public    Shared/%s\n", cmd_text(o, "public"));
 	}
 	json_decref(o);
 	return EXIT_DONE;
@@ -380,6 +382,19 @@ uidls(struct args *a)
 	return EXIT_DONE;
 }
 
+/* ---- sharing */
+
+/* Its mailboxes that give rights to anyone show in its domain as "Shared/NAME/..." */
+static int public(struct args *a)
+{
+	json_t *body = json_object();
+	json_object_set_new(body, "public", json_string(a->words[1]));
+	const char *path = cmd_path(a, "/api/v1/accounts/", a->words[0], "");
+	if (!a->words[1][0])
+		return cmd_do(a, "PATCH", path, body, "%s is not public any more", a->words[0]);
+	return cmd_do(a, "PATCH", path, body, "%s is public in its domain as Shared/%s", a->words[0], a->words[1]);
+}
+
 #define SECRETS (OPT_PASSWORD_STDIN | OPT_HASH_STDIN)
 static const struct verb rows[] = {
 	{ "account", "add", add, 1, 1, SECRETS | OPT_ADMIN | OPT_QUOTA | OPT_NO_PASSWORD,
@@ -396,6 +411,7 @@ static const struct verb rows[] = {
 	  "quota; days after which messages that POP3 fetched go, or POP3 shows none; 0: never" },
 	{ "account", "uidls", uidls, 2, 2, 0, "account uidls ADDRESS FILE",
 	  "UIDLs of another server: lines of UID or Message-ID, and UIDL" },
+	{ "account", "public", public, 2, 2, 0, "account public ADDRESS NAME", "its shared mailboxes show as Shared/NAME" },
 	{ "account", "password", password, 1, 1, SECRETS, "account password ADDRESS [--password-stdin]",
 	  "a new password; --hash-stdin imports a hash" },
 };

@@ -30,7 +30,7 @@ struct peer_count {
 
 struct account_conns {
 	uint64_t account;
-	struct link conns;
+	struct link conns, also; /* those that are logged in, and those that have a mailbox of it open */
 };
 
 /* ---- limits */
@@ -172,6 +172,7 @@ conn_close(struct conn *c)
 	struct session *s = c->session;
 	log_conn(c, LOG_INFO, "session.close", reason_of(c));
 	conn_account(c, 0);
+	conn_account_also(c, 0);
 	if (c->protocol->release)
 		c->protocol->release(c);
 	watch_remove(&c->watch);
@@ -256,7 +257,7 @@ conn_park(struct conn *c)
 		return;
 	c->changes = false;
 	if (c->protocol->changed)
-		c->protocol->changed(c, c->changed_mailbox, c->changed_modseq);
+		c->protocol->changed(c, c->changed_account, c->changed_mailbox, c->changed_modseq);
 }
 
 /* ---- the task */
@@ -463,29 +464,64 @@ await_conn_starttls(struct conn *c)
 
 /* ---- accounts and their notices */
 
+static struct account_conns *
+account_conns_of(struct session *s, uint64_t account)
+{
+	struct account_conns *a = map_get(&s->by_account, account);
+	if (!a) {
+		a = must_calloc(1, sizeof *a);
+		a->account = account;
+		list_init(&a->conns);
+		list_init(&a->also);
+		map_set(&s->by_account, account, a);
+	}
+	return a;
+}
+
+/* Takes a link out of a list of this account, which is forgotten with its last one. */
+static void
+account_leave(struct session *s, uint64_t account, struct link *l)
+{
+	struct account_conns *a = account ? map_get(&s->by_account, account) : NULL;
+	list_remove(l);
+	if (a && list_empty(&a->conns) && list_empty(&a->also)) {
+		map_remove(&s->by_account, account);
+		free(a);
+	}
+}
+
 void
 conn_account(struct conn *c, uint64_t account)
 {
-	struct map *by_account = &c->session->by_account;
-	if (c->account) {
-		struct account_conns *old = map_get(by_account, c->account);
-		list_remove(&c->in_account);
-		if (list_empty(&old->conns)) {
-			map_remove(by_account, c->account);
-			free(old);
-		}
-	}
+	account_leave(c->session, c->account, &c->in_account);
 	c->account = account;
-	if (!account)
+	if (account)
+		list_append(&account_conns_of(c->session, account)->conns, &c->in_account);
+}
+
+void
+conn_account_also(struct conn *c, uint64_t account)
+{
+	account_leave(c->session, c->also, &c->in_also);
+	c->also = account;
+	if (account)
+		list_append(&account_conns_of(c->session, account)->also, &c->in_also);
+}
+
+static void
+conn_changed(struct conn *c, uint64_t account, uint64_t mailbox, uint64_t modseq)
+{
+	if (!c->task) {
+		if (c->protocol->changed)
+			c->protocol->changed(c, account, mailbox, modseq);
 		return;
-	struct account_conns *now = map_get(by_account, account);
-	if (!now) {
-		now = must_calloc(1, sizeof *now);
-		now->account = account;
-		list_init(&now->conns);
-		map_set(by_account, account, now);
 	}
-	list_append(&now->conns, &c->in_account);
+	bool other_account = c->changes && c->changed_account != account;
+	bool other = other_account || (c->changes && c->changed_mailbox != mailbox);
+	c->changed_account = other_account ? 0 : account;
+	c->changed_mailbox = other ? 0 : mailbox;
+	c->changed_modseq = MAX(c->changed_modseq, modseq);
+	c->changes = true;
 }
 
 void
@@ -494,17 +530,10 @@ session_changed(struct session *s, uint64_t account, uint64_t mailbox, uint64_t 
 	struct account_conns *a = map_get(&s->by_account, account);
 	if (!a)
 		return;
-	LIST_EACH (&a->conns, it) {
-		struct conn *c = CONTAINER_OF(it, struct conn, in_account);
-		if (!c->task) {
-			if (c->protocol->changed)
-				c->protocol->changed(c, mailbox, modseq);
-			continue;
-		}
-		c->changed_mailbox = c->changes && c->changed_mailbox != mailbox ? 0 : mailbox;
-		c->changed_modseq = MAX(c->changed_modseq, modseq);
-		c->changes = true;
-	}
+	LIST_EACH (&a->conns, it)
+		conn_changed(CONTAINER_OF(it, struct conn, in_account), account, mailbox, modseq);
+	LIST_EACH (&a->also, it)
+		conn_changed(CONTAINER_OF(it, struct conn, in_also), account, mailbox, modseq);
 }
 
 void

@@ -35,9 +35,9 @@ struct protocol {
 	/* In a task: nothing came for idle_ms. Say goodbye; the connection closes after it. Also called with stopping set
 	 * when the server stops. */
 	void (*await_goodbye)(struct conn *c, bool stopping);
-	/* On the loop, when no task runs for it: something in the account that conn->account names changed (mailbox 0:
-	 * unknown). May call conn_wake. */
-	void (*changed)(struct conn *c, uint64_t mailbox, uint64_t modseq);
+	/* On the loop, when no task runs for it: something in an account that it hears of changed (account 0: any of them;
+	 * mailbox 0: unknown). May call conn_wake. */
+	void (*changed)(struct conn *c, uint64_t account, uint64_t mailbox, uint64_t modseq);
 	/* In a task: after conn_wake, between commands (IDLE pushes). */
 	enum next (*await_woken)(struct conn *c);
 	void (*release)(struct conn *c); /* frees what state owns */
@@ -64,12 +64,13 @@ struct conn {
 	struct watch watch;
 	struct timer timer;
 	struct later wake;
-	struct link in_session, in_account;
+	struct link in_session, in_account, in_also;
+	uint64_t also;     /* another account that notices are wanted for (conn_account_also) */
 	struct task *task; /* the one that runs for it; NULL: parked */
 	struct listening *listening;
 	struct peer_count *counted;
-	const char *reason;                       /* why it ended, for the log; a literal */
-	uint64_t changed_mailbox, changed_modseq; /* heard while a task ran: told when it parks */
+	const char *reason;                                        /* why it ended, for the log; a literal */
+	uint64_t changed_account, changed_mailbox, changed_modseq; /* heard while a task ran: told when it parks */
 	int64_t opened_ms;
 	uint32_t awaited; /* what its task waits for through the watch */
 	bool woken, closing, greeted, readable, timed_out, revoked, changes;
@@ -136,7 +137,9 @@ void session_changed_all(struct session *s); /* in any account */
 void session_revoked(struct session *s, uint64_t account);
 
 void conn_account(struct conn *c, uint64_t account); /* hear of its changes from now on; 0: no more */
-void conn_wake(struct conn *c);                      /* runs protocol->await_woken in a task soon */
+/* Of this one, too: somebody else's, whose mailbox is open. Its end is not that of the connection. */
+void conn_account_also(struct conn *c, uint64_t account);
+void conn_wake(struct conn *c); /* runs protocol->await_woken in a task soon */
 /* STARTTLS: drops what came before, handshakes; sets c->secure. Send the go-ahead first. */
 enum err await_conn_starttls(struct conn *c);
 bool conn_can_starttls(const struct conn *c);

@@ -212,6 +212,18 @@ account_open_shared(struct handle *by, uint64_t account, struct store_account_op
 }
 
 void
+account_unshare(struct store *s, uint64_t account)
+{
+	struct open_account *o = map_get(&s->accounts_open, account);
+	if (!o)
+		return;
+	LIST_EACH (&o->handles, it) {
+		struct handle *h = CONTAINER_OF(it, struct handle, in_account);
+		h->revoked = h->revoked || h->by;
+	}
+}
+
+void
 account_close(struct ipc_call *call, uint32_t id)
 {
 	struct store_peer *p = call->peer->state;

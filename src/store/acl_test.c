@@ -769,6 +769,19 @@ sharers_body(void)
 	ASSERT(await_sharers(stranger_handle, &out) == 0);
 }
 
+static void
+public_names_are_limited_body(void)
+{
+	await_people();
+	char address[40], name[260];
+	for (int i = 0; i < 101; i++) {
+		snprintf(address, sizeof address, "team%d@x.test", i);
+		snprintf(name, sizeof name, "Team %d", i);
+		await_account(address, RIGHTS_USER, 0);
+		ASSERT(await_public(address, name) == (i < 100 ? OK : ERR_LIMIT));
+	}
+}
+
 /* ---- what is left when somebody goes */
 
 static void
@@ -911,6 +924,7 @@ HOUSE_TEST(handles)
 HOUSE_TEST(inherit)
 HOUSE_TEST(children)
 HOUSE_TEST(sharers)
+HOUSE_TEST(public_names_are_limited)
 HOUSE_TEST(gone)
 HOUSE_TEST(limit)
 HOUSE_TEST(notices)
@@ -919,10 +933,19 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_call), cmocka_unit_test(rights_add_up), cmocka_unit_test(changing),
-		cmocka_unit_test(flags),     cmocka_unit_test(move),          cmocka_unit_test(guessing),
-		cmocka_unit_test(handles),   cmocka_unit_test(inherit),       cmocka_unit_test(children),
-		cmocka_unit_test(sharers),   cmocka_unit_test(gone),          cmocka_unit_test(limit),
+		cmocka_unit_test(each_call),
+		cmocka_unit_test(rights_add_up),
+		cmocka_unit_test(changing),
+		cmocka_unit_test(flags),
+		cmocka_unit_test(move),
+		cmocka_unit_test(guessing),
+		cmocka_unit_test(handles),
+		cmocka_unit_test(inherit),
+		cmocka_unit_test(children),
+		cmocka_unit_test(sharers),
+		cmocka_unit_test(public_names_are_limited),
+		cmocka_unit_test(gone),
+		cmocka_unit_test(limit),
 		cmocka_unit_test(notices),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

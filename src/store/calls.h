@@ -65,6 +65,7 @@ struct job {
 		uint64_t account, mailbox, modseq; /* account 0: nothing to tell */
 	} notices[2];
 	struct note *notes, *last_note;
+	uint64_t unshare;       /* account whose handles in other hands are opened again; 0: none */
 	struct altered altered; /* n 0: none */
 	uint64_t revoke;        /* account whose sessions end; 0: none */
 	uint32_t queued;        /* queue rows added */

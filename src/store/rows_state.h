@@ -55,6 +55,8 @@ struct handle *handle_of(struct ipc_call *call, uint32_t id);
 enum err account_open(struct ipc_call *call, struct slice grant, struct store_account_open_out *out);
 void account_open_shared(struct handle *by, uint64_t account, struct store_account_open_shared_out *out);
 void account_close(struct ipc_call *call, uint32_t id);
+/* Handles of this account that others have are stale: they open it again, if they still find it. */
+void account_unshare(struct store *s, uint64_t account);
 enum err maildrop_lock(struct handle *h);
 
 /* ---- resolve.c: the account that an address names by itself (no alias is followed) */

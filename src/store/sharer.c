@@ -128,6 +128,7 @@ account_public(struct job *j, struct txn *t)
 	enum err e = directory_account_of(t, in->address, &account);
 	e = e ? e : domain_of(t, account, &domain, &row);
 	e = e ? e : sharer_forget(t, account, domain);
+	j->unshare = account; /* some found it by the old name */
 	return e || !name.len ? e : public_set(t, account, domain, name);
 }
 

@@ -135,7 +135,7 @@ def test_id_enable_namespace(connect, account):
     assert c.do('ID (' + " ".join('"k" "v"' for _ in range(31)) + ')').status == "BAD"
     assert c.ok("ENABLE CONDSTORE X-UNKNOWN").of(rb"^\* ENABLED")
     assert c.do("ENABLE").status == "BAD"
-    assert c.ok("NAMESPACE").untagged == [b'* NAMESPACE (("" "/")) NIL NIL']
+    assert c.ok("NAMESPACE").untagged == [b'* NAMESPACE (("" "/")) (("Other Users/" "/")) (("Shared/" "/"))']
 
 
 def test_too_many_failed_logins(connect, account):

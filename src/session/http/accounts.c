@@ -6,6 +6,7 @@
 #include "store/rows.h"
 
 #define ADDRESS_BYTES_MAX 1000
+#define PUBLIC_NAME_BYTES_MAX 255
 #define QUOTA_UNCHANGED UINT64_MAX
 #define MAILDROP_UNCHANGED UINT32_MAX
 #define UIDLS_MAX 1000 /* of one request */
@@ -74,6 +75,7 @@ account_json(const struct store_account *a)
 	json_put_number(o, "used", a->used);
 	json_put_number(o, "messages", a->messages);
 	json_put_number(o, "mailboxes", a->mailboxes);
+	json_put(o, "public", a->public);
 	json_object_set_new(o, "created", json_integer(a->created));
 	return o;
 }
@@ -221,6 +223,24 @@ await_rules(struct api_call *call, struct slice address)
 	return !api_failed(call, e, "days after which mail goes or is hidden (36500 at most) of", address);
 }
 
+/* "public": a name, or empty: no longer. False: the call was answered. */
+static bool
+await_change_public(struct api_call *call, struct slice address)
+{
+	struct store_account_public_in in = { .address = address };
+	struct store_account_public_out out;
+	if (!json_object_get(call->body, "public"))
+		return true;
+	if (!api_text(call, "public", &in.name))
+		return false;
+	enum err e = in.name.len > PUBLIC_NAME_BYTES_MAX
+	                 ? ERR_SYNTAX
+	                 : await_store_account_public(&call->session->store, &in, call->arena, &out);
+	if (e == ERR_SYNTAX)
+		api_error(call, 400, "no mailbox can have that name", "give one part of a name, without a slash");
+	return e != ERR_SYNTAX && !api_failed(call, e, "public name", in.name);
+}
+
 static void
 await_change(struct api_call *call)
 {
@@ -232,6 +252,8 @@ await_change(struct api_call *call)
 	in.quota = in.messages_max = in.mailboxes_max = QUOTA_UNCHANGED;
 	if (!status_of(call, &in.status) || !rights_of(call, &in.rights) || !api_number(call, "quota", &in.quota) ||
 	    !api_number(call, "messages_max", &in.messages_max) || !api_number(call, "mailboxes_max", &in.mailboxes_max))
+		return;
+	if (!await_change_public(call, a.address))
 		return;
 	enum err e = await_store_account_set(&call->session->store, &in, call->arena, &out);
 	if (!api_failed(call, e, "account", a.address) && await_rules(call, a.address))

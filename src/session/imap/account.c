@@ -35,30 +35,86 @@ imap_forget_account(struct imap *im)
 	if (im->handle_generation && im->handle_generation == store->generation)
 		store_account_close_notify(store, &(struct store_account_close_in){ im->handle });
 	im->handle_generation = 0;
+	imap_forget_owners(im); /* their handles end with ours */
 	notify_free(&im->notify);
 	im->account = 0;
 	im->grant_bytes = 0;
 	secret_wipe(im->grant, sizeof im->grant);
 }
 
+/* ---- accounts of others */
+
+void
+imap_forget_owners(struct imap *im)
+{
+	while (im->owners) {
+		struct imap_owner *o = im->owners;
+		im->owners = o->next;
+		free(o->address);
+		free(o);
+	}
+	im->owner = NULL;
+}
+
+static enum err
+await_open_shared(struct imap *im, struct imap_owner *o)
+{
+	struct store_account_open_shared_in in = { .handle = im->handle };
+	struct store_account_open_shared_out out = { 0 };
+	struct ipc_client *store = &im->c->session->store;
+	*(o->is_public ? &in.public : &in.address) = slice_text(o->address);
+	enum err e = await_store_account_open_shared(store, &in, &im->arena, &out);
+	if (e == ERR_STALE || e == ERR_AGAIN) {
+		e = await_open(im);
+		in.handle = im->handle;
+		e = e ? e : await_store_account_open_shared(store, &in, &im->arena, &out);
+	}
+	if (e != OK)
+		return e;
+	if (o == im->owner && im->view.mailbox && out.account != im->view.account) { /* the name is somebody else's now */
+		store_account_close_notify(store, &(struct store_account_close_in){ out.handle });
+		return ERR_NOT_FOUND;
+	}
+	if (o->handle_generation == store->generation) /* his account was closed to everybody for a moment */
+		store_account_close_notify(store, &(struct store_account_close_in){ o->handle });
+	o->account = out.account;
+	o->handle = out.handle;
+	o->by = im->handle;
+	o->handle_generation = store->generation;
+	return OK;
+}
+
+/* ---- handles */
+
+static bool
+is_open(const struct imap *im, const struct imap_owner *owner)
+{
+	uint64_t now = im->c->session->store.generation;
+	if (im->handle_generation != now)
+		return false;
+	return !owner || (owner->handle_generation == now && owner->by == im->handle);
+}
+
 bool
-await_imap_handle(struct imap *im, uint32_t *handle)
+await_imap_handle(struct imap *im, struct imap_owner *owner, uint32_t *handle)
 {
 	im->asked = OK;
-	if (im->handle_generation != im->c->session->store.generation)
+	if (!is_open(im, NULL))
 		im->asked = await_open(im);
-	*handle = im->handle;
+	if (im->asked == OK && !is_open(im, owner))
+		im->asked = await_open_shared(im, owner);
+	*handle = owner ? owner->handle : im->handle;
 	return im->asked == OK;
 }
 
 bool
-await_imap_handle_again(struct imap *im, uint32_t *handle, enum err e)
+await_imap_handle_again(struct imap *im, struct imap_owner *owner, uint32_t *handle, enum err e)
 {
 	im->asked = e;
 	if (e != ERR_STALE)
 		return false;
-	im->asked = await_open(im);
-	*handle = im->handle;
+	im->asked = owner ? await_open_shared(im, owner) : await_open(im);
+	*handle = owner ? owner->handle : im->handle;
 	return im->asked == OK;
 }
 

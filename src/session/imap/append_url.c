@@ -49,29 +49,37 @@ await_is_own(struct imap *im, struct arena *a, const struct imap_url *url)
 }
 
 /* A relative path begins beside the selected mailbox (RFC 2192 8). */
-static struct slice
-mailbox_of(const struct imap *im, struct arena *a, const struct imap_url *url)
+static enum err
+await_mailbox_of(struct imap *im, struct arena *a, const struct imap_url *url, struct imap_place *p)
 {
 	struct slice selected = im->state == IMAP_SELECTED ? slice_text(im->view.name) : SLICE_NONE;
+	*p = (struct imap_place){ im->owner, selected };
 	if (!url->mailbox.len)
-		return selected;
-	ptrdiff_t slash = url->rooted || url->absolute ? -1 : slice_find_last_char(selected, '/');
-	return slash < 0 ? url->mailbox : arena_join(a, slice_part(selected, 0, (size_t)slash + 1), url->mailbox);
+		return selected.len ? OK : ERR_NOT_FOUND;
+	if (url->rooted || url->absolute || !selected.len)
+		return await_imap_place(im, url->mailbox, p);
+	ptrdiff_t slash = slice_find_last_char(selected, '/');
+	p->name = arena_join(a, slice_part(selected, 0, (size_t)(slash + 1)), url->mailbox);
+	return p->owner || slash >= 0 ? OK : await_imap_place(im, url->mailbox, p);
 }
 
 static enum err
-await_mailbox(struct imap *im, struct arena *a, const struct imap_url *url, uint64_t *mailbox)
+await_mailbox(struct imap *im, struct arena *a, const struct imap_url *url, struct fetch_body *b)
 {
-	struct store_mailbox_status_in in = { .name = mailbox_of(im, a, url) };
+	struct imap_place p;
+	struct store_mailbox_status_in in = { 0 };
 	struct store_mailbox_status_out out = { 0 };
-	if (!in.name.len || !await_is_own(im, a, url))
+	if (!await_is_own(im, a, url))
 		return ERR_NOT_FOUND;
-	enum err e = await_imap_ask(im, mailbox_status, &in, a, &out);
+	enum err e = await_mailbox_of(im, a, url, &p);
+	in.name = p.name;
+	e = e ? e : await_imap_ask_of(im, p.owner, mailbox_status, &in, a, &out);
 	if (e != OK)
 		return e == ERR_SYNTAX ? ERR_NOT_FOUND : e;
-	*mailbox = out.mailbox.id;
+	b->mailbox = out.mailbox.id;
+	b->owner = p.owner;
 	bool other = url->uidvalidity && url->uidvalidity != out.mailbox.uidvalidity;
-	return *mailbox && !other ? OK : ERR_NOT_FOUND;
+	return b->mailbox && !other ? OK : ERR_NOT_FOUND;
 }
 
 /* How large the message is. */
@@ -84,7 +92,7 @@ await_size(struct imap *im, struct arena *a, struct fetch_body *b)
 		return ERR_AGAIN;
 	struct store_message_body_in in = { .mailbox = b->mailbox, .uid = b->uid, .into = imap_region(im, block, 1) };
 	struct store_message_body_out out = { 0 };
-	enum err e = await_imap_ask(im, message_body, &in, a, &out);
+	enum err e = await_imap_ask_of(im, b->owner, message_body, &in, a, &out);
 	shm_free(im->c->session->shm, block);
 	b->bytes = out.total;
 	return e;
@@ -105,7 +113,7 @@ await_facts_in(struct imap *im, struct arena *a, const struct fetch_body *b, siz
 		                                 .uids = slice_of(uid, 4),
 		                                 .into = imap_region(im, block, got) };
 	struct store_message_facts_out out = { 0 };
-	enum err e = await_imap_ask(im, message_facts, &in, a, &out);
+	enum err e = await_imap_ask_of(im, b->owner, message_facts, &in, a, &out);
 	*need = out.need > got ? out.need : 0;
 	size_t filled = MIN((size_t)out.filled, got);
 	size_t len = filled >= ENTRY_HEAD_BYTES ? (size_t)bytes_get_le(block + 4, 4) : 0;
@@ -188,7 +196,7 @@ await_append_url(struct appending *ap, struct slice text)
 	arena_init(&a, 0);
 	fetch_body_init(&b, ap->im);
 	if (imap_url_parse(text, &a, &url))
-		e = await_mailbox(ap->im, &a, &url, &b.mailbox);
+		e = await_mailbox(ap->im, &a, &url, &b);
 	b.uid = e ? 0 : url.uid;
 	if (e == OK)
 		e = await_section(ap, &a, &url, &b);

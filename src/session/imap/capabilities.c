@@ -26,6 +26,8 @@ static const struct {
 	{ S_ROW("LOGINDISABLED"), IMAP_NOT_AUTHENTICATED, NEEDS_INSECURE },         /* RFC 3501 6.2.3 */
 	{ S_ROW("IDLE"), IMAP_ANY, NEEDS_NOTHING },                                 /* RFC 2177 */
 	{ S_ROW("NAMESPACE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                      /* RFC 2342 */
+	{ S_ROW("ACL RIGHTS=texk"), IMAP_LOGGED_IN, NEEDS_NOTHING },                /* RFC 4314 */
+	{ S_ROW("LIST-MYRIGHTS"), IMAP_LOGGED_IN, NEEDS_NOTHING },                  /* RFC 8440 */
 	{ S_ROW("CHILDREN"), IMAP_LOGGED_IN, NEEDS_NOTHING },                       /* RFC 3348 */
 	{ S_ROW("UNSELECT"), IMAP_LOGGED_IN, NEEDS_NOTHING },                       /* RFC 3691 */
 	{ S_ROW("UIDPLUS"), IMAP_LOGGED_IN, NEEDS_NOTHING },                        /* RFC 4315 */
@@ -37,8 +39,8 @@ static const struct {
 	{ S_ROW("WITHIN"), IMAP_LOGGED_IN, NEEDS_NOTHING },                         /* RFC 5032 */
 	{ S_ROW("SORT SORT=DISPLAY ESORT"), IMAP_LOGGED_IN, NEEDS_NOTHING },        /* RFC 5256, RFC 5957, RFC 5267 */
 	{ S_ROW("THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 5256 */
-	{ S_ROW("SAVEDATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 8514 */
-	{ S_ROW("PREVIEW"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 8970 */
+	{ S_ROW("SAVEDATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                            /* RFC 8514 */
+	{ S_ROW("PREVIEW"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                             /* RFC 8970 */
 	{ S_ROW("QUOTA QUOTASET QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX"), IMAP_LOGGED_IN,
 	  NEEDS_NOTHING },                                                                  /* RFC 9208 */
 	{ S_ROW("METADATA METADATA-SERVER LIST-METADATA"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 5464, RFC 9590 */

@@ -54,10 +54,15 @@ static enum err
 await_check(struct appending *ap)
 {
 	struct imap *im = ap->im;
-	struct store_mailbox_status_in in = { .name = ap->mailbox };
+	struct imap_place p;
+	struct store_mailbox_status_in in = { 0 };
 	struct store_mailbox_status_out out = { 0 };
-	enum err e = await_imap_ask(im, mailbox_status, &in, &im->arena, &out);
-	if (e != OK)
+	enum err e = await_imap_place(im, ap->mailbox, &p);
+	in.name = p.name;
+	e = e ? e : await_imap_ask_of(im, p.owner, mailbox_status, &in, &im->arena, &out);
+	if (e == OK && !(out.mailbox.rights & ACL_INSERT)) /* RFC 4314 4 */
+		e = out.mailbox.rights & (ACL_LOOKUP | ACL_READ) ? ERR_DENIED : ERR_NOT_FOUND;
+	if (e != OK || p.owner) /* how full his account is, is not for others to know */
 		return e;
 	if (!out.mailbox.id || (out.mailbox.attributes & MAILBOX_NOSELECT))
 		return ERR_NOT_FOUND;
@@ -304,11 +309,16 @@ await_keep(struct appending *ap)
 	await_facts(ap);
 	if (ap->refused)
 		return ap->refusal;
-	struct store_message_append_in in = { .mailbox = ap->mailbox, .appends = ap->appends, .nappends = ap->count };
+	struct imap_place p;
+	struct store_message_append_in in = { .appends = ap->appends, .nappends = ap->count };
 	struct store_message_append_out out = { 0 };
+	enum err e = await_imap_place(im, ap->mailbox, &p);
+	if (e == OK && ap->replaced && !await_imap_handle(im, im->owner, &in.replaced_handle))
+		e = im->asked;
+	in.mailbox = p.name;
 	in.replaced = ap->replaced;
 	in.replaced_mailbox = ap->replaced ? im->view.mailbox : 0;
-	enum err e = await_imap_ask(im, message_append, &in, &im->arena, &out);
+	e = e ? e : await_imap_ask_of(im, p.owner, message_append, &in, &im->arena, &out);
 	im->changed = true; /* the selected mailbox may have got them */
 	if (e == OK && out.uids.len != 4 * ap->count)
 		e = ERR_AGAIN;

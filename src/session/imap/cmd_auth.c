@@ -52,7 +52,7 @@ await_enter(struct imap *im, enum err e, struct slice user, const struct auth_lo
 	memcpy(im->grant, out->grant.at, out->grant.len);
 	im->grant_bytes = out->grant.len;
 	uint32_t handle;
-	if (!await_imap_handle(im, &handle)) {
+	if (!await_imap_handle(im, NULL, &handle)) {
 		e = im->asked == ERR_SUSPENDED ? ERR_SUSPENDED : ERR_AGAIN; /* auth may remember an older status */
 		im->asked = OK;
 		return refuse_login(im, e, user);

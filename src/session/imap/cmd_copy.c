@@ -9,11 +9,15 @@ struct copied {
 };
 
 static enum err
-await_copy(struct imap *im, struct slice uids, struct slice to, bool move, struct copied *done)
+await_copy(struct imap *im, struct slice uids, const struct imap_place *to, bool move, struct copied *done)
 {
-	struct store_message_copy_in in = { .mailbox = im->view.mailbox, .uids = uids, .to = to, .move = move };
+	struct store_message_copy_in in = { .mailbox = im->view.mailbox, .uids = uids, .to = to->name, .move = move };
 	struct store_message_copy_out out = { 0 };
-	enum err e = await_imap_ask(im, message_copy, &in, &im->arena, &out);
+	if (!await_imap_handle(im, to->owner, &in.to_handle))
+		return im->asked;
+	enum err e = await_imap_ask_selected(im, message_copy, &in, &im->arena, &out);
+	if (e == ERR_STALE && await_imap_handle_again(im, to->owner, &in.to_handle, e)) /* it was that one */
+		e = await_imap_ask_selected(im, message_copy, &in, &im->arena, &out);
 	if (e != OK)
 		return e;
 	done->uidvalidity = out.uidvalidity;
@@ -26,7 +30,8 @@ await_copy(struct imap *im, struct slice uids, struct slice to, bool move, struc
 }
 
 static enum err
-await_copy_all(struct imap *im, const struct view_spans *spans, struct slice to, bool move, struct copied *done)
+await_copy_all(struct imap *im, const struct view_spans *spans, const struct imap_place *to, bool move,
+               struct copied *done)
 {
 	struct view_walk w = view_walk_of(spans);
 	for (;;) {
@@ -91,7 +96,9 @@ await_copy_command(struct imap *im, struct cursor *args, bool move)
 	struct copied done = { .uidvalidity = 0 };
 	buf_init(&done.from, 64u << 20);
 	buf_init(&done.into, 64u << 20);
-	enum err e = await_copy_all(im, &spans, to, move, &done);
+	struct imap_place p;
+	enum err e = await_imap_place(im, to, &p);
+	e = e ? e : await_copy_all(im, &spans, &p, move, &done);
 	struct imap_reply r = reply_copied(im, e, move, &done);
 	buf_release(&done.from);
 	buf_release(&done.into);

@@ -134,6 +134,7 @@ await_other(const struct esearch *e, struct slice name)
 {
 	struct imap *im = e->im;
 	struct view view = im->view;
+	struct imap_owner *owner = im->owner;
 	struct arena arena = im->arena;
 	uint32_t state = im->state;
 	bool changed = im->changed;
@@ -151,6 +152,7 @@ await_other(const struct esearch *e, struct slice name)
 	view_release(&im->view);
 	arena_release(&im->arena);
 	im->view = view;
+	im->owner = owner;
 	im->arena = arena;
 	im->state = state;
 	im->changed = changed;
@@ -170,7 +172,7 @@ static struct imap_reply
 await_sources(const struct esearch *e, struct sources *s)
 {
 	struct imap *im = e->im;
-	enum err failed = s->nfilters ? await_imap_each_mailbox(im, collect, s) : OK;
+	enum err failed = s->nfilters ? await_imap_each_mailbox(im, false, collect, s) : OK;
 	if (failed)
 		return imap_err(failed);
 	if (s->n > MAILBOXES_MAX) /* RFC 7377 2.4 */

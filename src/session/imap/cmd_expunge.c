@@ -10,7 +10,7 @@ await_expunge(struct imap *im, struct slice uids, bool *some)
 	while (more) {
 		struct store_message_expunge_in in = { .mailbox = im->view.mailbox, .uids = uids };
 		struct store_message_expunge_out out = { 0 };
-		enum err e = await_imap_ask(im, message_expunge, &in, &im->arena, &out);
+		enum err e = await_imap_ask_selected(im, message_expunge, &in, &im->arena, &out);
 		if (e != OK)
 			return e;
 		view_apply_vanished(&im->view, out.vanished);

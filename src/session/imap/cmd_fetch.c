@@ -378,7 +378,7 @@ await_seen(struct imap *im, struct view_walk w, size_t messages)
 		                                 .unchanged_since = STORE_MODSEQ_ANY,
 		                                 .into = imap_region(im, block, got) };
 	struct store_message_store_out out = { 0 };
-	if (await_imap_ask(im, message_store, &in, &im->arena, &out) == OK)
+	if (await_imap_ask_selected(im, message_store, &in, &im->arena, &out) == OK)
 		view_apply_rows(&im->view, (const void *)block, MIN(out.filled, got) / INDEX_ROW_BYTES, 0);
 	shm_free(im->c->session->shm, block);
 	await_imap_keywords(im, true);
@@ -392,7 +392,7 @@ await_messages(struct fetching *f, const struct view_spans *spans)
 {
 	struct imap *im = f->im;
 	struct view_walk w = view_walk_of(spans), ahead = w;
-	bool seen = f->what->sets_seen && !im->view.read_only;
+	bool seen = f->what->sets_seen && !im->view.read_only && (im->view.rights & ACL_SEEN); /* RFC 4314 4 */
 	size_t i, n = 0;
 	while (view_walk_next(&ahead, &i)) {
 		if (seen && n++ % SEEN_BATCH == 0)

@@ -39,9 +39,15 @@ struct listing {
 	size_t npatterns;
 	uint32_t select;
 	bool extended, shows_subscribed;
-	bool asks_delimiter;           /* an empty name (RFC 3501 6.3.8) */
-	uint32_t status;               /* items of STATUS that are told with each */
+	bool asks_delimiter; /* an empty name (RFC 3501 6.3.8) */
+	bool my_rights;      /* are told with each, too (RFC 8440) */
+	imap_mailbox_visitor *visit;
+	/* subscriptions to mailboxes of others, which stand among one's own names; those that were visited are taken out */
+	struct map subscribed;
+	struct slice *elsewhere;
+	size_t nelsewhere, elsewhere_cap;
 	struct imap_metadata metadata; /* entries that are told with each */
+	uint32_t status;               /* items of STATUS that are told with each */
 	struct map told;               /* LSUB: names that were answered */
 	/* RECURSIVEMATCH: names that there are, those above one that was selected, those above one of these that is not
 	 * itself answered */
@@ -52,6 +58,7 @@ static void
 listing_release(struct listing *l)
 {
 	map_release(&l->told);
+	map_release(&l->subscribed);
 	map_release(&l->names);
 	map_release(&l->above);
 	map_release(&l->above_hidden);
@@ -116,11 +123,11 @@ imap_put_list(struct imap *im, uint32_t attributes, struct slice name, struct sl
 }
 
 enum err
-await_imap_put_list(struct imap *im, struct slice name, struct slice old)
+await_imap_put_list(struct imap *im, const struct imap_place *p, struct slice name, struct slice old)
 {
-	struct store_mailbox_status_in in = { .name = name };
+	struct store_mailbox_status_in in = { .name = p->name };
 	struct store_mailbox_status_out out = { 0 };
-	enum err e = await_imap_ask(im, mailbox_status, &in, &im->arena, &out);
+	enum err e = await_imap_ask_of(im, p->owner, mailbox_status, &in, &im->arena, &out);
 	if (e == OK)
 		imap_put_list(im, out.mailbox.attributes, name, old);
 	return e;
@@ -128,11 +135,11 @@ await_imap_put_list(struct imap *im, struct slice name, struct slice old)
 
 /* Each mailbox in order of names. */
 enum err
-await_imap_each_mailbox(struct imap *im, imap_mailbox_visitor *visit, void *to)
+await_imap_each_mailbox(struct imap *im, bool numbers, imap_mailbox_visitor *visit, void *to)
 {
 	struct arena page;
 	arena_init(&page, 0);
-	struct store_mailbox_list_in in = { .after = S("") };
+	struct store_mailbox_list_in in = { .after = S(""), .names_only = !numbers };
 	struct store_mailbox_list_out out;
 	enum err e;
 	do {
@@ -237,6 +244,8 @@ take_return_option(struct cursor *c, struct arena *a, struct listing *l)
 		return imap_take_space(c) && imap_take_status_items(c, &l->status);
 	if (slice_equal_nocase(word, S("METADATA"))) /* RFC 9590 5 */
 		return imap_take_space(c) && imap_take_entry_list(c, a, &l->metadata);
+	if (slice_equal_nocase(word, S("MYRIGHTS"))) /* RFC 8440 3 */
+		return l->my_rights = true;
 	/* both are told in any case */
 	return slice_equal_nocase(word, S("CHILDREN")) || slice_equal_nocase(word, S("SPECIAL-USE"));
 }
@@ -349,10 +358,62 @@ await_list_matching(struct imap *im, void *to, const struct store_mailbox *m)
 	if (map_get(&l->above, hash))
 		attributes |= LIST_CHILDINFO;
 	put_listed(im, l, S("LIST"), attributes, m->name);
-	if (l->status && selected && m->id && !(m->attributes & MAILBOX_NOSELECT)) /* RFC 5819 2 */
+	bool told = selected && m->id && !(m->attributes & MAILBOX_NOSELECT);
+	if (l->my_rights && told)
+		imap_put_my_rights(im, m->name, m->rights);
+	if (l->status && told && (m->rights & ACL_READ)) /* RFC 5819 2 */
 		imap_put_status(im, m->name, m, l->status);
 	if (l->metadata.count && selected && m->id && !(m->attributes & MAILBOX_NOSELECT))
 		await_listed_metadata(im, l, m->name);
+}
+
+/* One's own names. Subscriptions to mailboxes of others wait for them. */
+static void
+visit_own(struct imap *im, void *to, const struct store_mailbox *m)
+{
+	struct listing *l = to;
+	if (!imap_is_elsewhere(m->name)) {
+		l->visit(im, l, m);
+		return;
+	}
+	if (!(m->attributes & MAILBOX_SUBSCRIBED))
+		return;
+	if (l->nelsewhere == l->elsewhere_cap) {
+		struct slice *more = ARENA_ARRAY(&im->arena, struct slice, 2 * l->elsewhere_cap + 16);
+		if (l->nelsewhere)
+			memcpy(more, l->elsewhere, l->nelsewhere * sizeof *more);
+		l->elsewhere = more;
+		l->elsewhere_cap = 2 * l->elsewhere_cap + 16;
+	}
+	l->elsewhere[l->nelsewhere++] = slice_keep(&im->arena, m->name);
+	map_set(&l->subscribed, slice_hash(m->name), im);
+}
+
+static void
+visit_shared(struct imap *im, void *to, const struct store_mailbox *m)
+{
+	struct listing *l = to;
+	struct store_mailbox shown = *m;
+	if (map_remove(&l->subscribed, slice_hash(m->name)))
+		shown.attributes |= MAILBOX_SUBSCRIBED;
+	l->visit(im, l, &shown);
+}
+
+/* One's own mailboxes, those that others share, and subscriptions to what is shared no longer. */
+static enum err
+await_visit_all(struct imap *im, struct listing *l, imap_mailbox_visitor *visit)
+{
+	struct imap_wanted wanted = { l->patterns, l->npatterns, .all = l->select & LIST_RECURSIVE, .numbers = l->status };
+	l->visit = visit;
+	l->nelsewhere = 0;
+	enum err e = await_imap_each_mailbox(im, wanted.numbers, visit_own, l);
+	e = e ? e : await_imap_each_shared(im, &wanted, visit_shared, l);
+	for (size_t i = 0; i < l->nelsewhere && e == OK; i++)
+		if (map_remove(&l->subscribed, slice_hash(l->elsewhere[i])))
+			visit(im, l,
+			      &(struct store_mailbox){ .name = l->elsewhere[i],
+			                               .attributes = MAILBOX_NOSELECT | MAILBOX_SUBSCRIBED });
+	return e;
 }
 
 static struct imap_reply
@@ -361,9 +422,9 @@ await_list(struct imap *im, struct listing *l)
 	enum err e = OK;
 	imap_status_enables(im, l->status);
 	if (l->select & LIST_RECURSIVE)
-		e = await_imap_each_mailbox(im, note_parents, l);
+		e = await_visit_all(im, l, note_parents);
 	if (e == OK)
-		e = await_imap_each_mailbox(im, await_list_matching, l);
+		e = await_visit_all(im, l, await_list_matching);
 	return e ? imap_err(e) : imap_ok("listed");
 }
 
@@ -411,8 +472,10 @@ list_subscribed(struct imap *im, void *to, const struct store_mailbox *m)
 	struct listing *l = to;
 	if (!(m->attributes & MAILBOX_SUBSCRIBED))
 		return;
+	/* whether somebody else still shares it is not looked up */
+	uint32_t hidden = imap_is_elsewhere(m->name) ? MAILBOX_NOSELECT : 0;
 	if (matches(l, m->name))
-		tell_once(im, l, m->attributes, m->name);
+		tell_once(im, l, m->attributes & ~hidden, m->name);
 	else if (slice_ends(l->patterns[0], S("%")))
 		tell_parents(im, l, m->name);
 }
@@ -425,7 +488,7 @@ imap_cmd_lsub(struct imap *im, struct cursor *args)
 		return imap_bad("LSUB takes a reference and a mailbox name with wildcards");
 	if (!l.npatterns)
 		return imap_ok("no mailbox can have such a name");
-	enum err e = await_imap_each_mailbox(im, list_subscribed, &l);
+	enum err e = await_imap_each_mailbox(im, false, list_subscribed, &l);
 	listing_release(&l);
 	return e ? imap_err(e) : imap_ok("listed");
 }
@@ -433,10 +496,10 @@ imap_cmd_lsub(struct imap *im, struct cursor *args)
 void
 imap_put_namespace(struct imap *im)
 {
-	imap_untagged(im, S("NAMESPACE ((\"\" \"/\")) NIL NIL"));
+	imap_untagged(im, S("NAMESPACE ((\"\" \"/\")) ((\"" ROOT_OTHERS "/\" \"/\")) ((\"" ROOT_SHARED "/\" \"/\"))"));
 }
 
-/* RFC 2342 5: one's own mailboxes, and no others */
+/* RFC 2342 5: one's own mailboxes, those of others, those that are public in the domain */
 struct imap_reply
 imap_cmd_namespace(struct imap *im, struct cursor *args)
 {

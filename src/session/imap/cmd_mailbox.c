@@ -74,10 +74,10 @@ take_create_params(struct cursor *c, uint32_t *special, bool *known)
 
 /* RFC 9051 6.3.9.7: the client hears the name as it is now, when it is not the one that it wrote. */
 static void
-await_tell_name(struct imap *im, struct slice name, struct slice old)
+await_tell_name(struct imap *im, const struct imap_place *p, struct slice name, struct slice old)
 {
 	if (imap_rev2(im) && !slice_equal(name, old))
-		(void)await_imap_put_list(im, name, old);
+		(void)await_imap_put_list(im, p, name, old);
 }
 
 /* RFC 3501 6.3.3, RFC 6154 3 */
@@ -86,20 +86,25 @@ imap_cmd_create(struct imap *im, struct cursor *args)
 {
 	struct store_mailbox_create_in in = { .special = 0 };
 	struct store_mailbox_create_out out = { 0 };
-	struct slice supplied;
+	struct imap_place p;
+	struct slice name, supplied;
 	bool valid, known = true;
 	if (!imap_take_space(args) ||
-	    !imap_take_supplied_mailbox(args, &im->arena, imap_names(im), &in.name, &supplied, &valid) ||
+	    !imap_take_supplied_mailbox(args, &im->arena, imap_names(im), &name, &supplied, &valid) ||
 	    !take_create_params(args, &in.special, &known) || !take_end(args))
 		return imap_bad("CREATE takes a mailbox name and perhaps (USE (...))");
 	if (!valid)
 		return imap_no("CANNOT", "no mailbox can have that name");
 	if (!known)
 		return imap_no("USEATTR", "this special use is not known here");
-	enum err e = await_imap_ask(im, mailbox_create, &in, &im->arena, &out);
+	enum err e = await_imap_place(im, name, &p);
+	if (e == ERR_NOT_FOUND) /* RFC 4314 4: there is no parent that would allow it */
+		return imap_no("NOPERM", "the names below this one are of mailboxes that others share");
+	in.name = p.name;
+	e = e ? e : await_imap_ask_of(im, p.owner, mailbox_create, &in, &im->arena, &out);
 	if (e)
-		return imap_err(e);
-	await_tell_name(im, in.name, supplied);
+		return imap_err_at(&p, e);
+	await_tell_name(im, &p, name, supplied);
 	struct buf code; /* RFC 8474 4.1 */
 	buf_init(&code, 100);
 	buf_put(&code, S("MAILBOXID ("));
@@ -130,19 +135,22 @@ imap_cmd_delete(struct imap *im, struct cursor *args)
 {
 	struct store_mailbox_delete_in in = { 0 };
 	struct store_mailbox_delete_out out;
+	struct imap_place p;
 	struct imap_reply no;
-	struct slice supplied;
-	if (!take_name(im, args, &in.name, &supplied, &no))
+	struct slice name, supplied;
+	if (!take_name(im, args, &name, &supplied, &no))
 		return no;
-	enum err e = await_imap_ask(im, mailbox_delete, &in, &im->arena, &out);
+	enum err e = await_imap_place(im, name, &p);
+	in.name = p.name;
+	e = e ? e : await_imap_ask_of(im, p.owner, mailbox_delete, &in, &im->arena, &out);
 	if (e == ERR_BUSY) /* RFC 9051 6.3.5 */
 		return imap_no("HASCHILDREN", "there are mailboxes below that name");
 	if (e != OK)
-		return imap_err(e);
-	if (imap_rev2(im) && !slice_equal(in.name, supplied))
-		imap_put_list(im, LIST_NONEXISTENT | LIST_CHILDREN_UNKNOWN, in.name, supplied);
+		return imap_err_at(&p, e);
+	if (imap_rev2(im) && !slice_equal(name, supplied))
+		imap_put_list(im, LIST_NONEXISTENT | LIST_CHILDREN_UNKNOWN, name, supplied);
 	struct view *v = &im->view;
-	if (v->name && slice_equal(slice_of(v->name, v->name_bytes), in.name))
+	if (v->name && im->owner == p.owner && slice_equal(slice_of(v->name, v->name_bytes), in.name))
 		imap_unselect(im);
 	return imap_ok("deleted");
 }
@@ -170,25 +178,35 @@ imap_cmd_rename(struct imap *im, struct cursor *args)
 {
 	struct store_mailbox_rename_in in = { 0 };
 	struct store_mailbox_rename_out out;
+	struct imap_place source, target;
 	struct slice from, to; /* as they were written */
+	struct slice from_name, to_name;
 	bool valid, to_valid;
 	if (!imap_take_space(args) ||
-	    !imap_take_supplied_mailbox(args, &im->arena, imap_names(im), &in.from, &from, &valid) ||
+	    !imap_take_supplied_mailbox(args, &im->arena, imap_names(im), &from_name, &from, &valid) ||
 	    !imap_take_space(args) ||
-	    !imap_take_supplied_mailbox(args, &im->arena, imap_names(im), &in.to, &to, &to_valid) || !take_end(args))
+	    !imap_take_supplied_mailbox(args, &im->arena, imap_names(im), &to_name, &to, &to_valid) || !take_end(args))
 		return imap_bad("RENAME takes two mailbox names");
 	if (!valid)
 		return imap_no("NONEXISTENT", "no mailbox can have that name");
 	if (!to_valid)
 		return imap_no("CANNOT", "no mailbox can have that name");
-	enum err e = await_imap_ask(im, mailbox_rename, &in, &im->arena, &out);
+	enum err e = await_imap_place(im, from_name, &source);
+	if (e != OK)
+		return imap_err(e);
+	e = await_imap_place(im, to_name, &target);
+	if (e != OK || source.owner != target.owner)
+		return imap_no("CANNOT", "a mailbox stays with its owner");
+	in.from = source.name;
+	in.to = target.name;
+	e = await_imap_ask_of(im, source.owner, mailbox_rename, &in, &im->arena, &out);
 	im->changed = true; /* INBOX loses its messages */
-	if (e == OK)
+	if (e == OK && im->owner == source.owner)
 		rename_selected(&im->view, in.from, in.to);
 	/* RFC 9051 6.3.6: when either was written otherwise than it is */
-	if (e == OK && !(slice_equal(from, in.from) && slice_equal(to, in.to)))
-		await_tell_name(im, in.to, from);
-	return e ? imap_err(e) : imap_ok("renamed");
+	if (e == OK && !(slice_equal(from, from_name) && slice_equal(to, to_name)))
+		await_tell_name(im, &target, to_name, from);
+	return e ? imap_err_at(&source, e) : imap_ok("renamed");
 }
 
 static struct imap_reply

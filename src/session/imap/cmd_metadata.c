@@ -69,9 +69,12 @@ admin_entry(struct imap *im)
 static enum err
 await_use_entry(struct imap *im, struct slice mailbox, struct imap_annotation *a)
 {
-	struct store_mailbox_status_in in = { .name = mailbox };
+	struct imap_place p;
+	struct store_mailbox_status_in in = { 0 };
 	struct store_mailbox_status_out out = { 0 };
-	enum err e = await_imap_ask(im, mailbox_status, &in, &im->arena, &out);
+	enum err e = await_imap_place(im, mailbox, &p);
+	in.name = p.name;
+	e = e ? e : await_imap_ask_of(im, p.owner, mailbox_status, &in, &im->arena, &out);
 	*a = (struct imap_annotation){ ENTRY_USE, imap_special_uses(&im->arena, out.mailbox.attributes), false };
 	a->gone = a->value.len == 0;
 	return e;
@@ -104,12 +107,16 @@ static enum err
 await_kept(struct metadata_answer *answer, const struct imap_metadata *m)
 {
 	struct imap *im = answer->im;
-	struct store_metadata_get_in in = { .name = m->mailbox, .depth = m->depth, .nentries = (uint32_t)m->count };
+	struct imap_place p;
+	struct store_metadata_get_in in = { .depth = m->depth, .nentries = (uint32_t)m->count };
 	struct store_metadata_get_out out = { 0 };
+	enum err e = await_imap_place(im, m->mailbox, &p);
+	in.name = p.name;
 	in.entries = ARENA_ARRAY(&im->arena, struct store_name, m->count + 1);
 	for (size_t i = 0; i < m->count; i++)
 		in.entries[i].text = m->entries[i].entry;
-	enum err e = m->count ? await_imap_ask(im, metadata_get, &in, &im->arena, &out) : OK;
+	if (e == OK && m->count)
+		e = await_imap_ask_of(im, p.owner, metadata_get, &in, &im->arena, &out);
 	for (uint32_t i = 0; e == OK && i < out.nannotations; i++) {
 		const struct store_annotation *a = &out.annotations[i];
 		put_one(answer, &(struct imap_annotation){ a->entry, a->value, a->gone });
@@ -191,22 +198,23 @@ check_values(struct imap *im, const struct imap_metadata *m)
 }
 
 static enum err
-await_set(struct imap *im, const struct imap_metadata *m)
+await_set(struct imap *im, const struct imap_metadata *m, const struct imap_place *p)
 {
-	struct store_metadata_set_in in = { .name = m->mailbox, .nannotations = (uint32_t)m->count };
+	struct store_metadata_set_in in = { .name = p->name, .nannotations = (uint32_t)m->count };
 	struct store_metadata_set_out out;
 	in.annotations = ARENA_ARRAY(&im->arena, struct store_annotation, m->count + 1);
 	for (size_t i = 0; i < m->count; i++) {
 		const struct imap_annotation *a = &m->entries[i];
 		in.annotations[i] = (struct store_annotation){ a->entry, a->gone ? S("") : a->value, a->gone };
 	}
-	return m->count ? await_imap_ask(im, metadata_set, &in, &im->arena, &out) : OK;
+	return m->count ? await_imap_ask_of(im, p->owner, metadata_set, &in, &im->arena, &out) : OK;
 }
 
 static struct imap_reply
 await_setmetadata(struct imap *im, struct imap_metadata *m)
 {
-	struct store_mailbox_use_in use = { .name = m->mailbox };
+	struct imap_place p;
+	struct store_mailbox_use_in use = { 0 };
 	struct store_mailbox_use_out used;
 	bool given = false;
 	struct imap_reply no = take_use(im, m, &given, &use.special);
@@ -214,13 +222,15 @@ await_setmetadata(struct imap *im, struct imap_metadata *m)
 		no = check_values(im, m);
 	if (no.status != IMAP_OK)
 		return no;
-	enum err e = await_set(im, m);
+	enum err e = await_imap_place(im, m->mailbox, &p);
+	use.name = p.name;
+	e = e ? e : await_set(im, m, &p);
 	if (e == OK && given)
-		e = await_imap_ask(im, mailbox_use, &use, &im->arena, &used);
+		e = await_imap_ask_of(im, p.owner, mailbox_use, &use, &im->arena, &used);
 	switch (e) {
 	case OK: return imap_ok("done");
 	case ERR_LIMIT: return imap_no("METADATA TOOMANY", "there are too many entries, or they are too long together");
-	case ERR_DENIED: return imap_no("NOPERM", "only an administrator sets entries that all share");
+	case ERR_DENIED: return imap_no("NOPERM", "your rights do not allow to set that");
 	default: return imap_err(e);
 	}
 }

@@ -75,7 +75,7 @@ await_begin(struct imap *im, struct notify *n)
 		e = await_imap_ask(im, account_changes, &in, &im->arena, &out);
 	n->upto = out.upto;
 	if (e == OK && n->what.status && (n->elsewhere & EVENT_MESSAGES))
-		e = await_imap_each_mailbox(im, tell_status, n);
+		e = await_imap_each_mailbox(im, true, tell_status, n);
 	return e;
 }
 

@@ -82,6 +82,10 @@ imap_cmd_getquotaroot(struct imap *im, struct cursor *args)
 		return imap_no("NONEXISTENT", "no mailbox can have that name");
 	buf_put(&im->text, S("* QUOTAROOT "));
 	imap_put_mailbox(im, &im->text, name);
+	if (imap_is_elsewhere(name)) { /* how full the accounts of others are, is not for the client to know */
+		buf_put(&im->text, S("\r\n"));
+		return imap_ok("done");
+	}
 	buf_put(&im->text, S(" \"\"\r\n"));
 	return await_quota(im, SLICE_NONE);
 }

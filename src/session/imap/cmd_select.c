@@ -9,11 +9,14 @@ enum { FIRST_BLOCK_BYTES = 64 << 10 }; /* 1,638 messages; larger mailboxes take 
 static void
 start_view(struct view *v, const struct store_mailbox *m, struct slice name, bool read_only)
 {
+	/* RFC 4314 5.2: READ-ONLY where nothing can be changed */
+	bool changes = m->rights & (ACL_FLAGS | ACL_INSERT | ACL_EXPUNGE);
 	v->mailbox = m->id;
 	v->account = m->account;
 	v->name = slice_dup(name);
 	v->name_bytes = name.len;
-	v->read_only = read_only;
+	v->read_only = read_only || !changes;
+	v->rights = m->rights;
 	v->uidvalidity = m->uidvalidity;
 	v->uidnext = m->uidnext;
 	v->modseq = v->told_modseq = m->modseq; /* of the first page: what changes from here on comes as a change */
@@ -56,7 +59,7 @@ await_page(struct imap *im, struct slice name, bool read_only, uint32_t *from)
 		.share = *from == 1,
 	};
 	struct store_mailbox_open_out out = { .shared = -1 };
-	enum err e = await_imap_ask(im, mailbox_open, &in, &im->arena, &out);
+	enum err e = await_imap_ask_selected(im, mailbox_open, &in, &im->arena, &out);
 	if (e == OK && *from != 1 && out.mailbox.id != v->mailbox)
 		e = ERR_AGAIN; /* renamed under our hands */
 	if (e == OK && out.shared >= 0) {
@@ -88,7 +91,10 @@ await_view(struct imap *im, struct slice name, bool read_only)
 enum err
 await_imap_view(struct imap *im, struct slice name)
 {
-	return await_view(im, name, true);
+	struct imap_place p;
+	enum err e = await_imap_place(im, name, &p);
+	im->owner = p.owner;
+	return e ? e : await_view(im, p.name, true);
 }
 
 /* RFC 3501 6.3.1: what the client must be told, and what is useful to it */
@@ -176,7 +182,12 @@ await_select(struct imap *im, struct cursor *args, bool read_only)
 	imap_enable(im, s.condstore || s.qresync ? ENABLED_CONDSTORE : 0);
 	if (!valid)
 		return imap_no("NONEXISTENT", "no mailbox can have that name");
-	enum err e = await_view(im, name, read_only);
+	struct imap_place p;
+	enum err e = await_imap_place(im, name, &p);
+	im->owner = p.owner;
+	if (e == OK && p.owner) /* before its pages are read: no change is missed */
+		conn_account_also(im->c, p.owner->account);
+	e = e ? e : await_view(im, p.name, read_only);
 	if (e != OK) {
 		imap_unselect(im);
 		return imap_err(e);
@@ -185,14 +196,14 @@ await_select(struct imap *im, struct cursor *args, bool read_only)
 	im->view.tells_modseqs = im->enabled & ENABLED_CONDSTORE;
 	await_imap_keywords(im, false);
 	put_selected(im);
-	e = imap_rev2(im) ? await_imap_put_list(im, name, supplied) : OK; /* RFC 9051 6.3.2 */
+	e = imap_rev2(im) ? await_imap_put_list(im, &p, name, supplied) : OK; /* RFC 9051 6.3.2 */
 	if (e == OK)
 		e = await_resync(im, &s);
 	if (e != OK) {
 		imap_unselect(im);
 		return imap_err(e);
 	}
-	return imap_ok_code(read_only ? S("READ-ONLY") : S("READ-WRITE"), "selected");
+	return imap_ok_code(im->view.read_only ? S("READ-ONLY") : S("READ-WRITE"), "selected");
 }
 
 struct imap_reply
@@ -219,11 +230,11 @@ imap_cmd_close(struct imap *im, struct cursor *args)
 	while (more) {
 		struct store_message_expunge_in in = { .mailbox = im->view.mailbox };
 		struct store_message_expunge_out out = { 0 };
-		e = await_imap_ask(im, message_expunge, &in, &im->arena, &out);
+		e = await_imap_ask_selected(im, message_expunge, &in, &im->arena, &out);
 		more = e == OK && out.more;
 	}
 	imap_unselect(im);
-	if (e != OK && e != ERR_NOT_FOUND)
+	if (e != OK && e != ERR_NOT_FOUND && e != ERR_DENIED) /* RFC 4314 4: without the right e it only closes */
 		return imap_err(e);
 	return imap_ok("closed");
 }

@@ -141,19 +141,25 @@ imap_cmd_status(struct imap *im, struct cursor *args)
 {
 	struct store_mailbox_status_in in = { 0 };
 	struct store_mailbox_status_out out = { 0 };
+	struct imap_place p;
+	struct slice name;
 	uint32_t items = 0;
 	bool valid;
-	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), &in.name, &valid) ||
+	if (!imap_take_space(args) || !imap_take_mailbox(args, &im->arena, imap_names(im), &name, &valid) ||
 	    !imap_take_space(args) || !imap_take_status_items(args, &items) || !take_end(args))
 		return imap_bad("STATUS takes a mailbox name and items in parentheses");
 	if (!valid)
 		return imap_no("NONEXISTENT", "no mailbox can have that name");
-	enum err e = await_imap_ask(im, mailbox_status, &in, &im->arena, &out);
+	enum err e = await_imap_place(im, name, &p);
+	in.name = p.name;
+	e = e ? e : await_imap_ask_of(im, p.owner, mailbox_status, &in, &im->arena, &out);
 	if (e == OK && (out.mailbox.id == 0 || (out.mailbox.attributes & MAILBOX_NOSELECT)))
 		e = ERR_NOT_FOUND;
+	if (e == OK && !(out.mailbox.rights & ACL_READ)) /* RFC 4314 4 */
+		e = out.mailbox.rights & ACL_LOOKUP ? ERR_DENIED : ERR_NOT_FOUND;
 	if (e != OK)
 		return imap_err(e);
 	imap_status_enables(im, items);
-	imap_put_status(im, in.name, &out.mailbox, items);
+	imap_put_status(im, name, &out.mailbox, items);
 	return imap_ok("done");
 }

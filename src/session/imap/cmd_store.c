@@ -58,7 +58,7 @@ await_store_flags(struct imap *im, const struct change *change, struct slice uid
 		.into = imap_region(im, block, got),
 	};
 	struct store_message_store_out out = { 0 };
-	enum err e = await_imap_ask(im, message_store, &in, &im->arena, &out);
+	enum err e = await_imap_ask_selected(im, message_store, &in, &im->arena, &out);
 	struct view_own own = { change->op, change->flags.system, change->flags.nkeywords > 0 };
 	if (e == OK) {
 		view_apply_own(&im->view, &own, (const void *)block, MIN(out.filled, got) / INDEX_ROW_BYTES);

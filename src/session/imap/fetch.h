@@ -55,6 +55,7 @@ void fetch_ahead_forget(struct fetch_ahead **at);
 struct fetch_body {
 	struct imap *im;
 	uint64_t mailbox; /* the selected one, unless somebody sets another */
+	struct imap_owner *owner;
 	uint32_t uid;
 	uint64_t bytes;
 	struct slice whole; /* at NULL: in pieces */

@@ -87,7 +87,7 @@ struct answer {
 #define ASK(r, call, uids, into, answer)                                                                               \
 	struct store_##call##_in in = { .mailbox = (r)->im->view.mailbox, .uids = (uids), .into = (into) };                \
 	struct store_##call##_out out = { 0 };                                                                             \
-	enum err e = await_imap_ask((r)->im, call, &in, &(r)->arena, &out);                                                \
+	enum err e = await_imap_ask_selected((r)->im, call, &in, &(r)->arena, &out);                                       \
 	*(answer) = (struct answer){ out.filled, out.last, out.need };                                                     \
 	return e
 
@@ -240,7 +240,7 @@ await_fetch_id(struct fetch_reader *ids, size_t index, const struct view_walk *a
 void
 fetch_body_init(struct fetch_body *b, struct imap *im)
 {
-	*b = (struct fetch_body){ .im = im, .mailbox = im->view.mailbox };
+	*b = (struct fetch_body){ .im = im, .mailbox = im->view.mailbox, .owner = im->owner };
 	arena_init(&b->arena, 0);
 	buf_init(&b->joined, FETCH_HEADER_BYTES_MAX);
 }
@@ -277,7 +277,7 @@ await_read_piece(struct fetch_body *b, uint64_t from, size_t len, struct slice *
 	};
 	struct store_message_body_out answer = { 0 };
 	arena_clear(&b->arena);
-	enum err e = await_imap_ask(b->im, message_body, &in, &b->arena, &answer);
+	enum err e = await_imap_ask_of(b->im, b->owner, message_body, &in, &b->arena, &answer);
 	if (e == OK && (answer.filled == 0 || answer.filled > in.into.len))
 		e = ERR_DAMAGED;
 	*out = slice_of(b->block, e == OK ? answer.filled : 0);

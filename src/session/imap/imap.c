@@ -29,6 +29,11 @@ const struct imap_command imap_commands[] = {
 	{ S_ROW("COMPRESS"), imap_cmd_compress, IMAP_LOGGED_IN, 0, "4978 3" },
 	{ S_ROW("GETMETADATA"), imap_cmd_getmetadata, IMAP_LOGGED_IN, 0, "5464 4.2" },
 	{ S_ROW("SETMETADATA"), imap_cmd_setmetadata, IMAP_LOGGED_IN, 0, "5464 4.3" },
+	{ S_ROW("SETACL"), imap_cmd_setacl, IMAP_LOGGED_IN, 0, "4314 3.1" },
+	{ S_ROW("DELETEACL"), imap_cmd_deleteacl, IMAP_LOGGED_IN, 0, "4314 3.2" },
+	{ S_ROW("GETACL"), imap_cmd_getacl, IMAP_LOGGED_IN, 0, "4314 3.3" },
+	{ S_ROW("LISTRIGHTS"), imap_cmd_listrights, IMAP_LOGGED_IN, 0, "4314 3.4" },
+	{ S_ROW("MYRIGHTS"), imap_cmd_myrights, IMAP_LOGGED_IN, 0, "4314 3.5" },
 	{ S_ROW("SELECT"), imap_cmd_select, IMAP_LOGGED_IN, 0, "3501 6.3.1" },
 	{ S_ROW("EXAMINE"), imap_cmd_examine, IMAP_LOGGED_IN, 0, "3501 6.3.2" },
 	{ S_ROW("CREATE"), imap_cmd_create, IMAP_LOGGED_IN, 0, "3501 6.3.3" },
@@ -102,7 +107,7 @@ imap_err(enum err e)
 	switch (e) {
 	case ERR_NOT_FOUND: return imap_no("NONEXISTENT", "there is no such mailbox");
 	case ERR_EXISTS: return imap_no("ALREADYEXISTS", "a mailbox of that name exists already");
-	case ERR_DENIED: return imap_no("CANNOT", "that is not allowed");
+	case ERR_DENIED: return imap_no("NOPERM", "your rights on the mailbox do not allow that");
 	case ERR_SYNTAX: return imap_no("CANNOT", "no mailbox can have that name");
 	case ERR_QUOTA: return imap_no("OVERQUOTA", "the account is over its quota");
 	case ERR_LIMIT: return imap_no("LIMIT", "a limit of this server is reached");
@@ -291,12 +296,12 @@ imap_await_goodbye(struct conn *c, bool stopping)
 }
 
 static void
-imap_changed(struct conn *c, uint64_t mailbox, uint64_t modseq)
+imap_changed(struct conn *c, uint64_t account, uint64_t mailbox, uint64_t modseq)
 {
 	struct imap *im = c->state;
-	bool selected =
-	    im->state == IMAP_SELECTED && (!mailbox || (mailbox == im->view.mailbox && modseq > im->view.modseq));
-	bool elsewhere = imap_notify_concerns(im, mailbox, modseq);
+	bool selected = im->state == IMAP_SELECTED && (!account || account == im->view.account) &&
+	                (!mailbox || (mailbox == im->view.mailbox && modseq > im->view.modseq));
+	bool elsewhere = (!account || account == im->account) && imap_notify_concerns(im, mailbox, modseq);
 	im->changed = im->changed || selected;
 	if (elsewhere || (selected && (im->idling || im->notify) && (imap_events_selected(im) & EVENT_NEW)))
 		conn_wake(c);

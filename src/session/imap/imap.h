@@ -68,6 +68,8 @@ struct imap {
 	uint64_t account;
 	uint32_t handle;
 	uint64_t handle_generation; /* of the store's connection; 0: not open */
+	struct imap_owner *owners;  /* of mailboxes of others that were used, the last one first */
+	struct imap_owner *owner;   /* whose mailbox is selected; NULL: one's own */
 	enum err asked;             /* the result of the last call */
 };
 
@@ -148,6 +150,8 @@ imap_handler imap_cmd_notify;                                             /* cmd
 imap_handler imap_cmd_cancelupdate;                                       /* context.c */
 imap_handler imap_cmd_esearch;                                            /* a file of its own */
 imap_handler imap_cmd_language, imap_cmd_comparator;                      /* cmd_language.c */
+imap_handler imap_cmd_setacl, imap_cmd_deleteacl, imap_cmd_getacl, imap_cmd_listrights,
+    imap_cmd_myrights; /* cmd_acl.c */
 imap_handler imap_cmd_idle;
 imap_handler imap_cmd_replace;                   /* cmd_append.c */
 imap_handler imap_cmd_compress;                  /* cmd_compress.c */
@@ -166,12 +170,13 @@ void imap_status_enables(struct imap *im, uint32_t items);
 enum { LIST_CHILDREN_UNKNOWN = 1 << 27, LIST_NONEXISTENT = 1 << 28 }; /* beside MAILBOX_* */
 void imap_put_list(struct imap *im, uint32_t attributes, struct slice name, struct slice old);
 /* The same of a mailbox that there is. */
+struct imap_place;
 void
 imap_put_namespace(struct imap *im); /* "* NAMESPACE", with names as they are called in its language (RFC 5255 3.4) */
-enum err await_imap_put_list(struct imap *im, struct slice name, struct slice old);
-/* Each mailbox in order of names. */
+enum err await_imap_put_list(struct imap *im, const struct imap_place *p, struct slice name, struct slice old);
+/* Each mailbox in order of names. numbers: with counts and the like. */
 typedef void imap_mailbox_visitor(struct imap *im, void *to, const struct store_mailbox *m);
-enum err await_imap_each_mailbox(struct imap *im, imap_mailbox_visitor *visit, void *to);
+enum err await_imap_each_mailbox(struct imap *im, bool numbers, imap_mailbox_visitor *visit, void *to);
 
 /* ---- cmd_mailbox.c: special uses as LIST shows them (RFC 6154 2): "\Sent \Trash", empty when there are none */
 struct slice imap_special_uses(struct arena *a, uint32_t attributes);
@@ -199,15 +204,56 @@ enum err await_imap_skip_command(struct imap *im);
 
 /* ---- account.c: the store */
 void imap_forget_account(struct imap *im); /* gives the handle back, and wipes the grant */
-bool await_imap_handle(struct imap *im, uint32_t *handle);
-bool await_imap_handle_again(struct imap *im, uint32_t *handle, enum err e);
-/* enum err e = await_imap_ask(im, message_facts, &in, &arena, &out): a call of store.msg with the session's handle;
- * opens the account again, and asks again, when the store was started again meanwhile. */
-#define await_imap_ask(im, call, in, a, out)                                                                           \
-	(!await_imap_handle((im), &(in)->handle) ? (im)->asked                                                             \
-	 : await_imap_handle_again((im), &(in)->handle, await_store_##call(&(im)->c->session->store, (in), (a), (out)))    \
+/* Somebody else, who shares mailboxes with the client (RFC 4314), and his account at the store. Lives as long as the
+ * session needs it; several are kept. */
+struct imap_owner {
+	struct imap_owner *next;
+	char *address; /* or the name under which it is public in the domain */
+	bool is_public;
+	uint64_t account;
+	uint32_t handle, by;        /* by: the session's handle with which it was opened */
+	uint64_t handle_generation; /* 0: not open */
+};
+void imap_forget_owners(struct imap *im);
+/* owner NULL: the client's own account. ERR_NOT_FOUND: he shares nothing, or is not there. */
+bool await_imap_handle(struct imap *im, struct imap_owner *owner, uint32_t *handle);
+bool await_imap_handle_again(struct imap *im, struct imap_owner *owner, uint32_t *handle, enum err e);
+/* enum err e = await_imap_ask_of(im, owner, mailbox_status, &in, &arena, &out): a call of store.msg with the handle of
+ * his account; opens the account again, and asks again, when the store was started again meanwhile. */
+#define await_imap_ask_of(im, owner, call, in, a, out)                                                                 \
+	(!await_imap_handle((im), (owner), &(in)->handle) ? (im)->asked                                                    \
+	 : await_imap_handle_again((im), (owner), &(in)->handle,                                                           \
+	                           await_store_##call(&(im)->c->session->store, (in), (a), (out)))                         \
 	     ? await_store_##call(&(im)->c->session->store, (in), (a), (out))                                              \
 	     : (im)->asked)
+/* The client's own account; the account of the mailbox that is selected. */
+#define await_imap_ask(im, call, in, a, out) await_imap_ask_of((im), NULL, call, (in), (a), (out))
+#define await_imap_ask_selected(im, call, in, a, out) await_imap_ask_of((im), (im)->owner, call, (in), (a), (out))
+
+/* ---- names.c: where a name leads */
+struct imap_place {
+	struct imap_owner *owner; /* NULL: the client himself */
+	struct slice name;        /* in the owner's account */
+};
+/* ERR_NOT_FOUND: below the names where mailboxes of others show, and nobody shares anything there. */
+enum err await_imap_place(struct imap *im, struct slice name, struct imap_place *p);
+/* The name stands where mailboxes of others show. */
+bool imap_is_elsewhere(struct slice name);
+/* Answer to a CREATE, DELETE, RENAME that failed: in one's own account nothing is a matter of rights. */
+struct imap_reply imap_err_at(const struct imap_place *p, enum err e);
+
+/* ---- shared.c: mailboxes of others, under the names that they have here */
+struct imap_wanted { /* what LIST looks for; a mailbox that no pattern can match need not be visited */
+	const struct slice *patterns;
+	size_t npatterns;
+	bool all, numbers;
+};
+enum err await_imap_each_shared(struct imap *im, const struct imap_wanted *wanted, imap_mailbox_visitor *visit,
+                                void *to);
+
+/* ---- cmd_acl.c */
+void imap_put_rights(struct buf *to, uint32_t rights); /* "lrswi...", with c and d (RFC 4314 2.1.1) */
+void imap_put_my_rights(struct imap *im, struct slice name, uint32_t rights);
 /* How large a block may be now, if it can do with less. */
 size_t imap_block_share(const struct imap *im);
 /* A block of shared memory, of want bytes or fewer, at least `least`; NULL when none is to be had. Blocks are freed

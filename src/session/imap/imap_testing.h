@@ -69,7 +69,8 @@ fake_mailbox(void)
 		                           .uidnext = fake_mail.uidnext,
 		                           .modseq = fake_mail.modseq,
 		                           .messages = (uint32_t)fake_mail.n,
-		                           .attributes = MAILBOX_SUBSCRIBED };
+		                           .attributes = MAILBOX_SUBSCRIBED,
+		                           .rights = ACL_ALL };
 }
 
 static char *
@@ -108,6 +109,52 @@ fake_account_usage(struct ipc_call *call, const struct store_account_usage_in *i
 {
 	if (!fake_fails(call))
 		store_account_usage_reply(call, &(struct store_account_usage_out){ .usage.bytes_max = 1 << 20 });
+}
+
+/* bob shares his INBOX and more, "Team" is public and has no INBOX to see. */
+static void
+fake_account_open_shared(struct ipc_call *call, const struct store_account_open_shared_in *in)
+{
+	ASSERT((in->address.len > 0) != (in->public.len > 0));
+	if (fake_fails(call))
+		return;
+	if (slice_equal_nocase(in->address, S("bob@x.test")) || slice_equal_nocase(in->public, S("Team")))
+		store_account_open_shared_reply(call, &(struct store_account_open_shared_out){ .handle = 2, .account = 2 });
+	else
+		ipc_fail(call, ERR_NOT_FOUND);
+}
+
+static void
+fake_sharer_list(struct ipc_call *call, const struct store_sharer_list_in *in)
+{
+	struct store_sharer all[] = { { 2, S("team@x.test"), S("Team"), false, true },
+		                          { 3, S("bob@x.test"), S(""), true, true } };
+	if (!fake_fails(call))
+		store_sharer_list_reply(call, &(struct store_sharer_list_out){ all, 2, 3, false });
+}
+
+static void
+fake_acl_get(struct ipc_call *call, const struct store_acl_get_in *in)
+{
+	struct store_acl_entry all[] = { { S("me@x.test"), ACL_ALL },
+		                             { S("anyone"), 3 },
+		                             { S("-\xc3\xbc@x.test"), 0x400 } };
+	if (!fake_fails(call))
+		store_acl_get_reply(call, &(struct store_acl_get_out){ all, 3 });
+}
+
+static void
+fake_acl_set(struct ipc_call *call, const struct store_acl_set_in *in)
+{
+	ASSERT(in->op <= ACL_REVOKE && !(in->rights & ~(uint32_t)ACL_ALL) && in->identifier.len);
+	if (fake_fails(call))
+		return;
+	if (slice_starts(in->identifier, S("me")))
+		ipc_fail(call, ERR_CONFLICT);
+	else if (!slice_equal(in->identifier, S("anyone")))
+		ipc_fail(call, ERR_SYNTAX);
+	else
+		store_acl_set_reply(call, &(struct store_acl_set_out){ 0 });
 }
 
 static void
@@ -149,11 +196,14 @@ fake_mailbox_use(struct ipc_call *call, const struct store_mailbox_use_in *in)
 static void
 fake_mailbox_list(struct ipc_call *call, const struct store_mailbox_list_in *in)
 {
-	struct store_mailbox all[] = { fake_mailbox(),
-		                           { .name = S("sub"), .attributes = MAILBOX_NOSELECT | MAILBOX_HAS_CHILDREN },
-		                           { .id = 2, .name = S("sub/\xc3\xbc"), .attributes = MAILBOX_SUBSCRIBED } };
+	struct store_mailbox all[] = {
+		fake_mailbox(),
+		{ .name = S("sub"), .attributes = MAILBOX_NOSELECT | MAILBOX_HAS_CHILDREN },
+		{ .id = 2, .name = S("sub/\xc3\xbc"), .attributes = MAILBOX_SUBSCRIBED, .rights = 1 },
+		{ .name = S("Shared/Team/old"), .attributes = MAILBOX_SUBSCRIBED }
+	};
 	if (!fake_fails(call))
-		store_mailbox_list_reply(call, &(struct store_mailbox_list_out){ .mailboxes = all, .nmailboxes = 3 });
+		store_mailbox_list_reply(call, &(struct store_mailbox_list_out){ .mailboxes = all, .nmailboxes = 4 });
 }
 
 static void
@@ -467,6 +517,10 @@ static const struct store_server fake_mail_store = {
 	.account_open = fake_open_account,
 	.account_close = fake_account_close,
 	.account_usage = fake_account_usage,
+	.account_open_shared = fake_account_open_shared,
+	.sharer_list = fake_sharer_list,
+	.acl_get = fake_acl_get,
+	.acl_set = fake_acl_set,
 	.mailbox_list = fake_mailbox_list,
 	.account_changes = fake_account_changes,
 	.mailbox_status = fake_mailbox_status,

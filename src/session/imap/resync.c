@@ -159,7 +159,7 @@ await_log(struct imap *im, uint64_t since, struct buf *uids, bool *whole)
 			                                   .since = since,
 			                                   .into = imap_region(im, block, got) };
 		struct store_mailbox_changes_out out = { 0 };
-		e = await_imap_ask(im, mailbox_changes, &in, &im->arena, &out);
+		e = await_imap_ask_selected(im, mailbox_changes, &in, &im->arena, &out);
 		*whole = e == OK && out.whole;
 		if (e == OK && !out.whole)
 			buf_put(uids, out.vanished);

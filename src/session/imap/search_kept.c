@@ -93,7 +93,7 @@ await_answers(struct search_run *r, struct store_search_text_in *in, char *block
 	in->into = imap_region(im, block, got / ENTRY_BYTES * ENTRY_BYTES);
 	for (bool more = true; more && im->c->io.error == OK;) {
 		struct store_search_text_out out = { 0 };
-		enum err e = await_imap_ask(im, search_text, in, a, &out);
+		enum err e = await_imap_ask_selected(im, search_text, in, a, &out);
 		if (e)
 			return e;
 		if (out.filled > in->into.len || out.filled % ENTRY_BYTES || (out.more && out.upto < in->from))

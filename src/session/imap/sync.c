@@ -18,6 +18,8 @@ imap_unselect(struct imap *im)
 	contexts_end(im); /* RFC 5267 4.3 */
 	im->nown = 0;
 	view_release(&im->view);
+	im->owner = NULL;
+	conn_account_also(im->c, 0);
 	im->changed = false;
 	if (im->state == IMAP_SELECTED)
 		im->state = IMAP_AUTHENTICATED;
@@ -34,7 +36,7 @@ await_imap_keywords(struct imap *im, bool tell)
 	size_t known = v->nkeywords;
 	struct store_keyword_sets_in in = { .mailbox = v->mailbox };
 	struct store_keyword_sets_out out = { 0 };
-	if (await_imap_ask(im, keyword_sets, &in, &im->arena, &out) != OK)
+	if (await_imap_ask_selected(im, keyword_sets, &in, &im->arena, &out) != OK)
 		return; /* asked again with the next rows */
 	for (uint32_t i = 0; i < out.nsets; i++)
 		view_keywords_set(v, out.sets[i].id, out.sets[i].names);
@@ -54,7 +56,7 @@ await_claim_recent(struct imap *im, uint32_t from)
 		return 0;
 	struct store_mailbox_open_in in = { .name = slice_of(v->name, v->name_bytes), .from_uid = from, .write = true };
 	struct store_mailbox_open_out out = { 0 };
-	if (await_imap_ask(im, mailbox_open, &in, &im->arena, &out) != OK || out.mailbox.id != v->mailbox)
+	if (await_imap_ask_selected(im, mailbox_open, &in, &im->arena, &out) != OK || out.mailbox.id != v->mailbox)
 		return 0;
 	return out.first_recent;
 }
@@ -83,7 +85,7 @@ await_whole(struct imap *im, char *block, size_t got)
 			                                .from_uid = first,
 			                                .into = imap_region(im, block, got) };
 		struct store_mailbox_open_out out = { 0 };
-		enum err e = await_imap_ask(im, mailbox_open, &in, &im->arena, &out);
+		enum err e = await_imap_ask_selected(im, mailbox_open, &in, &im->arena, &out);
 		if (e == OK && out.mailbox.id != v->mailbox)
 			e = ERR_NOT_FOUND;
 		if (e != OK)
@@ -99,6 +101,18 @@ await_whole(struct imap *im, char *block, size_t got)
 	return OK;
 }
 
+/* RFC 4314 5.1.1: flags that may be changed are others now. */
+static void
+tell_rights(struct imap *im, uint32_t rights)
+{
+	uint32_t was = im->view.rights;
+	im->view.rights = rights;
+	if ((was ^ rights) & ACL_FLAGS) {
+		imap_put_flags_response(im, false);
+		imap_put_flags_response(im, true);
+	}
+}
+
 static enum err
 await_changes(struct imap *im, char *block, size_t got)
 {
@@ -109,7 +123,7 @@ await_changes(struct imap *im, char *block, size_t got)
 			.mailbox = v->mailbox, .since = v->modseq, .known = view_uid_last(v), .into = imap_region(im, block, got)
 		};
 		struct store_mailbox_changes_out out = { 0 };
-		enum err e = await_imap_ask(im, mailbox_changes, &in, &im->arena, &out);
+		enum err e = await_imap_ask_selected(im, mailbox_changes, &in, &im->arena, &out);
 		if (e != OK)
 			return e;
 		if (out.whole)
@@ -119,6 +133,7 @@ await_changes(struct imap *im, char *block, size_t got)
 		more = out.more && out.upto > v->modseq;
 		v->modseq = MAX(v->modseq, out.upto);
 		v->uidnext = out.mailbox.uidnext;
+		tell_rights(im, out.mailbox.rights);
 	}
 	return OK;
 }
@@ -147,6 +162,9 @@ await_look(struct imap *im)
 	shm_free(im->c->session->shm, block);
 	if (e == ERR_NOT_FOUND) { /* RFC 2180 3.3: deleted by another session */
 		imap_untagged(im, S("BYE the selected mailbox was deleted"));
+		im->ended = true;
+	} else if (e == ERR_DENIED) { /* RFC 4314 5.1.1 */
+		imap_untagged(im, S("BYE you may not read the selected mailbox any more"));
 		im->ended = true;
 	} else if (e != OK) {
 		im->changed = true; /* at the end of the next command */

@@ -137,11 +137,17 @@ void
 imap_put_flags_response(struct imap *im, bool permanent)
 {
 	buf_put(&im->text, permanent ? S("* OK [PERMANENTFLAGS (") : S("* FLAGS ("));
-	if (!permanent || !im->view.read_only) {
-		buf_put(&im->text, S("\\Answered \\Flagged \\Deleted \\Seen \\Draft"));
+	/* RFC 4314 5.1.1: those that the client may change */
+	uint32_t rights = !permanent ? ACL_ALL : im->view.read_only ? 0 : im->view.rights;
+	buf_put(&im->text, rights & ACL_WRITE ? S("\\Answered \\Flagged ") : S(""));
+	buf_put(&im->text, rights & ACL_DELETE_MESSAGE ? S("\\Deleted ") : S(""));
+	buf_put(&im->text, rights & ACL_SEEN ? S("\\Seen ") : S(""));
+	buf_put(&im->text, rights & ACL_WRITE ? S("\\Draft ") : S(""));
+	if (rights & ACL_FLAGS)
+		buf_drop_end(&im->text, 1);
+	if (rights & ACL_WRITE) {
 		put_all_keywords(im);
-		if (permanent)
-			buf_put(&im->text, S(" \\*"));
+		buf_put(&im->text, permanent ? S(" \\*") : S(""));
 	}
 	buf_put(&im->text, permanent ? S(")] flags that stay\r\n") : S(")\r\n"));
 }
