@@ -347,6 +347,9 @@ await_tls_connect(struct stream *s, struct tls_context *c, const char *server_na
 enum err
 tls_read_now(struct stream *s, void *to, size_t room, size_t *got)
 {
+	*got = 0;
+	if (!s->tls->ssl)
+		return stream_fail(s, ERR_TLS); /* the handshake failed: whoever goes on has nobody to talk to */
 	ERR_clear_error();
 	int result = SSL_read_ex(s->tls->ssl, to, room, got);
 	if (result == 1) {
@@ -360,6 +363,9 @@ tls_read_now(struct stream *s, void *to, size_t room, size_t *got)
 enum err
 tls_write_now(struct stream *s, struct slice bytes, size_t *sent)
 {
+	*sent = 0;
+	if (!s->tls->ssl)
+		return stream_fail(s, ERR_TLS);
 	ERR_clear_error();
 	int result = SSL_write_ex(s->tls->ssl, bytes.at, bytes.len, sent);
 	if (result == 1) {
