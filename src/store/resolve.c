@@ -9,6 +9,7 @@
 #include "store/rows_state.h"
 
 #define RESOLVE_TARGETS_MAX 1000
+#define DETAIL_NAMES_MAX 10000 /* names that are looked through for the one that a detail means */
 
 struct node {
 	struct slice address, detail;
@@ -121,7 +122,8 @@ add_target(struct resolver *r, struct store_target target)
 	return OK;
 }
 
-/* The mailbox that a detail names, in any case; empty when there is none. */
+/* The mailbox that a detail names, as it is written or in any case; empty when there is none. Among very many names
+ * only the first are looked through for another case: this happens for each recipient. */
 static enum err
 mailbox_of_detail(struct resolver *r, uint64_t account, struct slice detail, struct slice *mailbox)
 {
@@ -132,8 +134,14 @@ mailbox_of_detail(struct resolver *r, uint64_t account, struct slice detail, str
 	key_after_prefix(&to);
 	struct slice k, value;
 	struct row_name row;
+	uint32_t looked_at = 0;
+	enum err e = name_get(r->t, account, detail, &row);
+	if (!e && row.mailbox)
+		*mailbox = slice_keep(r->a, detail);
+	if (mailbox->len || (e && e != ERR_NOT_FOUND))
+		return e;
 	struct range *range = range_begin(r->t, key_slice(&from), key_slice(&to), false);
-	while (range_next(range, &k, &value)) {
+	while (looked_at++ < DETAIL_NAMES_MAX && range_next(range, &k, &value)) {
 		struct slice name = slice_from(k, 9);
 		if (slice_equal_nocase(name, detail) && row_name_take(value, &row) && row.mailbox) {
 			*mailbox = slice_keep(r->a, name);
