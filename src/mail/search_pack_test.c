@@ -68,7 +68,7 @@ make(struct made *m)
 		    arena_printf(&m->arena, "Subject: %.*s\r\nX-F: %.*s\r\n%s\r\n%.*s\r\n", SLICE_ARG(s), SLICE_ARG(f),
 		                 random_u64() % 3 ? "" : "SUBJECT: mail\r\nFrom:\r\n", SLICE_ARG(t));
 		buf_init(&record, 10000);
-		search_text_make(message, i % 10 == 9 ? 64 : 5000, &record);
+		search_text_make(message, i % 10 == 9 ? 24 : 5000, &record);
 		assert_true(search_text_open(&m->texts[i], slice_keep(&m->arena, buf_slice(&record))));
 		assert_true(search_packer_add(m->packer, 10 + 2 * i, 1000 + i, &m->texts[i]));
 		buf_release(&record);

@@ -468,6 +468,39 @@ await_check(bool all_known)
 	}
 }
 
+static struct store_search_status_out
+await_status(void)
+{
+	struct store_search_status_in in = { S("alice@example.test") };
+	struct store_search_status_out out = { 0 };
+	assert_int_equal(await_store_search_status(&house.admin, &in, &house.a, &out), OK);
+	return out;
+}
+
+/* All is made again, in steps; what was known stays known. */
+static void
+await_rebuild(void)
+{
+	struct store_search_rebuild_in in = { S("alice@example.test") };
+	struct store_search_rebuild_out out = { 0 };
+	await_make(account, inbox, 64, 1000);
+	assert_int_equal(await_store_search_rebuild(&house.admin, &in, &house.a, &out), OK);
+	struct store_search_status_out s = await_status();
+	assert_true(s.on && s.texts == 0 && s.packed == 0 && s.messages == out.messages);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(await_make(account, inbox, 5, 1), MIN(5, out.messages - 5 * (uint64_t)i));
+		await_check(true);
+	}
+	assert_true(await_next().account == account);
+	await_make(account, inbox, 64, 1000);
+	await_pack(account, inbox, false);
+	s = await_status();
+	assert_true(s.texts == out.messages && s.packed > 0 && s.packed + pack_messages > s.messages);
+	assert_int_equal(await_store_search_rebuild(&house.user, &in, &house.a, &out), ERR_DENIED);
+	in.address = S("nobody@example.test");
+	assert_int_equal(await_store_search_rebuild(&house.admin, &in, &house.a, &out), ERR_NOT_FOUND);
+}
+
 static void
 is_exact(void)
 {
@@ -484,6 +517,9 @@ is_exact(void)
 		await_check(all);
 		if (random_u64() % 4)
 			packs += await_pack(account, inbox, random_u64() % 8 == 0);
+		await_check(all);
+		if (round % 20 == 10)
+			await_rebuild();
 		await_check(all);
 		await_fewer((size_t)(random_u64() % (round % 16 == 15 ? 200 : 10)));
 		await_check(false);

@@ -50,4 +50,8 @@ void packs_drop_call(struct ipc_call *call, const struct store_packs_drop_in *in
 /* ---- search.c */
 void search_text_call(struct ipc_call *call, const struct store_search_text_in *in);
 
+/* ---- search_admin.c */
+void search_status_call(struct ipc_call *call, const struct store_search_status_in *in);
+void search_rebuild_call(struct ipc_call *call, const struct store_search_rebuild_in *in);
+
 #endif

@@ -2,18 +2,25 @@
 """SEARCH HEADER, BODY and TEXT over texts that the server keeps: the same answers as without them, while messages come and go and roles are killed."""
 import base64
 import random
+import subprocess
 import time
 
 import pytest
 
-from house import DOMAIN
+from house import DOMAIN, PROGRAM
 from imap_dialog import NESTED, PLAIN
 
 WORDS = ["alpha", "Beta", "gamma", "a", "Straße", "STRASSE", "İstanbul", "été", "mail box", "x", "ﬁne"]
 
 
-def found(c, what):
-    r = c.ok(what if isinstance(what, bytes) else f"UID SEARCH {what}")
+def found(c, what, seconds=20):
+    """What a search finds; asked again while a role that was killed is being replaced."""
+    end = time.time() + seconds
+    while True:
+        r = c.wait(c.start(what if isinstance(what, bytes) else f"UID SEARCH {what}"))
+        if r.status != "NO" or "UNAVAILABLE" not in r.text or time.time() > end:
+            break
+    assert r.status == "OK", (what, r)
     return [int(n) for u in r.of(rb"^\* SEARCH") for n in u.split()[2:]]
 
 
@@ -122,3 +129,31 @@ def test_roles_end_while_texts_are_made(new_server, connect):
         if i in (5, 25):
             s.kill_role(["scan", "indexer"][i == 25])
         assert found(c, f"BODY word{i // 2}x") == [i // 2 + 1]
+
+
+def test_rebuild_while_searches_go_on(new_server, connect):
+    s = new_server(accounts=("ann",))
+    c = connect(f"ann@{DOMAIN}", on=s)
+    c.ok("SELECT INBOX")
+    for i in range(60):
+        c.append(PLAIN.replace(b"first line", b"word%dx" % i))
+    end = time.time() + 20
+    while s.json("search", "status", f"ann@{DOMAIN}")["texts"] < 60:
+        assert time.time() < end
+        time.sleep(0.1)
+    rebuild = subprocess.Popen([PROGRAM, "-c", s.conf, "search", "rebuild", f"ann@{DOMAIN}"], stdout=subprocess.PIPE, text=True)
+    looks = 0
+    while rebuild.poll() is None or looks < 20:
+        assert found(c, f"BODY word{looks % 60}x") == [looks % 60 + 1]
+        looks += 1
+    assert "with text         60" in rebuild.stdout.read() and rebuild.returncode == 0
+    rebuild.stdout.close()
+    r = s.command("search", "rebuild", "nobody@example.test", check=False)
+    assert r.returncode == 1 and "there is no such account" in r.stderr
+
+
+def test_without_texts_nothing_is_rebuilt(pair):
+    pair[1].add_account("eve")
+    r = pair[1].command("search", "rebuild", f"eve@{DOMAIN}", check=False)
+    assert r.returncode == 1 and "search.index" in r.stderr
+    assert pair[1].json("search", "status", f"eve@{DOMAIN}") == {"on": False, "messages": 0, "texts": 0, "packed": 0}
