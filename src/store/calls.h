@@ -71,7 +71,7 @@ struct job {
 	uint32_t queued;        /* queue rows added */
 	int64_t queue_rows;     /* queue rows more (or less) */
 	int64_t queue_due;      /* of the earliest row changed; INT64_MAX: none */
-	struct slice memo_kind;                                 /* memos of this kind were put */
+	struct slice memo_kind; /* memos of this kind were put */
 	bool to_remove;         /* rows wait to be removed: removal.c */
 };
 

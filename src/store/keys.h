@@ -43,8 +43,8 @@
  *  'W'  W until kind NUL name    memos in the order in which they go (empty value)
  *  't'  t hour id                answers of commits, by the hour, for asking again
  *
- * The account is the part of A S c n m u l k K x r p Y y D i z, the grantee that of g; object (o f T), segment and queue
- * rows have parts of their own. */
+ * The account is the part of A S c n m u l k K x r p Y y D i z, the grantee that of g; object (o f T), segment and
+ * queue rows have parts of their own. */
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H
 
