@@ -513,6 +513,12 @@ def start_rows(table, servers, args):
         table.add("memory at rest, all processes", {s.name: memory(s.pids()) / 1e6}, "MB", False)
 
 
+def build(peers):
+    sh("bash", "-c", f". tools/packages.sh && need_packages $BUILD_PACKAGES $RUN_PACKAGES {' '.join(PEERS) if peers else ''} && build_in build --buildtype=release -Db_pie=true", cwd=TOP)
+    for program in ("load", "imap"):
+        sh(*os.environ.get("CC", "gcc").split(), "-O2", "-D_GNU_SOURCE", "-o", TOP / f"build/bench-{program}", TOP / f"bench/{program}.c")
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--rows", default="start,idle,smtp,pop3,login,imap")
@@ -520,9 +526,7 @@ def main():
     p.add_argument("--scale", type=float, default=1.0)
     p.add_argument("--runs", type=int, default=3)
     args = p.parse_args()
-    sh("bash", "-c", f". tools/packages.sh && need_packages $BUILD_PACKAGES $RUN_PACKAGES {'' if args.only == 'posthouse' else ' '.join(PEERS)} && build_in build --buildtype=release -Db_pie=true", cwd=TOP)
-    for program in ("load", "imap"):
-        sh(*os.environ.get("CC", "gcc").split(), "-O2", "-D_GNU_SOURCE", "-o", TOP / f"build/bench-{program}", TOP / f"bench/{program}.c")
+    build(args.only != "posthouse")
     work = pathlib.Path(tempfile.mkdtemp(prefix="posthouse-bench-"))
     servers = [s for s in (PostfixDovecot(work), Posthouse(work)) if args.only is None or (args.only == "posthouse") == isinstance(s, Posthouse)]
     try:
@@ -538,4 +542,5 @@ def main():
         shutil.rmtree(work, ignore_errors=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -114,6 +114,7 @@ house_new(void)
 	house = (struct house){ .folder = "/tmp/store-test-XXXXXX" };
 	ASSERT(mkdtemp(house.folder));
 	house.conf.v.store_cache = 8u << 20;
+	house.conf.v.store_index_cache = 8u << 20;
 	house.conf.v.store_write_buffer = 8u << 20;
 	house.conf.v.subaddress = "+";
 	house.conf.v.postmaster = "";

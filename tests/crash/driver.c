@@ -566,6 +566,7 @@ on_folder(const char *folder, void (*body)(void), int64_t wall_sec)
 	house = (struct house){ 0 };
 	snprintf(house.folder, sizeof house.folder, "%s", folder);
 	house.conf.v.store_cache = 4u << 20;
+	house.conf.v.store_index_cache = 4u << 20;
 	house.conf.v.store_write_buffer = SMALL_BUFFER_BYTES;
 	house.conf.v.subaddress = "+";
 	house.conf.v.postmaster = "";
