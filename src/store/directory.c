@@ -615,7 +615,7 @@ directory_open(struct store *s)
 	/* Sessions still hold numbers that an earlier run gave them: those must not mean another account now. */
 	s->rows->last_handle = (uint32_t)random_u64();
 	list_init(&s->rows->pending);
-	s->rows->indexes = indexes_new(s->conf->v.store_index_cache);
+	s->rows->indexes = indexes_new(s, s->conf->v.store_index_cache);
 	s->rows->removal = removal_new(s);
 	s->rows->expiry = expiry_new(s);
 	enum err e = grant_key_make(s);

@@ -8,7 +8,7 @@
  * Large ones are shared with the sessions that open the mailbox: a frozen copy (ipc/frozen.h) of the rows at some
  * modseq, of which the rows here become a private view, too. So all of them, and the store, have the same pages, but
  * for those where something changed since. A new copy is made when many rows changed. */
-#include "store/rows_state.h"
+#include "store/index.h"
 
 #include "ipc/frozen.h"
 
@@ -32,6 +32,7 @@ struct index {
 };
 
 struct indexes {
+	struct store *store;
 	struct map map; /* key -> struct index; mailboxes whose keys are equal take turns */
 	struct link used;
 	size_t bytes, bytes_max;
@@ -41,9 +42,10 @@ struct indexes {
 #define ROW_BYTES (sizeof(struct index_row) + sizeof(uint64_t))
 
 struct indexes *
-indexes_new(size_t bytes_max)
+indexes_new(struct store *s, size_t bytes_max)
 {
 	struct indexes *x = must_calloc(1, sizeof *x);
+	x->store = s;
 	list_init(&x->used);
 	x->bytes_max = bytes_max;
 	return x;
@@ -237,23 +239,58 @@ index_apply(struct indexes *x, struct index *i, const struct changes *c)
 	i->changed += c->nrows + c->nvanished;
 }
 
+/* From the packed rows, as old as they are; false: there are none that can be brought up to date. */
+static bool
+index_unpack(struct indexes *x, struct index *i, struct txn *t, const struct row_mailbox *row)
+{
+	size_t messages;
+	uint64_t modseq = row->messages < packed_rows_min ? 0 : packed_head(t, i->account, i->mailbox, &messages);
+	if (!modseq || modseq < row->log_floor || modseq > row->modseq)
+		return false;
+	i->n = 0;
+	share_end(x, i);
+	index_room(x, i, MAX(messages, (size_t)row->messages));
+	if (!packed_read(t, i->account, i->mailbox, i->rows, i->objects, messages))
+		return false;
+	i->n = messages;
+	i->modseq = modseq;
+	i->changed = 0;
+	return true;
+}
+
+/* From the state that it is in to that of the mailbox's row. */
+static enum err
+index_advance(struct indexes *x, struct index *i, struct txn *t, const struct row_mailbox *row)
+{
+	struct changes c;
+	uint32_t known = i->n ? i->rows[i->n - 1].uid : 0;
+	if (!i->modseq)
+		return ERR_STALE;
+	enum err e = changes_since(t, i->account, i->mailbox, row, i->modseq, known, &c);
+	if (e)
+		return e;
+	index_apply(x, i, &c);
+	changes_release(&c);
+	return i->n == row->messages ? OK : ERR_STALE;
+}
+
 static enum err
 index_refresh(struct indexes *x, struct index *i, struct txn *t, const struct row_mailbox *row)
 {
-	struct changes c;
 	if (i->modseq == row->modseq)
 		return OK;
-	uint32_t known = i->n ? i->rows[i->n - 1].uid : 0;
-	enum err e = i->modseq ? changes_since(t, i->account, i->mailbox, row, i->modseq, known, &c) : ERR_STALE;
+	bool unpacked = !i->modseq && index_unpack(x, i, t, row);
+	enum err e = index_advance(x, i, t, row);
+	bool old = unpacked && i->changed > i->n / 8;
 	if (e == ERR_STALE) {
 		e = index_load(x, i, t, row->messages);
-	} else if (!e) {
-		index_apply(x, i, &c);
-		changes_release(&c);
+		old = true;
+		if (!e && i->n != row->messages)
+			(void)row_damaged("count of messages"); /* what is there can be read all the same */
 	}
-	if (!e && i->n != row->messages)
-		(void)row_damaged("count of messages"); /* what is there can be read all the same */
 	i->modseq = e ? 0 : row->modseq;
+	if (!e && old && i->n >= packed_rows_min)
+		packed_write_later(x->store, i->account, i->mailbox);
 	return e;
 }
 
@@ -353,6 +390,19 @@ index_at(struct store *s, struct txn *t, uint64_t account, uint64_t mailbox, con
 	if (view != t)
 		txn_end(&view);
 	return i->modseq == row->modseq ? i : NULL;
+}
+
+bool
+index_rows_at(struct store *s, struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row,
+              const struct index_row **rows, const uint64_t **objects, size_t *n)
+{
+	struct index *i = index_at(s, t, account, mailbox, row);
+	if (!i)
+		return false;
+	*rows = i->rows;
+	*objects = i->objects;
+	*n = i->n;
+	return true;
 }
 
 static void

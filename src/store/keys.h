@@ -14,6 +14,7 @@
  *  'n'  n account name           mailbox name -> mailbox id (0: subscribed or parent only), attributes
  *  'm'  m account mailbox        mailbox: name, uidvalidity, uidnext, modseq, counts, recent
  *  'u'  u account mailbox uid    message: object, flags, modseq, keyword set, bytes, received, saved
+ *  'v'  v account mailbox chunk  the rows 'u' of a large mailbox, packed, as they were at a modseq (packed.c)
  *  'l'  l account mailbox modseq uid
  *                                change log: what happened to uid, and to others with the same modseq (changed,
  *                                vanished); additions are not logged: they
@@ -43,7 +44,7 @@
  *  'W'  W until kind NUL name    memos in the order in which they go (empty value)
  *  't'  t hour id                answers of commits, by the hour, for asking again
  *
- * The account is the part of A S c n m u l k K x r p Y y D i z, the grantee that of g; object (o f T), segment and
+ * The account is the part of A S c n m u v l k K x r p Y y D i z, the grantee that of g; object (o f T), segment and
  * queue rows have parts of their own. */
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H

@@ -3,7 +3,7 @@
  * what every client would ask, and compares with a plain model in memory; a second view of each mailbox is kept up to
  * date by mailbox_changes only. The others look at limits and at single rules. */
 #include "ipc/frozen.h"
-#include "store/rows_state.h"
+#include "store/index.h"
 #include "store/store_testing.h"
 
 #include <setjmp.h>
@@ -750,6 +750,7 @@ int
 main(void)
 {
 	index_share_bytes_min = 1;
+	packed_rows_min = 1;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(facts_and_stretches),
 		cmocka_unit_test(large_bodies),

@@ -128,7 +128,7 @@ enum err keyword_set_copy(struct change *from_c, const struct box *from, uint32_
 enum err keyword_set_names(struct txn *t, uint64_t account, uint64_t mailbox, uint32_t set, struct slice *names);
 
 /* ---- index.c */
-struct indexes *indexes_new(size_t bytes_max);
+struct indexes *indexes_new(struct store *s, size_t bytes_max);
 void indexes_free(struct indexes **x);
 /* The rows of a mailbox with uid >= from, as many as fit; *more: there are others. row is the mailbox's row as t sees
  * it. */
