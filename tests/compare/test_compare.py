@@ -35,7 +35,7 @@ def real():
 def both(tmp_path_factory):
     """both(mailbox, messages): a client of each server with a mailbox of these messages selected. Headers in UTF-8 are shown as they are (RFC 6858 is for
     clients that cannot read them; Dovecot does not know it)."""
-    opened, peer = [], Dovecot(tmp_path_factory.mktemp("peer"))
+    opened, peer = [], Dovecot()
     server = Server(tmp_path_factory.mktemp("ours"), "imap.downgrade = no").start()
     server.command("domain", "add", DOMAIN)
     user = server.add_account("compared")
@@ -53,6 +53,7 @@ def both(tmp_path_factory):
     yield make
     for client in opened:
         client.close()
+    peer.remove()
     server.stop()
 
 
