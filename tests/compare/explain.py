@@ -34,7 +34,8 @@ REASONS = {
     "line ends": "RFC 9051 6.4.4 (flexible matching): words that a line end divides are found together (we)",
     "attachments": "RFC 9051 6.4.4 (flexible matching): which parts that are no plain text are looked into, and how text in unknown or wrong charsets is read",
     "no date": "RFC 5322 3.3, 5256 2.2: a Date that is none by the grammar; each makes out of it what it can, or takes INTERNALDATE",
-    "empty words": "RFC 5322 3.2.4, 5957 3: a name with an empty quoted string in it: it counts as a word before a space (Dovecot) or not (we)",
+    "address syntax": "RFC 3501 6.4.4: FROM, TO, CC and BCC look at the envelope structure's field, in which there are no brackets and quotes; Dovecot looks at the text of the field",
+    "empty words": "RFC 5322 3.2.4, 5957 3: a name with an empty quoted string or white space at the ends of one: it counts as a word before a space (Dovecot) or not (we)",
     "structure": "the sections of a part whose structure is read in another way: consequence of a difference in BODYSTRUCTURE",
 }
 
@@ -78,7 +79,7 @@ MAILBOX = rb"(?:" + ADDR + rb"|(?:" + PHRASE + rb")?" + CFWS + rb"<" + CFWS + RO
 LIST = rb"(?:" + CFWS + rb",)*" + CFWS + rb"(?:" + MAILBOX + rb"(?:,(?:" + CFWS + MAILBOX + rb")?" + CFWS + rb")*+)?"
 GROUP = PHRASE + rb":" + LIST + rb";" + CFWS
 ADDRESSES = re.compile(rb"(?:" + GROUP + rb"|" + MAILBOX + rb")(?:,(?:" + GROUP + rb"|" + MAILBOX + rb"|" + CFWS + rb"))*+", re.S)
-ONE = rb"\s*+(?:(?:[\w!#$%&'*+/=?^`{|}~-]++\s*+)*+<[\w!#$%&'*+/=?^`{|}~.-]++@[\w.-]++>|[\w!#$%&'*+/=?^`{|}~.-]++@[\w.-]++)\s*+"
+ONE = rb"\s*+(?:(?:[\w!#$%&'*+/=?^`{|}~-]++\s*+)*+<[\w!#$%&'*+/=?^`{|}~.-]++@[\w-]++(?:\.[\w-]++)*+>|[\w!#$%&'*+/=?^`{|}~.-]++@[\w-]++(?:\.[\w-]++)*+)\s*+"
 PLAIN = re.compile(ONE + rb"(?:," + ONE + rb")*+")
 
 ENVELOPE = [b"date", b"subject", b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc", b"in-reply-to", b"message-id"]
@@ -342,6 +343,8 @@ def why_search(theirs, ours, context):
 def why_found(data, criteria):
     if re.search(rb"SENT(BEFORE|ON|SINCE)", criteria) and odd_date(data):
         return "no date"
+    if re.search(rb'(?:FROM|TO|CC|BCC) "(?:[^"\\]|\\.)*(?:[<>(),;:]|\\")', criteria):
+        return "address syntax"
     if any(name in criteria and odd_address(data, name) for name in (b"FROM", b"TO", b"CC", b"BCC")):
         return "no address"
     if re.search(rb"(?:^|[ (])(BODY|TEXT) ", criteria):
@@ -363,7 +366,7 @@ def why_sort(theirs, ours, context):
         if key in context["keys"]:
             out = {n for n, (_, data) in enumerate(context["messages"], 1) if (odd_date(data) if name == b"date" else odd_address(data, name))}
             if b"DISPLAY" in context["keys"]:
-                empty = {n for n, (_, data) in enumerate(context["messages"], 1) if any(b'""' in v for v in values_of(header_of(data), name))}
+                empty = {n for n, (_, data) in enumerate(context["messages"], 1) if any(q != q.strip() or not q for v in values_of(header_of(data), name) for q in re.findall(rb'"([^"]*)"', v))}
                 odd |= empty
                 found |= {"empty words"} if empty else set()
             odd |= out
