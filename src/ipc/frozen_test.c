@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes that are shared and cannot change: what a view sees, what it may write, and what is refused. */
+/* frozen_test.c - bytes that are shared and cannot change: what a view sees, what it may write, and what is refused. */
 #include "ipc/frozen.h"
 
 #include <setjmp.h>

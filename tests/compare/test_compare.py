@@ -33,10 +33,9 @@ def real():
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    """both(mailbox, messages): a client of each server with a mailbox of these messages selected. Headers in UTF-8 are shown as they are (RFC 6858 is for
-    clients that cannot read them; Dovecot does not know it)."""
+    """both(mailbox, messages): a client of each server with a mailbox of these messages selected. Headers in UTF-8 are shown as they are."""
     opened, peer = [], Dovecot()
-    server = Server(tmp_path_factory.mktemp("ours"), "imap.downgrade = no").start()
+    server = Server(tmp_path_factory.mktemp("ours"), "").start()
     server.command("domain", "add", DOMAIN)
     user = server.add_account("compared")
 

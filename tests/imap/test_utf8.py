@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """UTF8=ACCEPT (RFC 6855), and surrogates (RFC 6858) for clients that did not ask for it."""
+import random
 import re
 
 import pytest
+from house import Server
 from imap_dialog import NESTED, PLAIN, Client, literal
 
 HEADER = "From: Jürgen <jürgen@exämple.net>\r\nTo: Bob <bob@example.test>, Zoë <zoe@example.net>\r\nSubject: Grüße an alle\r\nMessage-ID: <ü@example.net>\r\nDate: Mon, 7 Feb 1994 21:52:25 -0800\r\n"
@@ -14,11 +16,21 @@ MULTIPART = (HEADER + "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; bound
 SINGLE = (HEADER + "\r\n8-bit body: ü\r\n").encode()
 
 
+@pytest.fixture(scope="module")
+def showing(tmp_path_factory):
+    """A server that shows surrogates."""
+    s = Server(tmp_path_factory.mktemp("surrogates"), "downgrade = yes").start()
+    s.command("domain", "add", "example.test")
+    yield s
+    s.stop()
+
+
 @pytest.fixture
-def box(connect, account):
+def box(connect, showing):
     """INBOX with an international message, one with parts, and an ordinary one; .user is its address."""
-    c = connect(account)
-    c.user = account
+    user = showing.add_account(f"user{random.getrandbits(40):x}")
+    c = connect(user, on=showing)
+    c.user, c.server = user, showing
     c.ok("ENABLE UTF8=ACCEPT")
     for message in (SINGLE, MULTIPART, PLAIN):
         append8(c, message)
@@ -34,20 +46,20 @@ def append8(c, message):
 
 
 def old(connect, box):
-    c = connect(box.user)
+    c = connect(box.user, on=box.server)
     c.ok("SELECT INBOX")
     return c
 
 
 def test_enable(box, connect):
     assert b" UTF8=ACCEPT" in box.ok("CAPABILITY").untagged[0]
-    assert connect(box.user).ok("ENABLE UTF8=ACCEPT").untagged == [b"* ENABLED UTF8=ACCEPT"]
+    assert connect(box.user, on=box.server).ok("ENABLE UTF8=ACCEPT").untagged == [b"* ENABLED UTF8=ACCEPT"]
 
 
 def test_names(box, connect):
     box.ok('CREATE "Größe"')
     assert box.ok('LIST "" Gr*').of('"Größe"'.encode()) and box.ok('LSUB "" %').status == "OK"
-    assert connect(box.user).ok('LIST "" Gr*').of(rb'"Gr&APYA3w-e"')
+    assert connect(box.user, on=box.server).ok('LIST "" Gr*').of(rb'"Gr&APYA3w-e"')
     assert box.do(b'CREATE "\xff"').status == "BAD"
     assert box.ok("SELECT INBOX").of(b"RECENT"), "the rest of IMAP4rev1 stays"
 
@@ -130,7 +142,7 @@ def test_headers_that_are_no_utf8_stay(inbox):
 
 
 def test_without_surrogates(new_server):
-    s = new_server("imap.downgrade = no", accounts=("alice",))
+    s = new_server(accounts=("alice",))
     c = Client(s.port("imap")).login("alice@example.test")
     c.ok("ENABLE UTF8=ACCEPT")
     append8(c, SINGLE)

@@ -306,7 +306,7 @@ await_downgrade(struct fetching *f, size_t index, const struct view_walk *ahead)
 static bool
 shows_surrogates(const struct imap *im)
 {
-	return !imap_utf8_accept(im) && im->c->conf->v.imap_downgrade;
+	return !imap_utf8_accept(im) && im->c->conf->v.downgrade;
 }
 
 /* RFC 6858 3 */

@@ -37,7 +37,7 @@ static bool
 takes_surrogate(struct sending *s, struct slice *piece, bool whole)
 {
 	buf_init(&s->surrogate, 2 * POP3_WINDOW_BYTES);
-	if (s->p->utf8)
+	if (s->p->utf8 || !s->p->c->conf->v.downgrade)
 		return true;
 	ptrdiff_t end = slice_find(*piece, S("\r\n\r\n"));
 	struct slice header = end < 0 ? *piece : slice_part(*piece, 0, (size_t)end + 4);
