@@ -86,8 +86,8 @@ struct object {
 	struct place at;
 	uint32_t refs;
 };
-/* Rows 'o' or 'f' of so many objects, cheap when they are asked for in rising order. A value is good until the next call.
- */
+/* Rows 'o' or 'f' of so many objects, cheap when they are asked for in rising order. A value is good until the next
+ * call. */
 struct object_walk {
 	struct txn *t;
 	char kind;
