@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures Posthouse beside Debian's Postfix + Dovecot on this machine, in one run, and prints a table with ratios.
 
-    bench/bench.py [--rows start,idle,smtp,pop3,login,imap] [--only posthouse] [--scale 1.0] [--runs 3]
+    bench/bench.py [--rows start,idle,smtp,pop3,login,imap,search] [--only posthouse] [--scale 1.0] [--runs 3]
 
 As root (the peers need it) on Debian 12. Builds the release and the load program, installs the peers when they are missing, sets everything up in
 a temporary folder, talks to loopback only, and stops what it started. Runs of both sides alternate, so that a noisy machine hits both;
@@ -24,6 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import search
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PEERS = "postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d".split()
@@ -501,6 +503,10 @@ def imap_rows(table, servers, args):
     row(f"MULTIAPPEND {count // 100:,} × 4 KiB", "many")
 
 
+def search_rows(table, servers, args):
+    search.rows(sys.modules[__name__], table, servers, args)
+
+
 def start_rows(table, servers, args):
     ours = [s for s in servers if isinstance(s, Posthouse)]
     times = []
@@ -521,7 +527,7 @@ def build(peers):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--rows", default="start,idle,smtp,pop3,login,imap")
+    p.add_argument("--rows", default="start,idle,smtp,pop3,login,imap,search")
     p.add_argument("--only", choices=["posthouse", "peers"])
     p.add_argument("--scale", type=float, default=1.0)
     p.add_argument("--runs", type=int, default=3)
@@ -535,7 +541,7 @@ def main():
         table = Table()
         table.head()
         for row in args.rows.split(","):
-            {"smtp": smtp_rows, "pop3": pop3_rows, "login": login_rows, "idle": idle_rows, "start": start_rows, "imap": imap_rows}[row](table, servers, args)
+            {"smtp": smtp_rows, "pop3": pop3_rows, "login": login_rows, "idle": idle_rows, "start": start_rows, "imap": imap_rows, "search": search_rows}[row](table, servers, args)
     finally:
         for s in servers:
             s.stop()

@@ -346,11 +346,13 @@ objects_refer(struct store *s, struct txn *t, uint64_t *objects, size_t n, int32
 			delta_add(s->objects, r->o.at.segment, -(int64_t)segment_record_bytes(r->o.at.bytes), 0);
 		}
 	}
-	for (size_t i = 0; i < count && !e; i++) { /* keys in order: each kind by itself */
-		struct key k = key1('f', rows[i].object);
-		if (rows[i].refs == 0)
-			txn_delete(t, key_slice(&k));
-	}
+	static const char with_it[] = { 'T', 'f' }; /* keys in order: each kind by itself */
+	for (size_t kind = 0; kind < COUNT_OF(with_it) && !e; kind++)
+		for (size_t i = 0; i < count; i++) {
+			struct key k = key1(with_it[kind], rows[i].object);
+			if (rows[i].refs == 0)
+				txn_delete(t, key_slice(&k));
+		}
 	free(rows);
 	return e;
 }

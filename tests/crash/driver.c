@@ -8,7 +8,9 @@
  * Several tasks work at once (mail arriving, the users of two accounts, relay), each asking for one thing at a time, so
  * that commits hold several updates and at most one thing for each is unanswered when the process dies. The clock is
  * simulated: waiting costs nothing. Bodies follow from the number of their message. */
+#include "mail/search_pack.h"
 #include "store/store_testing.h"
+#include "store/texts.h"
 
 #include "store/fsck.h"
 
@@ -447,6 +449,107 @@ await_relay_step(void)
 	arena_release(&a);
 }
 
+/* ---- the indexer: texts for search and packs of them, in between all the rest, given up at the first error */
+
+static struct ipc_client indexer;
+static char *index_region;
+
+static enum err
+await_index_text(uint64_t account, uint64_t mailbox, const struct store_text_wanted *w, struct arena *a,
+                 struct store_text *text)
+{
+	struct store_text_body_in in = { .account = account, .mailbox = mailbox, .uid = w->uid };
+	struct store_text_body_out out = { 0 };
+	struct buf record, packed;
+	in.into = (struct store_region){ shm_offset(house.shm, index_region), REGION_BYTES };
+	enum err e = await_store_text_body(&indexer, &in, a, &out);
+	buf_init(&record, SEARCH_TEXT_BYTES_MAX);
+	buf_init(&packed, SEARCH_TEXT_BYTES_MAX);
+	search_text_make(slice_of(index_region, out.filled), 20000, &record);
+	search_text_pack(buf_slice(&record), &packed);
+	*text = (struct store_text){ w->object, slice_keep(a, buf_slice(&packed)) };
+	buf_release(&record);
+	buf_release(&packed);
+	return e;
+}
+
+static enum err
+await_index_texts(uint64_t account, uint64_t mailbox, struct arena *a)
+{
+	struct store_texts_wanted_in ask = { account, mailbox, 3 };
+	struct store_texts_wanted_out w = { 0 };
+	struct store_text texts[3];
+	enum err e = await_store_texts_wanted(&indexer, &ask, a, &w);
+	for (uint32_t i = 0; i < w.nwanted && !e; i++)
+		e = await_index_text(account, mailbox, &w.wanted[i], a, &texts[i]);
+	struct store_texts_put_in put = { account, mailbox, w.upto, texts, w.nwanted };
+	return e ? e : await_store_texts_put(&indexer, &put, a, &(struct store_texts_put_out){ 0 });
+}
+
+/* Of the texts in the region, into it: each message is to be looked into. */
+static struct store_region
+make_pack(uint32_t filled, uint32_t *count)
+{
+	struct search_packer *p = search_packer_new();
+	struct search_text nothing = { .flags = SEARCH_TEXT_HEADER_CUT | SEARCH_TEXT_BODY_CUT };
+	struct buf pack;
+	buf_init(&pack, SEARCH_PACK_BYTES_MAX);
+	for (uint32_t at = 0; at < filled;) {
+		const char *e = index_region + at;
+		ASSERT(search_packer_add(p, (uint32_t)bytes_get_le(e, 4), bytes_get_le(e + 8, 8), &nothing));
+		at += 16 + (uint32_t)((bytes_get_le(e + 4, 4) + 7) & ~7ull);
+	}
+	*count = (uint32_t)search_packer_count(p);
+	search_packer_finish(p, &pack);
+	ASSERT(!pack.over && pack.len <= REGION_BYTES);
+	memcpy(index_region, pack.at, pack.len);
+	struct store_region made = { shm_offset(house.shm, index_region), pack.len };
+	buf_release(&pack);
+	search_packer_free(&p);
+	return made;
+}
+
+static enum err
+await_index_pack(uint64_t account, uint64_t mailbox, struct arena *a)
+{
+	struct store_pack_wanted_in ask = { account, mailbox, 0 };
+	struct store_pack_wanted_out w = { 0 };
+	enum err e = await_store_pack_wanted(&indexer, &ask, a, &w);
+	if (e || w.drop)
+		return e ? e
+		         : await_store_packs_drop(&indexer, &(struct store_packs_drop_in){ account, mailbox }, a,
+		                                  &(struct store_packs_drop_out){ 0 });
+	if (w.upto == 0)
+		return OK;
+	struct store_texts_get_in get = {
+		account, mailbox, w.from, w.upto, { shm_offset(house.shm, index_region), REGION_BYTES }
+	};
+	struct store_texts_get_out got = { 0 };
+	e = await_store_texts_get(&indexer, &get, a, &got);
+	if (e || got.last || !got.filled) /* too much, or all of them went */
+		return e;
+	struct store_pack_put_in put = { .account = account, .mailbox = mailbox, .from = w.from, .upto = w.upto };
+	put.pack = make_pack(got.filled, &put.count);
+	return await_store_pack_put(&indexer, &put, a, &(struct store_pack_put_out){ 0 });
+}
+
+static void
+await_index_step(void)
+{
+	struct arena a;
+	struct store_index_next_out next = { 0 };
+	arena_init(&a, 0);
+	enum err e = await_store_index_next(&indexer, &(struct store_index_next_in){ 0 }, &a, &next);
+	if (!e && next.account)
+		e = await_index_texts(next.account, next.mailbox, &a);
+	if (!e && next.account)
+		(void)await_index_pack(next.account, next.mailbox, &a);
+	struct store_search_rebuild_in again = { slice_text(addresses[dice(USERS)]) };
+	if (dice(8) == 0)
+		(void)await_store_search_rebuild(&house.admin, &again, &a, &(struct store_search_rebuild_out){ 0 });
+	arena_release(&a);
+}
+
 /* ---- the run */
 
 static void
@@ -458,8 +561,10 @@ worker(void *arg)
 			await_mail();
 		else if (which == 1)
 			await_relay_step();
+		else if (which == 2)
+			await_index_step();
 		else
-			await_user_step(which - 2);
+			await_user_step(which - 3);
 		if (i % 16 == 15)
 			await_sleep(1500); /* background work gets its turn */
 	}
@@ -489,8 +594,8 @@ run_body_of_work(void)
 {
 	await_accounts(true);
 	say("S ready");
-	work.workers = 2 + USERS;
-	for (unsigned i = 0; i < 2 + USERS; i++)
+	work.workers = 3 + USERS;
+	for (unsigned i = 0; i < 3 + USERS; i++)
 		ASSERT(task_start(worker, (void *)(uintptr_t)i));
 	while (work.workers)
 		await_sleep(10);
@@ -511,6 +616,25 @@ await_tell_message(unsigned user, const struct store_mailbox *m, const struct in
 	printf("message %u %.*s %u %u %u\n", user, SLICE_ARG(m->name), row->uid, n, row->flags);
 }
 
+/* What is kept for search says of each message that it has a field Number, or that it does not know. */
+static void
+await_check_search(unsigned user, const struct store_mailbox *m, const struct index_row *rows, size_t n)
+{
+	struct store_search_key key = { .where = SEARCH_IN_HEADER, .field = S("NUMBER"), .needle = S("") };
+	struct store_search_text_in in = {
+		.handle = work.handles[user], .mailbox = m->id, .keys = &key, .nkeys = 1, .from = 1
+	};
+	struct store_search_text_out out = { 0 };
+	size_t found = 0;
+	in.into = in_region();
+	enum err e = await_store_search_text(&house.user, &in, &house.a, &out);
+	for (size_t at = 0; at < out.filled; at += 8)
+		for (size_t i = 0; i < n; i++)
+			found += rows[i].uid == bytes_get_le(house.region + at, 4) && bytes_get_le(house.region + at + 4, 4) != 0;
+	if (e || found != n)
+		printf("failed search %u %.*s: %s, %zu of %zu\n", user, SLICE_ARG(m->name), err_word(e), found, n);
+}
+
 static void
 await_tell_mailbox(unsigned user, struct slice name)
 {
@@ -528,6 +652,7 @@ await_tell_mailbox(unsigned user, struct slice name)
 	       (unsigned long long)out.mailbox.modseq);
 	for (size_t i = 0; i < out.filled / INDEX_ROW_BYTES; i++)
 		await_tell_message(user, &out.mailbox, &rows[i]);
+	await_check_search(user, &out.mailbox, rows, out.filled / INDEX_ROW_BYTES);
 }
 
 static void
@@ -576,7 +701,12 @@ on_folder(const char *folder, void (*body)(void), int64_t wall_sec)
 	struct ipc_client *clients[] = { &house.admin, &house.mx, &house.user, &house.relay, &house.auth };
 	for (size_t i = 0; i < COUNT_OF(clients); i++)
 		client_init(clients[i]);
+	client_init(&indexer);
+	index_region = shm_alloc(house.shm, REGION_BYTES);
+	house.conf.v.search_index = true;
+	pack_messages = 4;
 	house_open();
+	house_connect(&indexer, IPC_CLASS_INDEXER);
 	task_body = body;
 	task_ended = false;
 	ASSERT(task_start(run_body, NULL));
