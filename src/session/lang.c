@@ -45,6 +45,7 @@ static const struct row {
 	{ S_ROW("searched"), S_ROW("gesucht"), S_ROW("recherche terminée") },
 	{ S_ROW("selected"), S_ROW("ausgewählt"), S_ROW("sélectionné") },
 	{ S_ROW("sorted"), S_ROW("sortiert"), S_ROW("trié") },
+	{ S_ROW("still at it"), S_ROW("noch dabei"), S_ROW("en cours") },
 	{ S_ROW("stored"), S_ROW("geändert"), S_ROW("modifié") },
 	{ S_ROW("the mailbox that was selected"), S_ROW("das bisher ausgewählte Postfach"),
 	  S_ROW("la boîte sélectionnée jusqu'ici") },

@@ -47,6 +47,8 @@ static const struct {
 	{ S_ROW("FILTERS"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 5466 */
 	{ S_ROW("UNAUTHENTICATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                         /* RFC 8437 */
 	{ S_ROW("LIST-EXTENDED LIST-STATUS"), IMAP_LOGGED_IN, NEEDS_NOTHING },              /* RFC 5258, RFC 5819 */
+	{ S_ROW("UIDBATCHES"), IMAP_LOGGED_IN, NEEDS_NOTHING },                             /* RFC 10022 */
+	{ S_ROW("INPROGRESS"), IMAP_LOGGED_IN, NEEDS_NOTHING },                             /* RFC 9585 */
 	{ S_ROW("STATUS=SIZE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                            /* RFC 8438 */
 	{ S_ROW("OBJECTID"), IMAP_LOGGED_IN, NEEDS_NOTHING },                               /* RFC 8474 */
 	{ S_ROW("BINARY"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 3516 */

@@ -41,6 +41,7 @@ await_copy_all(struct imap *im, const struct view_spans *spans, const struct ima
 		enum err e = await_copy(im, uids, to, move, done);
 		if (e != OK)
 			return e;
+		await_imap_progress(im, done->from.len / 4, spans->messages);
 	}
 }
 

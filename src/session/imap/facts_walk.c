@@ -49,6 +49,7 @@ await_facts_walk(struct imap *im, const uint32_t *rows, size_t n, facts_visitor 
 	arena_init(&w.arena, 0);
 	while (view_walk_next(&ahead, &row) && im->c->io.error == OK) {
 		struct facts facts = { .count = 0 };
+		await_imap_progress(im, i, n);
 		e = await_one(&w, row, &ahead, &facts);
 		if (e != OK && e != ERR_NOT_FOUND)
 			break;

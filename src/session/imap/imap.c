@@ -58,6 +58,7 @@ const struct imap_command imap_commands[] = {
 	{ S_ROW("ESEARCH"), imap_cmd_esearch, IMAP_LOGGED_IN, BY_UID | KEEPS_NUMBERS, "7377 2" },
 	{ S_ROW("SORT"), imap_cmd_sort, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "5256 3" },
 	{ S_ROW("THREAD"), imap_cmd_thread, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "5256 3" },
+	{ S_ROW("UIDBATCHES"), imap_cmd_uidbatches, IMAP_SELECTED, 0, "10022 3.1" },
 	{ S_ROW("FETCH"), imap_cmd_fetch, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.5" },
 	{ S_ROW("STORE"), imap_cmd_store, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.6" },
 	{ S_ROW("COPY"), imap_cmd_copy, IMAP_SELECTED, BY_UID | KEEPS_NUMBERS, "3501 6.4.7" },
@@ -195,6 +196,7 @@ await_imap_reply(struct imap *im, const struct imap_command *row, const struct i
 	im->bad_in_row = r->status == IMAP_BAD ? im->bad_in_row + 1 : 0;
 	if (r->status == IMAP_SILENT)
 		return;
+	im->progress_ms = INT64_MAX; /* the work is done */
 	bool keeps = row && (row->flags & KEEPS_NUMBERS) && (!im->by_uid || im->names_numbers);
 	if (r->status != IMAP_BAD) {
 		await_imap_sync(im, keeps ? 0 : SYNC_EXPUNGES);
@@ -216,6 +218,7 @@ await_run_command(struct imap *im)
 	struct cursor c = cursor_of(buf_slice(&im->command));
 	struct imap_reply r;
 	im->asked = OK;
+	imap_progress_begin(im);
 	const struct imap_command *row = take_command(im, &c, &r);
 	counter_add(COUNTER_IMAP_COMMANDS, 1);
 	if (row)

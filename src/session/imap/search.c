@@ -64,6 +64,7 @@ await_facts_round(struct search_run *r)
 	while (view_walk_next(&w, &i) && r->im->c->io.error == OK) {
 		struct slice record;
 		struct facts facts;
+		await_imap_progress(r->im, i, r->im->view.count);
 		e = await_fetch_get(&reader, i, &w, &record);
 		if (e == OK && facts_open(&facts, record))
 			r->found[i] = search_judge(r, i, &facts, NULL);
@@ -175,6 +176,7 @@ await_scan_round(struct search_run *r)
 		struct slice record;
 		struct facts facts;
 		r->im->c->io.deadline_ms = deadline_in_ms(r->im->c->idle_ms);
+		await_imap_progress(r->im, i, r->im->view.count);
 		e = await_scan_one(r, i, &w, &bodies, &body, &a);
 		if (e != OK || r->found[i] == SEARCH_NO)
 			continue;
