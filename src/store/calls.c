@@ -584,7 +584,7 @@ group_is_sound(const struct store_group *g)
 	for (uint32_t i = 0; i < g->nrecipients; i++)
 		if (slice_has_control(g->recipients[i].address) || slice_has_control(g->recipients[i].orcpt))
 			return false;
-	return g->nrecipients > 0 && !slice_has_control(g->domain);
+	return g->nrecipients > 0 && !slice_has_control(g->domain) && g->due >= 0 && g->due <= SLOT_WHEN(-1ll);
 }
 
 static bool
@@ -592,6 +592,9 @@ envelope_is_sound(uint32_t class_bit, const struct store_mail *mail)
 {
 	const struct store_envelope *e = &mail->envelope;
 	if (class_bit == IPC_CLASS_MX && e->account) /* nobody logs in there */
+		return false;
+	if (e->class >= CLASSES || e->priority < -PRIORITY_MAX || e->priority > PRIORITY_MAX ||
+	    e->by_mode > (BY_RETURN | BY_TRACE) || e->flags > ENVELOPE_FLAGS_ALL || slice_has_control(e->language))
 		return false;
 	return e->skip <= mail->body.at.len && !slice_has_control(e->reverse_path) && !slice_has_control(e->envid) &&
 	       !slice_has_control(e->session);
@@ -623,6 +626,8 @@ check_commit(struct job *j, const struct store_commit_in *in)
 		return ERR_DENIED;
 	for (uint32_t i = 0; i < in->nmails; i++)
 		deliveries += in->mails[i].ndeliveries;
+	for (uint32_t i = 0; i < in->nsettles; i++)
+		deliveries += in->settles[i].ndeliveries;
 	if (deliveries > COMMIT_DELIVERIES_MAX)
 		return ERR_LIMIT;
 	enum err e = OK;

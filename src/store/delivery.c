@@ -102,12 +102,34 @@ commit_mail(struct job *j, struct txn *t, uint32_t at, struct store_commit_out *
 	return e;
 }
 
+/* Mail that waited here for its time goes into mailboxes of ours. */
+static enum err
+deliver_row(struct job *j, struct txn *t, const struct store_settle *settle, struct store_commit_out *out)
+{
+	struct row_queue row;
+	enum err e = settle->ndeliveries ? queue_row_get(t, settle->id, &row) : OK;
+	if (e || settle->ndeliveries == 0)
+		return e;
+	struct mail_object o = { row.object, (uint32_t)row.bytes, clock_wall_sec() };
+	e = object_refer(j->s, t, row.object, (int32_t)settle->ndeliveries);
+	for (uint32_t i = 0; i < settle->ndeliveries && !e; i++) {
+		e = deliver(j, t, &settle->deliveries[i], &o, &out->delivered[out->ndelivered], &j->modseqs[out->ndelivered]);
+		if (e)
+			out->culprit = out->ndelivered;
+		else
+			out->ndelivered++;
+	}
+	return e;
+}
+
 static uint32_t
 count_deliveries(const struct store_commit_in *in)
 {
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < in->nmails; i++)
 		n += in->mails[i].ndeliveries;
+	for (uint32_t i = 0; i < in->nsettles; i++)
+		n += in->settles[i].ndeliveries;
 	return n;
 }
 
@@ -129,8 +151,10 @@ commit_mails(struct job *j, struct txn *t)
 	out->delivered = ARENA_ARRAY(&j->call->arena, struct store_delivered, n + 1);
 	for (uint32_t i = 0; i < in->nmails && !e; i++)
 		e = commit_mail(j, t, i, out);
-	for (uint32_t i = 0; i < in->nsettles && !e; i++)
-		e = queue_settle(j, t, &in->settles[i]);
+	for (uint32_t i = 0; i < in->nsettles && !e; i++) {
+		e = deliver_row(j, t, &in->settles[i], out);
+		e = e ? e : queue_settle(j, t, &in->settles[i]);
+	}
 	if (!e)
 		answer_keep(t, in->id, out);
 	return e;

@@ -425,12 +425,6 @@ check_message(struct check *c, struct slice key, struct slice value)
 
 /* ---- the queue */
 
-static int64_t
-time_of(const struct row_queue *row)
-{
-	return row->lease ? row->lease_until : row->due;
-}
-
 static void
 check_queue_row(struct check *c, struct slice key, struct slice value)
 {
@@ -443,7 +437,7 @@ check_queue_row(struct check *c, struct slice key, struct slice value)
 		return;
 	}
 	name_object(c, row.object, id, 0, 0, (uint32_t)row.bytes);
-	if (!row.held && !exists(c, key2('Q', (uint64_t)MAX(time_of(&row), (int64_t)0), id)))
+	if (!row.held && !exists(c, key2('Q', (uint64_t)row_queue_slot(&row), id)))
 		problem(c, "queue row %llu: it is never due", (unsigned long long)id);
 }
 
@@ -454,7 +448,7 @@ check_queue_time(struct check *c, struct slice key, struct slice value)
 	uint64_t when = number_at(key, 1), id = number_at(key, 9);
 	if (!row_queue_take(value_of(c, key1('q', id)), &c->scratch, &row))
 		problem(c, "queue row %llu: it is due, but is not there", (unsigned long long)id);
-	else if (row.held || (uint64_t)MAX(time_of(&row), (int64_t)0) != when)
+	else if (row.held || (uint64_t)row_queue_slot(&row) != when)
 		problem(c, "queue row %llu: it is due at another time than it says", (unsigned long long)id);
 }
 

@@ -39,7 +39,7 @@
  *  'z'  z account mailbox uid    pack of texts up to this uid: first uid, object that holds it, messages (packs.c)
  *  's'  s segment                segment: state, end, bytes alive
  *  'q'  q row                    queue row: everything relay needs
- *  'Q'  Q due row                the queue in order of time (empty value)
+ *  'Q'  Q slot row               the queue in order of time, in bands (row_queue_slot of record.h; empty value)
  *  'w'  w kind NUL name          memo: until when (8 bytes), the value
  *  'W'  W until kind NUL name    memos in the order in which they go (empty value)
  *  't'  t hour id                answers of commits, by the hour, for asking again

@@ -90,7 +90,7 @@ lease_set(struct job *j, struct txn *t, const struct store_queue_lease *l, int64
 	*other = e == ERR_NOT_FOUND || (!e && (row.lease == 0 || row.lease != l->lease));
 	if (e || *other)
 		return e == ERR_NOT_FOUND ? OK : e;
-	int64_t was = queue_time(&row);
+	int64_t was = row_queue_slot(&row);
 	row.lease_until = sec ? now + sec : MIN(row.lease_until, MIN(row.due, now));
 	queue_row_put(j, t, l->id, was, &row);
 	if (sec == 0 && !row.held)

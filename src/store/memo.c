@@ -148,6 +148,27 @@ memo_get(struct job *j, struct txn *t)
 }
 
 enum err
+memo_until(struct txn *t, struct slice kind, struct slice name, int64_t *until)
+{
+	struct key k = memo_key(kind, name);
+	struct slice value;
+	*until = 0;
+	enum err e = row_get(t, &k, until, &value);
+	if (*until <= clock_wall_sec())
+		*until = 0;
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+enum err
+memo_any(struct txn *t, struct slice kind, bool *any)
+{
+	struct row_sequence s;
+	enum err e = sequence_get(t, arena_join(txn_arena(t), S("memos "), kind), &s);
+	*any = !e && s.count > 0;
+	return e;
+}
+
+enum err
 memo_list(struct job *j, struct txn *t)
 {
 	const struct store_memo_list_in *in = j->in;

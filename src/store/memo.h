@@ -3,6 +3,7 @@
 #ifndef STORE_MEMO_H
 #define STORE_MEMO_H
 
+#include "base/err.h"
 #include "base/slice.h"
 
 #define MEMOS_MAX 4000000 /* of a kind */
@@ -15,6 +16,10 @@ struct memo_kind {
 	struct slice kind;
 	unsigned putters;
 };
-const struct memo_kind *memo_kind_find(struct slice kind); /* NULL: there is no such kind */
+struct txn;
+/* Until when such a memo stands (wall seconds); 0: there is none. */
+enum err memo_until(struct txn *t, struct slice kind, struct slice name, int64_t *until);
+enum err memo_any(struct txn *t, struct slice kind, bool *any); /* of this kind */
+const struct memo_kind *memo_kind_find(struct slice kind);      /* NULL: there is no such kind */
 
 #endif

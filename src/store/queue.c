@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue.c - mail that waits for remote servers: rows 'q', and 'Q' by time. Relay claims rows that are due under a lease
- * that stands in the row (lease.c). A row that is claimed stands in 'Q' at the end of its lease; a row that is held
- * stands in it nowhere. Each row counts as one reference to the body. */
+ * that stands in the row (lease.c). A row that is claimed stands in 'Q' at the end of its lease, one whose scope is
+ * paused at the end of the pause; a row that is held stands in it nowhere. 'Q' has bands: of high, normal and low
+ * priority, and for times that somebody asked for, which no wrong clock brought about. Each row counts as one reference
+ * to the body. What administrators do with rows is in queue_admin.c. */
 #include "store/rows_state.h"
 
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/random.h"
-
-#define QUEUE_PAGE 100
-#define CHANGE_STEP 1000 /* rows that queue_change looks at in one transaction */
+#include "store/memo.h"
+#include "store/rows.h"
 
 /* ---- rows */
 
@@ -22,39 +23,31 @@ queue_row_get(struct txn *t, uint64_t id, struct row_queue *row)
 	return e ? e : row_queue_take(value, txn_arena(t), row) ? OK : row_damaged("queue");
 }
 
-int64_t
-queue_time(const struct row_queue *row)
-{
-	if (row->held)
-		return INT64_MAX;
-	return row->lease ? row->lease_until : row->due;
-}
-
 static struct key
-time_key(int64_t when, uint64_t id)
+slot_key(int64_t slot, uint64_t id)
 {
-	return key2('Q', (uint64_t)MAX(when, (int64_t)0), id);
+	return key2('Q', (uint64_t)slot, id);
 }
 
 void
 queue_row_put(struct job *j, struct txn *t, uint64_t id, int64_t was, const struct row_queue *row)
 {
-	int64_t now = queue_time(row);
-	struct key k = key1('q', id), old = time_key(was, id), new = time_key(now, id);
+	int64_t now = row_queue_slot(row);
+	struct key k = key1('q', id), old = slot_key(was, id), new = slot_key(now, id);
 	txn_put(t, key_slice(&k), row_queue_put(txn_arena(t), row));
 	if (was != INT64_MAX && was != now)
 		txn_delete(t, key_slice(&old));
 	if (now != INT64_MAX && was != now)
 		txn_put(t, key_slice(&new), SLICE_NONE);
-	if (!row->lease)
-		j->queue_due = MIN(j->queue_due, now);
+	if (!row->lease && !row->held && !row->paused_until)
+		j->queue_due = MIN(j->queue_due, SLOT_WHEN(now));
 }
 
-static enum err
+enum err
 queue_row_delete(struct job *j, struct txn *t, uint64_t id, const struct row_queue *row)
 {
-	int64_t was = queue_time(row);
-	struct key k = key1('q', id), old = time_key(was, id);
+	int64_t was = row_queue_slot(row);
+	struct key k = key1('q', id), old = slot_key(was, id);
 	txn_delete(t, key_slice(&k));
 	if (was != INT64_MAX)
 		txn_delete(t, key_slice(&old));
@@ -62,8 +55,7 @@ queue_row_delete(struct job *j, struct txn *t, uint64_t id, const struct row_que
 	return object_refer(j->s, t, row->object, -1);
 }
 
-/* The rows of a job are counted once, at its end. */
-static enum err
+enum err
 queue_count(struct txn *t, int64_t change, uint64_t *rows)
 {
 	struct row_sequence sequence;
@@ -92,7 +84,8 @@ queue_add(struct job *j, struct txn *t, const struct store_mail *mail, const str
 		                     .bytes = bytes,
 		                     .envelope = mail->envelope,
 		                     .recipients = group->recipients,
-		                     .nrecipients = group->nrecipients };
+		                     .nrecipients = group->nrecipients,
+		                     .appointed = group->appointed };
 	sequence.last++;
 	sequence.count++;
 	sequence_put(t, S("queue"), &sequence);
@@ -100,6 +93,21 @@ queue_add(struct job *j, struct txn *t, const struct store_mail *mail, const str
 	j->queued++;
 	j->queue_rows++;
 	return OK;
+}
+
+/* The last ones stay. */
+static void
+add_attempt(struct txn *t, struct row_queue *row, const struct store_attempt *a)
+{
+	if (a->at == 0)
+		return;
+	struct store_attempt *all = ARENA_ARRAY(txn_arena(t), struct store_attempt, row->nattempts + 1);
+	uint32_t from = row->nattempts < QUEUE_ATTEMPTS_MAX ? 0 : row->nattempts + 1 - QUEUE_ATTEMPTS_MAX, n = 0;
+	for (uint32_t i = from; i < row->nattempts; i++)
+		all[n++] = row->attempts[i];
+	all[n++] = *a;
+	row->attempts = all;
+	row->nattempts = n;
 }
 
 enum err
@@ -116,14 +124,17 @@ queue_settle(struct job *j, struct txn *t, const struct store_settle *settle)
 		e = queue_row_delete(j, t, settle->id, &row);
 		return e ? e : queue_count(t, -1, &left);
 	}
-	int64_t was = queue_time(&row);
+	int64_t was = row_queue_slot(&row);
 	row.lease = 0;
 	row.lease_until = 0;
+	row.paused_until = 0;
+	row.appointed = false;
 	row.due = settle->due;
 	row.tries = settle->tries;
 	row.notices = settle->notices;
 	row.recipients = settle->recipients;
 	row.nrecipients = settle->nrecipients;
+	add_attempt(t, &row, &settle->attempt);
 	queue_row_put(j, t, settle->id, was, &row);
 	return OK;
 }
@@ -136,12 +147,22 @@ recipient_bytes(const struct store_recipient *r)
 	return 32 + r->address.len + r->orcpt.len + r->reply.len + r->status.len + r->mta.len;
 }
 
-/* The row as it is answered; returns about how many bytes of a frame it takes. */
-static size_t
+uint32_t
+queue_state(const struct row_queue *row)
+{
+	int64_t now = clock_wall_sec();
+	return row->held                              ? QUEUE_STATE_HELD
+	       : row->paused_until > now              ? QUEUE_STATE_PAUSED
+	       : row->lease && row->lease_until > now ? QUEUE_STATE_ACTIVE
+	       : row->appointed && row->due > now     ? QUEUE_STATE_SCHEDULED
+	                                              : QUEUE_STATE_WAITING;
+}
+
+size_t
 queue_answer(struct job *j, uint64_t id, const struct row_queue *row, struct store_queue_row *out)
 {
 	struct arena *a = &j->call->arena;
-	size_t bytes = 2500;
+	size_t bytes = 3200;
 	*out = (struct store_queue_row){ .id = id,
 		                             .lease = row->lease,
 		                             .domain = slice_keep(a, row->domain),
@@ -152,10 +173,15 @@ queue_answer(struct job *j, uint64_t id, const struct row_queue *row, struct sto
 		                             .held = row->held,
 		                             .bytes = row->bytes,
 		                             .envelope = row->envelope,
-		                             .nrecipients = row->nrecipients };
+		                             .nrecipients = row->nrecipients,
+		                             .state = queue_state(row),
+		                             .hold_reason = slice_keep(a, row->hold_reason),
+		                             .reroute = slice_keep(a, row->reroute),
+		                             .returned = row->returned };
 	out->envelope.reverse_path = slice_keep(a, row->envelope.reverse_path);
 	out->envelope.envid = slice_keep(a, row->envelope.envid);
 	out->envelope.session = slice_keep(a, row->envelope.session);
+	out->envelope.language = slice_keep(a, row->envelope.language);
 	out->recipients = ARENA_ARRAY(a, struct store_recipient, row->nrecipients + 1);
 	for (uint32_t i = 0; i < row->nrecipients; i++) {
 		struct store_recipient *r = &out->recipients[i];
@@ -171,57 +197,174 @@ queue_answer(struct job *j, uint64_t id, const struct row_queue *row, struct sto
 }
 
 struct due {
-	int64_t when;
+	int64_t slot;
 	uint64_t id;
 };
 
-/* The first rows by time: at most max that are due, and when the one after them is (0: none). */
+/* What is due, band by band; one more than is wanted tells that there are more. */
+struct dues {
+	size_t max;
+	struct due at[BANDS][CLAIM_MAX + 1];
+	size_t n[BANDS], taken[BANDS];
+	int64_t next; /* when the first that is not due will be; 0: none */
+};
+
+static struct due
+due_of(struct slice key)
+{
+	return (struct due){ (int64_t)bytes_get_be(key.at + 1, 8), bytes_get_be(key.at + 9, 8) };
+}
+
 static enum err
-find_due(struct txn *t, int64_t now, size_t max, struct due *due, size_t *n, int64_t *next)
+find_due(struct txn *t, int64_t now, int64_t band, struct dues *d)
 {
 	struct slice k, value;
-	*n = 0;
-	*next = 0;
-	struct range *r = range_begin(t, S("Q"), S("R"), false);
-	while (*next == 0 && range_next(r, &k, &value)) {
-		struct due d = { (int64_t)bytes_get_be(k.at + 1, 8), bytes_get_be(k.at + 9, 8) };
-		if (d.when > now || *n == max)
-			*next = MAX(d.when, (int64_t)1);
+	struct key from = key1('Q', (uint64_t)(band << BAND_SHIFT)), to = key1('Q', (uint64_t)((band + 1) << BAND_SHIFT));
+	size_t *n = &d->n[band];
+	int64_t next = 0;
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	while (next == 0 && *n <= d->max && range_next(r, &k, &value)) {
+		struct due due = due_of(k);
+		if (SLOT_WHEN(due.slot) > now)
+			next = MAX(SLOT_WHEN(due.slot), (int64_t)1);
 		else
-			due[(*n)++] = d;
+			d->at[band][(*n)++] = due;
 	}
+	if (next && (d->next == 0 || next < d->next))
+		d->next = next;
 	return range_end(&r);
 }
 
 /* Rows later than that were scheduled, or leased, by a clock that was wrong: they are due. But not those that somebody
  * holds at this moment: the next renewal puts their end right. */
 static enum err
-find_astray(struct job *j, struct txn *t, int64_t later_than, size_t max, struct due *due, size_t *n)
+find_astray(struct job *j, struct txn *t, int64_t later_than, int64_t band, struct dues *d)
 {
 	struct slice k, value;
-	struct key from = key1('Q', (uint64_t)later_than + 1);
-	struct range *r = range_begin(t, key_slice(&from), S("R"), false);
-	while (*n < max && range_next(r, &k, &value)) {
-		struct due d = { (int64_t)bytes_get_be(k.at + 1, 8), bytes_get_be(k.at + 9, 8) };
-		if (!lease_is_held(j->s, d.id))
-			due[(*n)++] = d;
+	struct key from = key1('Q', (uint64_t)(band << BAND_SHIFT | later_than) + 1);
+	struct key to = key1('Q', (uint64_t)((band + 1) << BAND_SHIFT));
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	while (d->n[band] <= d->max && range_next(r, &k, &value)) {
+		struct due due = due_of(k);
+		if (!lease_is_held(j->s, due.id))
+			d->at[band][d->n[band]++] = due;
 	}
 	return range_end(&r);
 }
 
+/* RFC 6710 5: higher priority first; but an eighth for each band, so that none waits for ever. */
+static size_t
+choose(struct dues *d, const struct due *chosen[CLAIM_MAX])
+{
+	static const int64_t order[BANDS] = { BAND_HIGH, BAND_NORMAL, BAND_APPOINTED, BAND_LOW };
+	size_t n = 0, share = d->max / 8;
+	for (size_t i = 0; i < BANDS; i++)
+		n += d->taken[order[i]] = MIN(d->n[order[i]], share);
+	for (size_t i = 0; i < BANDS && n < d->max; i++) {
+		size_t more = MIN(d->n[order[i]] - d->taken[order[i]], d->max - n);
+		d->taken[order[i]] += more;
+		n += more;
+	}
+	n = 0;
+	for (size_t i = 0; i < BANDS; i++)
+		for (size_t k = 0; k < d->taken[order[i]]; k++)
+			chosen[n++] = &d->at[order[i]][k];
+	return n;
+}
+
+/* When the first that is due and was not chosen was to be tried; 0: all were chosen. */
+static int64_t
+left_over(const struct dues *d)
+{
+	int64_t when = 0;
+	for (size_t band = 0; band < BANDS; band++)
+		if (d->taken[band] < d->n[band]) {
+			int64_t first = MAX(SLOT_WHEN(d->at[band][d->taken[band]].slot), (int64_t)1);
+			when = when ? MIN(when, first) : first;
+		}
+	return when;
+}
+
+static struct slice
+lower(struct arena *a, struct slice s)
+{
+	char *to = arena_alloc(a, s.len + 1);
+	for (size_t i = 0; i < s.len; i++)
+		to[i] = ascii_lower(s.at[i]);
+	return slice_of(to, s.len);
+}
+
+/* Until when what the row belongs to is paused; 0: nothing is. */
 static enum err
-claim_one(struct job *j, struct txn *t, const struct due *d, struct store_queue_row *out, size_t *bytes)
+paused_until(struct txn *t, const struct row_queue *row, int64_t *until)
+{
+	struct arena *a = txn_arena(t);
+	struct slice domain = lower(a, row->domain), sender = lower(a, row->envelope.reverse_path);
+	struct slice scopes[3] = { S("all"), arena_join(a, S("domain/"), domain), arena_join(a, S("sender/"), sender) };
+	enum err e = OK;
+	*until = 0;
+	for (size_t i = 0; i < COUNT_OF(scopes) && !e; i++) {
+		int64_t one;
+		e = memo_until(t, S("pause"), scopes[i], &one);
+		*until = MAX(*until, one);
+	}
+	return e;
+}
+
+struct claiming {
+	bool pauses; /* there are any */
+	size_t bytes;
+	struct store_queue_claim_out *out;
+};
+
+static enum err
+claim_one(struct job *j, struct txn *t, const struct due *d, struct claiming *c)
 {
 	const struct store_queue_claim_in *in = j->in;
 	struct row_queue row;
 	enum err e = queue_row_get(t, d->id, &row);
 	if (e)
 		return e == ERR_NOT_FOUND ? row_damaged("queue by time") : e;
-	row.lease = random_u64() | 1;
-	row.lease_until = in->now + in->lease_sec;
-	queue_row_put(j, t, d->id, d->when, &row);
-	*bytes += queue_answer(j, d->id, &row, out);
+	row.paused_until = 0;
+	if (c->pauses && (e = paused_until(t, &row, &row.paused_until)))
+		return e;
+	if (!row.paused_until) {
+		row.lease = random_u64() | 1;
+		row.lease_until = in->now + in->lease_sec;
+		row.appointed = false;
+	}
+	queue_row_put(j, t, d->id, d->slot, &row);
+	if (!row.paused_until)
+		c->bytes += queue_answer(j, d->id, &row, &c->out->rows[c->out->nrows++]);
 	return OK;
+}
+
+static void
+sort_by_priority(struct store_queue_row *rows, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++)
+		for (uint32_t k = i; k > 0 && rows[k - 1].envelope.priority < rows[k].envelope.priority; k--) {
+			struct store_queue_row row = rows[k];
+			rows[k] = rows[k - 1];
+			rows[k - 1] = row;
+		}
+}
+
+static enum err
+find_rows(struct job *j, struct txn *t, struct dues *d)
+{
+	const struct store_queue_claim_in *in = j->in;
+	enum err e = OK;
+	for (int64_t band = 0; band < BANDS && !e; band++) {
+		int64_t before = d->next;
+		e = find_due(t, in->now, band, d);
+		if (e || !in->horizon || band == BAND_APPOINTED)
+			continue;
+		if (d->next != before && d->next > in->now + in->horizon)
+			d->next = before;
+		e = find_astray(j, t, in->now + in->horizon, band, d);
+	}
+	return e;
 }
 
 enum err
@@ -229,151 +372,21 @@ queue_claim(struct job *j, struct txn *t)
 {
 	const struct store_queue_claim_in *in = j->in;
 	struct store_queue_claim_out *out = j->out;
-	struct due due[CLAIM_MAX];
-	size_t n, i, bytes = 0, max = MIN(in->max, (uint32_t)CLAIM_MAX);
-	enum err e = find_due(t, in->now, max, due, &n, &out->next);
-	if (!e && in->horizon) {
-		if (out->next > in->now + in->horizon)
-			out->next = 0;
-		e = find_astray(j, t, in->now + in->horizon, max, due, &n);
-	}
+	struct dues *d = ARENA_NEW(txn_arena(t), struct dues);
+	const struct due *chosen[CLAIM_MAX];
+	struct claiming c = { .out = out };
+	d->max = MIN(in->max, (uint32_t)CLAIM_MAX);
+	enum err e = find_rows(j, t, d);
+	if (!e)
+		e = memo_any(t, S("pause"), &c.pauses);
+	size_t i, n = choose(d, chosen);
 	out->rows = ARENA_ARRAY(&j->call->arena, struct store_queue_row, n + 1);
-	for (i = 0; i < n && !e && bytes < ANSWER_BYTES_MAX / 2; i++)
-		e = claim_one(j, t, &due[i], &out->rows[i], &bytes);
-	out->nrows = (uint32_t)i;
-	if (i < n)
-		out->next = MAX(MIN(due[i].when, in->now), (int64_t)1);
+	for (i = 0; i < n && !e && c.bytes < ANSWER_BYTES_MAX / 2; i++)
+		e = claim_one(j, t, chosen[i], &c);
+	int64_t left = i < n ? SLOT_WHEN(chosen[i]->slot) : left_over(d);
+	out->next = i < n || left ? MAX(MIN(left, in->now), (int64_t)1) : d->next;
+	sort_by_priority(out->rows, out->nrows);
 	return e;
-}
-
-/* ---- for people */
-
-enum err
-queue_list(struct job *j, struct txn *t)
-{
-	const struct store_queue_list_in *in = j->in;
-	struct store_queue_list_out *out = j->out;
-	struct slice k, value;
-	struct row_queue row;
-	size_t bytes = 0;
-	enum err e = OK;
-	out->rows = ARENA_ARRAY(&j->call->arena, struct store_queue_row, QUEUE_PAGE);
-	if (in->id) {
-		e = queue_row_get(t, in->id, &row);
-		if (!e)
-			queue_answer(j, in->id, &row, &out->rows[out->nrows++]);
-		return e;
-	}
-	if (in->after == UINT64_MAX)
-		return OK;
-	struct key from = key1('q', in->after + 1);
-	struct range *r = range_begin(t, key_slice(&from), S("r"), false);
-	while (!e && !out->more && range_next(r, &k, &value)) {
-		/* A row came in a frame and fits into one: half a frame, and one more. */
-		if (out->nrows == QUEUE_PAGE || bytes > ANSWER_BYTES_MAX / 2)
-			out->more = true;
-		else if (!row_queue_take(value, txn_arena(t), &row))
-			e = row_damaged("queue");
-		else
-			bytes += queue_answer(j, bytes_get_be(k.at + 1, 8), &row, &out->rows[out->nrows++]);
-	}
-	enum err ended = range_end(&r);
-	return e ? e : ended;
-}
-
-/* All rows are changed a step at a time, each step a transaction of its own. */
-struct changing {
-	struct job j;
-	uint64_t from;    /* first row of this step */
-	uint64_t next;    /* of the next one; 0: this is the last */
-	uint64_t changed; /* in this step */
-	uint64_t total;
-};
-
-static enum err
-change_row(struct job *j, struct txn *t, uint64_t id, uint32_t op, struct row_queue *row)
-{
-	int64_t was = queue_time(row);
-	switch (op) {
-	case QUEUE_DELETE: return queue_row_delete(j, t, id, row);
-	case QUEUE_HOLD: row->held = true; break;
-	case QUEUE_RELEASE: row->held = false; break;
-	default: break;
-	}
-	if (op != QUEUE_HOLD)
-		row->due = clock_wall_sec();
-	queue_row_put(j, t, id, was, row);
-	return OK;
-}
-
-static bool
-is_changed_by(uint32_t op, const struct row_queue *row)
-{
-	return op == QUEUE_HOLD ? !row->held : op == QUEUE_RELEASE ? row->held : op == QUEUE_RETRY ? !row->held : true;
-}
-
-static enum err
-change_step(struct job *j, struct txn *t)
-{
-	struct changing *c = CONTAINER_OF(j, struct changing, j);
-	const struct store_queue_change_in *in = j->in;
-	uint64_t *ids = ARENA_ARRAY(txn_arena(t), uint64_t, CHANGE_STEP), left;
-	struct slice k, value;
-	size_t n = 0;
-	struct key from = key1('q', c->from), to = key1('q', in->id ? in->id : UINT64_MAX);
-	key_nul(&to);
-	c->next = c->changed = 0;
-	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
-	while (c->next == 0 && range_next(r, &k, &value)) {
-		if (n == CHANGE_STEP)
-			c->next = bytes_get_be(k.at + 1, 8);
-		else
-			ids[n++] = bytes_get_be(k.at + 1, 8);
-	}
-	enum err e = range_end(&r);
-	if (!e && in->id && n == 0)
-		return ERR_NOT_FOUND;
-	for (size_t i = 0; i < n && !e; i++) {
-		struct row_queue row;
-		e = queue_row_get(t, ids[i], &row);
-		if (e || !is_changed_by(in->op, &row))
-			continue;
-		e = change_row(j, t, ids[i], in->op, &row);
-		c->changed++;
-	}
-	return e ? e : queue_count(t, j->queue_rows, &left);
-}
-
-static void
-step_made(struct job *j, enum err e)
-{
-	struct changing *c = CONTAINER_OF(j, struct changing, j);
-	struct store_queue_change_out out = { .changed = c->total + c->changed };
-	if (e) {
-		ipc_fail(j->call, e);
-		return;
-	}
-	if (c->next == 0) {
-		ipc_reply(j->call, &out);
-		return;
-	}
-	c->total += c->changed;
-	c->from = c->next;
-	store_update(j->s, &j->update);
-}
-
-void
-queue_change_call(struct ipc_call *call, const struct store_queue_change_in *in)
-{
-	if (in->op > QUEUE_RELEASE) {
-		ipc_fail(call, ERR_SYNTAX);
-		return;
-	}
-	struct changing *c = ARENA_NEW(&call->arena, struct changing);
-	c->from = in->id;
-	c->j.update.makes_space = in->op == QUEUE_DELETE;
-	c->j.answers = step_made;
-	job_update(&c->j, call, in, 0, change_step);
 }
 
 /* ---- notices */

@@ -4,6 +4,7 @@
 #include "store/record.h"
 
 #define RECORD_VERSION 1
+#define QUEUE_VERSION 2       /* 1 ended after the recipients */
 #define RECORD_LIST_MAX 10000 /* members of any list in a row */
 
 struct codec {
@@ -272,10 +273,50 @@ recipient_fields(struct codec *c, struct store_recipient *r)
 	bytes(c, &r->mta);
 }
 
+/* Since version 2. */
+static void
+queue_later_fields(struct codec *c, struct row_queue *r)
+{
+	struct store_envelope *e = &r->envelope;
+	u32(c, &e->class);
+	i64(c, &e->priority);
+	i64(c, &e->by_time);
+	u32(c, &e->by_mode);
+	bytes(c, &e->language);
+	flag(c, &r->appointed);
+	flag(c, &r->returned);
+	i64(c, &r->paused_until);
+	bytes(c, &r->hold_reason);
+	bytes(c, &r->reroute);
+	r->attempts = list(c, r->attempts, &r->nattempts, sizeof *r->attempts, 16);
+	for (uint32_t i = 0; i < r->nattempts; i++) {
+		i64(c, &r->attempts[i].at);
+		bytes(c, &r->attempts[i].host);
+		bytes(c, &r->attempts[i].said);
+	}
+}
+
+int64_t
+row_queue_slot(const struct row_queue *r)
+{
+	if (r->held)
+		return INT64_MAX;
+	int64_t when = r->paused_until ? r->paused_until : r->lease ? r->lease_until : r->due;
+	int64_t band = r->paused_until || (r->appointed && !r->lease) ? BAND_APPOINTED
+	               : r->envelope.priority > 0                     ? BAND_HIGH
+	               : r->envelope.priority < 0 || (r->envelope.class == CLASS_BULK && !r->envelope.priority)
+	                   ? BAND_LOW
+	                   : BAND_NORMAL;
+	return band << BAND_SHIFT | MIN(MAX(when, (int64_t)0), SLOT_WHEN(-1ll));
+}
+
 static void
 queue_fields(struct codec *c, struct row_queue *r)
 {
-	version(c);
+	uint8_t v = QUEUE_VERSION;
+	u8(c, &v);
+	if (v == 0 || v > QUEUE_VERSION)
+		c->bad = true;
 	u64(c, &r->object);
 	u64(c, &r->lease);
 	i64(c, &r->lease_until);
@@ -290,6 +331,8 @@ queue_fields(struct codec *c, struct row_queue *r)
 	r->recipients = list(c, r->recipients, &r->nrecipients, sizeof *r->recipients, 28);
 	for (uint32_t i = 0; i < r->nrecipients; i++)
 		recipient_fields(c, &r->recipients[i]);
+	if (v > 1)
+		queue_later_fields(c, r);
 }
 
 static void

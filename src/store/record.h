@@ -109,7 +109,18 @@ struct row_queue {
 	struct store_envelope envelope;
 	struct store_recipient *recipients;
 	uint32_t nrecipients;
+	bool appointed; /* somebody asked for that due time */
+	bool returned;
+	int64_t paused_until; /* 0: it is not paused */
+	struct slice hold_reason, reroute;
+	struct store_attempt *attempts; /* at most QUEUE_ATTEMPTS_MAX */
+	uint32_t nattempts;
 };
+/* Where a row stands in 'Q': its band, and in it the time at which it is looked at next. INT64_MAX: nowhere. */
+enum { BAND_NORMAL, BAND_HIGH, BAND_LOW, BAND_APPOINTED, BANDS };
+#define BAND_SHIFT 48
+#define SLOT_WHEN(slot) ((int64_t)((slot) & ((1ll << BAND_SHIFT) - 1)))
+int64_t row_queue_slot(const struct row_queue *row);
 
 /* What a commit answered. */
 struct row_answer {

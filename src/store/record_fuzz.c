@@ -26,6 +26,18 @@ try_message(struct slice bytes)
 		ASSERT(slice_equal(row_message_put(&row, to), bytes));
 }
 
+/* What an older version wrote is written back as the present one. */
+static void
+try_queue(struct slice bytes, struct arena *a)
+{
+	struct row_queue row;
+	if (!row_queue_take(bytes, a, &row))
+		return;
+	struct slice again = row_queue_put(a, &row);
+	ASSERT(row_queue_take(again, a, &row) && slice_equal(row_queue_put(a, &row), again));
+	ASSERT(bytes.at[0] == 1 || slice_equal(again, bytes));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -43,7 +55,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 5: TRY(mailbox); break;
 	case 6: try_message(bytes); break;
 	case 7: TRY(sequence); break;
-	case 8: TRY_LIST(queue); break;
+	case 8: try_queue(bytes, &a); break;
 	case 9: TRY_LIST(answer); break;
 	default: TRY_LIST(acl); break;
 	}

@@ -70,10 +70,41 @@ enum { ACL_REPLACE, ACL_GRANT, ACL_REVOKE };
 
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 }; /* RFC 3461 4.1 */
 enum { RET_NONE, RET_FULL, RET_HDRS };                                               /* RFC 3461 4.3 */
-enum { ENVELOPE_8BIT = 1, ENVELOPE_SMTPUTF8 = 2, ENVELOPE_BINARY = 4 };
+enum {
+	ENVELOPE_8BIT = 1,
+	ENVELOPE_SMTPUTF8 = 2,
+	ENVELOPE_BINARY = 4,
+	ENVELOPE_REQUIRETLS = 8, /* RFC 8689 */
+	ENVELOPE_TRUSTED = 16,   /* nobody logged in, but it came from a trusted address: its sender may get notices */
+	ENVELOPE_FLAGS_ALL = 31,
+};
+enum { CLASS_PERSONAL, CLASS_BULK, CLASS_NOTICE, CLASSES }; /* of senders: each has its schedule */
+enum { BY_NONE, BY_NOTIFY, BY_RETURN, BY_TRACE = 4 };       /* RFC 2852 4; BY_TRACE is a bit */
+enum { PRIORITY_MAX = 9 };                                  /* RFC 6710 5; the least is -9 */
 enum { RECIPIENT_WAITING, RECIPIENT_DONE, RECIPIENT_FAILED };
-enum { QUEUE_NOTICE_DELAYED = 1 };
-enum { QUEUE_RETRY, QUEUE_DELETE, QUEUE_HOLD, QUEUE_RELEASE };
+enum { QUEUE_NOTICE_DELAYED = 1, QUEUE_NOTICE_LATE = 2, QUEUE_NOTICE_TRACE = 4 }; /* LATE, TRACE: RFC 2852 */
+enum {
+	QUEUE_RETRY,
+	QUEUE_DELETE,
+	QUEUE_HOLD,
+	QUEUE_RELEASE,
+	QUEUE_REROUTE,
+	QUEUE_DUE,
+	QUEUE_RETURN, /* to the sender */
+	QUEUE_RESUME, /* after a pause was taken away */
+	QUEUE_OPS
+};
+/* Of a row: it waits for its next try, is held, is paused, is being sent, waits for a time that somebody asked for. */
+enum {
+	QUEUE_STATE_ANY,
+	QUEUE_STATE_WAITING,
+	QUEUE_STATE_HELD,
+	QUEUE_STATE_PAUSED,
+	QUEUE_STATE_ACTIVE,
+	QUEUE_STATE_SCHEDULED,
+	QUEUE_STATES
+};
+#define QUEUE_ATTEMPTS_MAX 10 /* that a row remembers */
 
 #define STORE_NO_CULPRIT UINT32_MAX
 #define STORE_SEARCH_KEYS_MAX 16 /* of one search_text */

@@ -184,9 +184,13 @@ enum err answers_remove(struct txn *t, size_t max, bool *more);
 /* ---- queue.c */
 #define CLAIM_MAX 64 /* rows in one claim */
 enum err queue_row_get(struct txn *t, uint64_t id, struct row_queue *row);
-/* When the row is to be looked at next; INT64_MAX: never. */
-int64_t queue_time(const struct row_queue *row);
-/* was: its time until now, INT64_MAX when it had none. */
+uint32_t queue_state(const struct row_queue *row); /* QUEUE_STATE_* */
+/* The row as it is answered, without its history; returns about how many bytes of a frame it takes. */
+size_t queue_answer(struct job *j, uint64_t id, const struct row_queue *row, struct store_queue_row *out);
+enum err queue_row_delete(struct job *j, struct txn *t, uint64_t id, const struct row_queue *row);
+/* The rows of a job are counted once, at its end. */
+enum err queue_count(struct txn *t, int64_t change, uint64_t *rows);
+/* was: its slot until now, INT64_MAX when it had none. */
 void queue_row_put(struct job *j, struct txn *t, uint64_t id, int64_t was, const struct row_queue *row);
 enum err queue_add(struct job *j, struct txn *t, const struct store_mail *mail, const struct store_group *group,
                    uint64_t object, uint64_t bytes);
