@@ -241,7 +241,7 @@ static enum err
 find_astray(struct job *j, struct txn *t, int64_t later_than, int64_t band, struct dues *d)
 {
 	struct slice k, value;
-	struct key from = key1('Q', (uint64_t)(band << BAND_SHIFT | later_than) + 1);
+	struct key from = key1('Q', (uint64_t)(band << BAND_SHIFT | MIN(later_than, SLOT_WHEN(-1ll))) + 1);
 	struct key to = key1('Q', (uint64_t)((band + 1) << BAND_SHIFT));
 	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
 	while (d->n[band] <= d->max && range_next(r, &k, &value)) {
