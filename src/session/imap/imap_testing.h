@@ -513,6 +513,33 @@ fake_message_append(struct ipc_call *call, const struct store_message_append_in 
 	    call, &(struct store_message_append_out){ 1, slice_of(uids, 4 * in->nappends), fake_mail.modseq });
 }
 
+/* Every third message has no text yet; of the others each second has what is looked for. Two messages in one answer. */
+static void
+fake_search_text(struct ipc_call *call, const struct store_search_text_in *in)
+{
+	struct store_search_text_out out = { 0 };
+	char *to = fake_region(call, in->into);
+	ASSERT(in->nkeys >= 1 && in->nkeys <= STORE_SEARCH_KEYS_MAX && in->into.len >= 8 && in->from);
+	for (uint32_t i = 0; i < in->nkeys; i++)
+		ASSERT(in->keys[i].where <= 2 && slice_is_utf8(in->keys[i].needle));
+	if (fake_fails(call))
+		return;
+	for (size_t i = 0; i < fake_mail.n; i++) {
+		uint32_t uid = fake_mail.rows[i].uid;
+		if (uid < in->from || (in->uids.len && !fake_named(in->uids, uid)))
+			continue;
+		out.more = out.filled == 16;
+		if (out.more)
+			break;
+		bytes_set_le(to + out.filled, uid, 4);
+		bytes_set_le(to + out.filled + 4, uid % 2, 2);
+		bytes_set_le(to + out.filled + 6, uid % 3 ? 0 : UINT16_MAX, 2);
+		out.filled += 8;
+		out.upto = uid;
+	}
+	store_search_text_reply(call, &out);
+}
+
 static const struct store_server fake_mail_store = {
 	.account_open = fake_open_account,
 	.account_close = fake_account_close,
@@ -543,6 +570,7 @@ static const struct store_server fake_mail_store = {
 	.message_expunge = fake_message_expunge,
 	.message_body = fake_message_body,
 	.message_append = fake_message_append,
+	.search_text = fake_search_text,
 };
 
 /* ---- scan */
