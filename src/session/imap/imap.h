@@ -45,7 +45,7 @@ struct imap {
 	struct buf command; /* the text of the command under way, literals inline */
 	struct buf text;    /* responses in the making */
 	struct slice tag;
-	int64_t progress_ms; /* when the client is to hear that the command under way goes on */
+	int64_t progress_ms;         /* when the client is to hear that the command under way goes on */
 	struct imap_literal literal; /* that APPEND has still to read */
 	bool by_uid;                 /* UID FETCH, not FETCH */
 	bool names_numbers;          /* sequence numbers stand among the arguments of a UID command */
@@ -146,7 +146,7 @@ imap_handler imap_cmd_append, imap_cmd_fetch, imap_cmd_store, imap_cmd_search, i
     imap_cmd_copy, imap_cmd_move, imap_cmd_expunge;                       /* a file each */
 imap_handler imap_cmd_getquota, imap_cmd_getquotaroot, imap_cmd_setquota; /* cmd_quota.c */
 imap_handler imap_cmd_getmetadata, imap_cmd_setmetadata;                  /* cmd_metadata.c */
-imap_handler imap_cmd_uidbatches;                                        /* cmd_uidbatches.c */
+imap_handler imap_cmd_uidbatches;                                         /* cmd_uidbatches.c */
 imap_handler imap_cmd_unauthenticate;                                     /* cmd_auth.c */
 imap_handler imap_cmd_notify;                                             /* cmd_notify.c */
 imap_handler imap_cmd_cancelupdate;                                       /* context.c */
@@ -307,7 +307,8 @@ struct imap_reply await_imap_fetch(struct imap *im, const struct imap_fetch *wha
 void imap_put_set(struct buf *to, struct slice uids); /* 1:3,7 */
 void imap_untagged(struct imap *im, struct slice text);
 
-/* progress.c: for loops of commands that may take long: tells now and then that `done` of `goal` messages were looked at. */
+/* progress.c: for loops of commands that may take long: tells now and then that `done` of `goal` messages were looked
+ * at. */
 void imap_progress_begin(struct imap *im);
 void await_imap_progress(struct imap *im, size_t done, size_t goal);
 
