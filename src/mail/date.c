@@ -308,6 +308,44 @@ take_imap_date_time(struct cursor *c, int64_t *sec)
 	return true;
 }
 
+/* ---- RFC 3339 */
+
+/* "Z" / ("+" / "-") time-hour ":" time-minute */
+static bool
+take_colon_offset(struct cursor *c, int32_t *zone)
+{
+	unsigned h, m;
+	*zone = 0;
+	if (take_nocase(c, S("Z")))
+		return true;
+	bool west = take_char(c, '-');
+	if ((!west && !take_char(c, '+')) || !take_digits(c, 2, &h) || !take_char(c, ':') || !take_digits(c, 2, &m))
+		return false;
+	*zone = (int32_t)(h * 60 + m) * (west ? -1 : 1);
+	return h < 24 && m < 60;
+}
+
+bool
+date_parse_rfc3339(struct slice text, int64_t *sec)
+{
+	struct cursor c = cursor_of(text);
+	struct civil d;
+	struct slice fraction;
+	unsigned year;
+	int64_t time;
+	int32_t zone;
+	if (!take_digits(&c, 4, &year) || !take_char(&c, '-') || !take_digits(&c, 2, &d.month) || !take_char(&c, '-') ||
+	    !take_digits(&c, 2, &d.day) || d.month < 1 || d.month > 12)
+		return false;
+	d.year = year;
+	if (!day_exists(d) || !take_nocase(&c, S("T")) || !take_fixed_time(&c, &time) ||
+	    (take_char(&c, '.') && !take_while(&c, ascii_digit, &fraction)) || !take_colon_offset(&c, &zone) ||
+	    !take_end(&c))
+		return false;
+	*sec = seconds_of(d, time, zone);
+	return true;
+}
+
 static void
 put_digits(char *to, size_t digits, int64_t value)
 {

@@ -21,6 +21,9 @@ void date_write_imap(char to[DATE_IMAP_BYTES], int64_t sec); /* in UTC */
 /* date-text of RFC 3501 9, without quotes: 1-Feb-1994; days since 1970-01-01. */
 bool take_imap_date(struct cursor *c, int64_t *days);
 
+/* date-time of RFC 3339 5.6: 2026-11-22T01:30:00.5+01:00; parts of a second are dropped. */
+bool date_parse_rfc3339(struct slice text, int64_t *sec);
+
 /* The day that a moment falls on at a place with that zone: what IMAP's SENTON and ON compare. */
 int64_t date_days(int64_t sec, int32_t zone);
 

@@ -25,6 +25,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	c = cursor_of(slice_of(data, size));
 	(void)take_imap_date(&c, &sec);
+	(void)date_parse_rfc3339(slice_of(data, size), &sec);
 	buf_release(&b);
 	return 0;
 }

@@ -148,12 +148,45 @@ test_imap_written(void **state)
 	}
 }
 
+static const struct {
+	const char *text;
+	int64_t sec; /* DATE_NONE: none */
+} rfc3339[] = {
+	{ "1985-04-12T23:20:50.52Z", 482196050 },
+	{ "1996-12-19T16:39:57-08:00", 851042397 },
+	{ "1990-12-31T23:59:60z", 662688000 },
+	{ "1937-01-01t12:00:27.87+00:20", -1041337173 },
+	{ "", DATE_NONE },
+	{ "1985-04-12", DATE_NONE },
+	{ "1985-04-12T23:20:50", DATE_NONE },
+	{ "1985-04-12T23:20:50.Z", DATE_NONE },
+	{ "1985-04-12T24:20:50Z", DATE_NONE },
+	{ "1985-00-12T23:20:50Z", DATE_NONE },
+	{ "1985-13-12T23:20:50Z", DATE_NONE },
+	{ "1985-02-29T23:20:50Z", DATE_NONE },
+	{ "1985-04-12T23:20:50+1:00", DATE_NONE },
+	{ "1985-04-12T23:20:50+24:00", DATE_NONE },
+	{ "1985-04-12T23:20:50Zx", DATE_NONE },
+	{ "1985-04-12 23:20:50Z", DATE_NONE },
+};
+
+static void
+test_rfc3339(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(rfc3339); i++) {
+		int64_t sec = DATE_NONE;
+		bool good = date_parse_rfc3339(slice_text(rfc3339[i].text), &sec);
+		if (good != (rfc3339[i].sec != DATE_NONE) || (good && sec != rfc3339[i].sec))
+			fail_msg("%s: %lld", rfc3339[i].text, (long long)sec);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),      cmocka_unit_test(test_both_ways),    cmocka_unit_test(test_every_day),
-		cmocka_unit_test(test_imap_date), cmocka_unit_test(test_imap_written),
+		cmocka_unit_test(test_imap_date), cmocka_unit_test(test_imap_written), cmocka_unit_test(test_rfc3339),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

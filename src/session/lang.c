@@ -51,6 +51,7 @@ static const struct row {
 	  S_ROW("la boîte sélectionnée jusqu'ici") },
 	{ S_ROW("these are the capabilities"), S_ROW("dies sind die Fähigkeiten"), S_ROW("voici les capacités") },
 	{ S_ROW("threaded"), S_ROW("nach Gesprächen geordnet"), S_ROW("rangé par fils de discussion") },
+	{ S_ROW("URLs can be signed"), S_ROW("URLs können unterschrieben werden"), S_ROW("les URL peuvent être signées") },
 	{ S_ROW("until next time"), S_ROW("bis zum nächsten Mal"), S_ROW("à la prochaine") },
 	{ S_ROW("this is the language now"), S_ROW("die Sprache ist jetzt Deutsch"),
 	  S_ROW("la langue est maintenant le français") },

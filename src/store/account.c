@@ -125,14 +125,30 @@ handle_free(struct store *s, struct handle *h)
 	}
 }
 
-struct handle *
-handle_of(struct ipc_call *call, uint32_t id)
+static struct handle *
+any_handle_of(struct ipc_call *call, uint32_t id)
 {
 	struct store_peer *p = call->peer->state;
 	struct handle *h = map_get(&p->store->rows->handles, id);
 	if (!h || h->peer != call->peer || h->revoked)
 		return NULL;
 	return h->by && h->by->revoked ? NULL : h;
+}
+
+struct handle *
+handle_of(struct ipc_call *call, uint32_t id)
+{
+	struct handle *h = any_handle_of(call, id);
+	return h && h->only_mailbox ? NULL : h;
+}
+
+struct handle *
+handle_of_reader(struct ipc_call *call, uint32_t id, uint64_t mailbox, uint32_t uid)
+{
+	struct handle *h = any_handle_of(call, id);
+	if (h && h->only_mailbox && (h->only_mailbox != mailbox || h->only_uid != uid))
+		return NULL;
+	return h;
 }
 
 static struct handle *
@@ -209,6 +225,20 @@ account_open_shared(struct handle *by, uint64_t account, struct store_account_op
 	list_append(&by->children, &h->in_children);
 	out->handle = h->id;
 	out->account = account;
+}
+
+uint32_t
+account_open_message(struct handle *by, uint64_t account, uint64_t principal, uint64_t mailbox, uint32_t uid)
+{
+	struct store_peer *p = by->peer->state;
+	ASSERT(!by->by && mailbox && uid);
+	struct handle *h = handle_new(p->store, by->peer, account);
+	h->principal = principal;
+	h->only_mailbox = mailbox;
+	h->only_uid = uid;
+	h->by = by;
+	list_append(&by->children, &h->in_children);
+	return h->id;
 }
 
 void

@@ -2,7 +2,6 @@
 /* acl_test.c - rights on mailboxes (RFC 4314): every call of somebody else's handle with each right that it needs
  * missing; how rights add up; who shares with whom; what is left when mailboxes and accounts go. Each store is checked
  * by fsck at the end. */
-#include "store/fsck.h"
 #include "store/store_testing.h"
 
 #include <setjmp.h>
@@ -792,28 +791,6 @@ await_account_gone(const char *address)
 	ASSERT(await_store_account_delete(&house.admin, &in, &house.a, &out) == OK);
 }
 
-static size_t
-rows_of(char kind)
-{
-	struct txn *t = txn_begin(house.s.engine, false);
-	char from[1] = { kind }, to[1] = { (char)(kind + 1) };
-	struct slice k, value;
-	size_t n = 0;
-	struct range *r = range_begin(t, slice_of(from, 1), slice_of(to, 1), false);
-	while (range_next(r, &k, &value))
-		n++;
-	ASSERT(range_end(&r) == OK);
-	txn_end(&t);
-	return n;
-}
-
-static void
-await_removed(void)
-{
-	while (rows_of('D'))
-		await_sleep(1);
-}
-
 static void
 gone_body(void)
 {
@@ -875,44 +852,10 @@ notices_body(void)
 	ASSERT(house.last_changed.account == owner && house.last_changed.mailbox == 0);
 }
 
-/* A body, and fsck over the store that it leaves behind. */
-static void (*checked_body)(void);
-
-static void
-await_checked(void)
-{
-	char line[200];
-	int problems = 0;
-	checked_body();
-	await_removed();
-	while (house.s.npeers)
-		ipc_peer_close(house.s.peers[0]);
-	while (!store_idle(&house.s))
-		await_sleep(1);
-	int data_dir = house.s.data_dir;
-	store_close(&house.s);
-	FILE *out = tmpfile();
-	ASSERT(out);
-	ASSERT(store_check(house.folder, out) >= 0);
-	rewind(out);
-	while (fgets(line, sizeof line, out)) {
-		if (strstr(line, "its parts and headers") || strstr(line, " problems")) /* facts are made up here */
-			continue;
-		print_error("%s", line);
-		problems++;
-	}
-	fclose(out);
-	ASSERT(problems == 0);
-	close(data_dir);
-	arena_release(&house.arena);
-	house_open();
-}
-
 #define HOUSE_TEST(name)                                                                                               \
 	static void name(void **state)                                                                                     \
 	{                                                                                                                  \
-		checked_body = name##_body;                                                                                    \
-		on_new_house(await_checked);                                                                                   \
+		on_checked_house(name##_body);                                                                                 \
 	}
 HOUSE_TEST(each_call)
 HOUSE_TEST(rights_add_up)

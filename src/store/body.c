@@ -157,7 +157,7 @@ plan_body(struct store *s, struct txn *t, void *arg)
 void
 message_body_call(struct ipc_call *call, const struct store_message_body_in *in)
 {
-	struct handle *h = handle_of(call, in->handle);
+	struct handle *h = handle_of_reader(call, in->handle, in->mailbox, in->uid);
 	if (!h) {
 		ipc_fail(call, ERR_STALE);
 		return;

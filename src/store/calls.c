@@ -130,15 +130,14 @@ needs_name(struct slice name, uint32_t rights)
 
 /* The account of a handle and the region of a call; false: the call was answered. */
 static bool
-job_handle(struct job *j, uint32_t handle, struct job_needs need, const struct store_region *into)
+job_take_handle(struct job *j, const struct handle *h, struct job_needs need, const struct store_region *into)
 {
-	struct handle *h = handle_of(j->call, handle);
 	if (!h) {
 		ipc_fail(j->call, ERR_STALE);
 		return false;
 	}
 	j->account = h->account;
-	j->handle = handle;
+	j->handle = h->id;
 	j->principal = h->principal;
 	j->need = need;
 	if (!into)
@@ -148,6 +147,12 @@ job_handle(struct job *j, uint32_t handle, struct job_needs need, const struct s
 	if (!j->into)
 		ipc_fail(j->call, ERR_LIMIT);
 	return j->into != NULL;
+}
+
+static bool
+job_handle(struct job *j, uint32_t handle, struct job_needs need, const struct store_region *into)
+{
+	return job_take_handle(j, handle_of(j->call, handle), need, into);
 }
 
 static void
@@ -329,9 +334,10 @@ UPDATE_ACCOUNT(mailbox_subscribe, needs_owner())
 VIEW_INTO(mailbox_changes, needs_id(in->mailbox, ACL_READ))
 VIEW_ACCOUNT(maildrop_uidls, needs_owner())
 VIEW_ACCOUNT(keyword_sets, needs_id(in->mailbox, ACL_READ))
-VIEW_INTO(message_facts, needs_id(in->mailbox, ACL_READ))
 VIEW_INTO(message_ids, needs_id(in->mailbox, ACL_READ))
 UPDATE_ACCOUNT(mailbox_use, needs_owner())
+UPDATE_ACCOUNT(url_sign, needs_name(in->name, ACL_READ))
+UPDATE_ACCOUNT(url_reset, needs_later())
 VIEW_ACCOUNT(metadata_get, needs_later())
 UPDATE_ACCOUNT(metadata_set, needs_later())
 
@@ -373,6 +379,40 @@ call_account_open_shared(struct ipc_call *call, const struct store_account_open_
 		return;
 	}
 	account_open_shared(handle_of(call, in->handle), o.account, &out);
+	ipc_reply(call, &out);
+}
+
+struct opening_url {
+	struct job job;
+	uint64_t rights;
+	struct opened_url opened;
+};
+
+static enum err
+check_url(struct job *j, struct txn *t)
+{
+	struct opening_url *o = CONTAINER_OF(j, struct opening_url, job);
+	return url_check(j, t, o->rights, &o->opened);
+}
+
+static void
+call_url_open(struct ipc_call *call, const struct store_url_open_in *in)
+{
+	struct store_url_open_out out = { 0 };
+	struct opening_url o = { .job = job_of(call, in, sizeof out, check_url) };
+	if (!job_handle(&o.job, in->handle, needs_owner(), NULL))
+		return;
+	struct handle *h = handle_of(call, in->handle);
+	o.rights = h->rights;
+	enum err e = store_view(o.job.s, view_run, &o.job);
+	if (e) {
+		ipc_fail(call, e);
+		return;
+	}
+	const struct opened_url *u = &o.opened;
+	out.handle = account_open_message(h, u->account, u->principal, u->mailbox, in->url.uid);
+	out.mailbox = u->mailbox;
+	out.uidvalidity = u->uidvalidity;
 	ipc_reply(call, &out);
 }
 
@@ -492,6 +532,16 @@ call_mailbox_open(struct ipc_call *call, const struct store_mailbox_open_in *in)
 }
 
 /* ---- messages */
+
+static void
+call_message_facts(struct ipc_call *call, const struct store_message_facts_in *in)
+{
+	struct job j = job_of(call, in, sizeof(struct store_message_facts_out), message_facts);
+	uint32_t uid = in->uids.len == 4 ? (uint32_t)bytes_get_le(in->uids.at, 4) : 0;
+	const struct handle *h = handle_of_reader(call, in->handle, in->mailbox, uid);
+	if (job_take_handle(&j, h, needs_id(in->mailbox, ACL_READ), &in->into))
+		view(&j);
+}
 
 static void
 call_message_store(struct ipc_call *call, const struct store_message_store_in *in)
@@ -692,6 +742,9 @@ const struct store_server store_handlers = {
 	.acl_get = call_acl_get,
 	.acl_set = call_acl_set,
 	.account_close = call_account_close,
+	.url_sign = call_url_sign,
+	.url_reset = call_url_reset,
+	.url_open = call_url_open,
 	.account_usage = call_account_usage,
 	.account_limit = call_account_limit,
 	.account_changes = call_account_changes,

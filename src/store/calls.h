@@ -138,6 +138,8 @@ enum err mailbox_use(struct job *j, struct txn *t);
 enum err memo_put(struct job *j, struct txn *t);
 enum err memo_get(struct job *j, struct txn *t);
 enum err memo_list(struct job *j, struct txn *t);
+enum err url_sign(struct job *j, struct txn *t);
+enum err url_reset(struct job *j, struct txn *t);
 enum err metadata_get(struct job *j, struct txn *t);
 enum err metadata_set(struct job *j, struct txn *t);
 enum err message_facts(struct job *j, struct txn *t);

@@ -586,6 +586,18 @@ pack_read(void *from, uint64_t at, void *to, size_t len)
 }
 
 static void
+check_url_key(struct check *c, struct slice key, struct slice value)
+{
+	uint64_t account = number_at(key, 1), mailbox = number_at(key, 9);
+	bool there = mailbox ? exists(c, key2('m', account, mailbox)) : number_at(key, 17) == account;
+	if (key.len != 25 || value.len != 32)
+		problem(c, "%s: a key of URLs is damaged", address_of(c, account));
+	else if (!there && !is_going(c, account, mailbox))
+		problem(c, "%s: a key of URLs of mailbox %llu, which is not there", address_of(c, account),
+		        (unsigned long long)mailbox);
+}
+
+static void
 check_pack(struct check *c, struct slice key, struct slice value)
 {
 	struct row_pack row;
@@ -638,6 +650,7 @@ check_all(struct check *c)
 	each(c, 'r', check_acl);
 	each(c, 'g', check_granted);
 	each(c, 'P', check_public);
+	each(c, 'U', check_url_key);
 	each(c, 'u', check_message);
 	end_mailbox(c);
 	each(c, 'c', check_counters);

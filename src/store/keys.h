@@ -31,6 +31,7 @@
  *  'p'  p account                its public name as it is shown
  *  'Y'  Y account                rules of its maildrop: when fetched messages go, what is shown, imported UIDLs
  *  'y'  y account mailbox uid    what POP3 knows of a message: its imported UIDL, when it was fetched first
+ *  'U'  U account mailbox user   key of URLs that user let sign for it (urlauth.c); mailbox 0: of all that he let sign
  *  'D'  D account mailbox        rows that are still to be removed: of one mailbox, or (mailbox 0) of the whole account
  *  'o'  o object                 object: place of the body, references
  *  'f'  f object                 facts
@@ -44,7 +45,7 @@
  *  'W'  W until kind NUL name    memos in the order in which they go (empty value)
  *  't'  t hour id                answers of commits, by the hour, for asking again
  *
- * The account is the part of A S c n m u v l k K x r p Y y D i z, the grantee that of g; object (o f T), segment and
+ * The account is the part of A S c n m u v l k K x r p Y y U D i z, the grantee that of g; object (o f T), segment and
  * queue rows have parts of their own. */
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H

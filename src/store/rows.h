@@ -45,6 +45,7 @@ enum {
 
 enum { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED };
 enum { RIGHT_SEND = 1, RIGHT_IMAP = 2, RIGHT_POP3 = 4, RIGHT_ADMIN = 8, RIGHTS_USER = 7 };
+enum { RIGHT_SUBMISSION = 16 }; /* it is a submission server: what URLs with "submit+" open is for it */
 
 /* Rights on a mailbox (RFC 4314 2.1). The owner has all of them, always. */
 enum {
@@ -105,6 +106,9 @@ enum {
 	QUEUE_STATES
 };
 #define QUEUE_ATTEMPTS_MAX 10 /* that a row remembers */
+
+enum { URL_ANONYMOUS, URL_AUTHUSER, URL_USER, URL_SUBMIT }; /* RFC 4467 3 */
+#define URL_TOKEN_BYTES 33
 
 #define STORE_NO_CULPRIT UINT32_MAX
 #define STORE_SEARCH_KEYS_MAX 16 /* of one search_text */

@@ -15,6 +15,8 @@ struct handle {
 	struct handle *by;    /* of the principal, by which this one was opened; NULL: of the account itself */
 	struct link children; /* handles that were opened by this one */
 	struct link in_children;
+	uint64_t only_mailbox; /* 0: all; else it is good for reading this one message */
+	uint32_t only_uid;
 	struct ipc_peer *peer;
 	struct open_account *of;
 	bool revoked;        /* the account was suspended, deleted, or has another password */
@@ -52,8 +54,12 @@ struct rows {
 /* ---- account.c */
 /* NULL: there is none, it belongs to another connection, or it was revoked. */
 struct handle *handle_of(struct ipc_call *call, uint32_t id);
+/* The same, or one that url_open gave for this message. */
+struct handle *handle_of_reader(struct ipc_call *call, uint32_t id, uint64_t mailbox, uint32_t uid);
 enum err account_open(struct ipc_call *call, struct slice grant, struct store_account_open_out *out);
 void account_open_shared(struct handle *by, uint64_t account, struct store_account_open_shared_out *out);
+/* A handle for one message, with the rights of principal; it ends with `by`. */
+uint32_t account_open_message(struct handle *by, uint64_t account, uint64_t principal, uint64_t mailbox, uint32_t uid);
 void account_close(struct ipc_call *call, uint32_t id);
 /* Handles of this account that others have are stale: they open it again, if they still find it. */
 void account_unshare(struct store *s, uint64_t account);
@@ -110,6 +116,13 @@ void history_free(struct history **h);
 /* Those whose time is over, at most max of them. */
 enum err memos_remove(struct txn *t, size_t max, bool *more);
 void notice_memo(struct store *s, const struct ipc_peer *putter, struct slice kind);
+
+/* ---- urlauth.c: whose message a URL opens; ERR_NOT_FOUND: it does not open any */
+struct opened_url {
+	uint64_t account, principal, mailbox;
+	uint32_t uidvalidity;
+};
+enum err url_check(struct job *j, struct txn *t, uint64_t rights, struct opened_url *out);
 
 /* ---- metadata.c */
 /* Annotations of a mailbox for another one of the account. */

@@ -19,6 +19,7 @@ static const struct {
 	{ "imap", RIGHT_IMAP },
 	{ "pop3", RIGHT_POP3 },
 	{ "admin", RIGHT_ADMIN },
+	{ "submission", RIGHT_SUBMISSION },
 };
 
 static json_t *
@@ -55,7 +56,7 @@ rights_of(struct api_call *call, uint64_t *rights)
 		made |= bit;
 	}
 	if (!ok)
-		api_error(call, 400, "\"rights\" must be a list of send, imap, pop3, admin", NULL);
+		api_error(call, 400, "\"rights\" must be a list of send, imap, pop3, admin, submission", NULL);
 	else
 		*rights = made;
 	return ok;

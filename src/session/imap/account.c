@@ -84,7 +84,35 @@ await_open_shared(struct imap *im, struct imap_owner *o)
 	return OK;
 }
 
+/* ---- one message of somebody else, by a URL that he let sign */
+
+static enum err
+await_open_url(struct imap *im, struct imap_owner *o)
+{
+	struct store_url_open_in in = *o->url;
+	struct ipc_client *store = &im->c->session->store;
+	in.handle = im->handle;
+	enum err e = await_store_url_open(store, &in, &im->arena, &o->opened);
+	if (e == ERR_STALE || e == ERR_AGAIN) {
+		e = await_open(im);
+		in.handle = im->handle;
+		e = e ? e : await_store_url_open(store, &in, &im->arena, &o->opened);
+	}
+	if (e != OK)
+		return e;
+	o->handle = o->opened.handle;
+	o->by = im->handle;
+	o->handle_generation = store->generation;
+	return OK;
+}
+
 /* ---- handles */
+
+static enum err
+await_open_of(struct imap *im, struct imap_owner *owner)
+{
+	return !owner ? await_open(im) : owner->url ? await_open_url(im, owner) : await_open_shared(im, owner);
+}
 
 static bool
 is_open(const struct imap *im, const struct imap_owner *owner)
@@ -102,7 +130,7 @@ await_imap_handle(struct imap *im, struct imap_owner *owner, uint32_t *handle)
 	if (!is_open(im, NULL))
 		im->asked = await_open(im);
 	if (im->asked == OK && !is_open(im, owner))
-		im->asked = await_open_shared(im, owner);
+		im->asked = await_open_of(im, owner);
 	*handle = owner ? owner->handle : im->handle;
 	return im->asked == OK;
 }
@@ -113,7 +141,7 @@ await_imap_handle_again(struct imap *im, struct imap_owner *owner, uint32_t *han
 	im->asked = e;
 	if (e != ERR_STALE)
 		return false;
-	im->asked = owner ? await_open_shared(im, owner) : await_open(im);
+	im->asked = await_open_of(im, owner);
 	*handle = owner ? owner->handle : im->handle;
 	return im->asked == OK;
 }

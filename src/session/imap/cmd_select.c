@@ -118,6 +118,7 @@ put_selected(struct imap *im)
 	imap_put_mailbox_id(&im->text, v->account, v->mailbox);
 	buf_put(&im->text, S(")] its identifier\r\n"));
 	imap_put_highest(im);
+	imap_untagged(im, S("OK [URLMECH INTERNAL] URLs can be signed")); /* RFC 4467 8 */
 	v->told = v->count;
 	v->told_recent = v->recent;
 }

@@ -155,8 +155,9 @@ imap_handler imap_cmd_language, imap_cmd_comparator;                      /* cmd
 imap_handler imap_cmd_setacl, imap_cmd_deleteacl, imap_cmd_getacl, imap_cmd_listrights,
     imap_cmd_myrights; /* cmd_acl.c */
 imap_handler imap_cmd_idle;
-imap_handler imap_cmd_replace;                   /* cmd_append.c */
-imap_handler imap_cmd_compress;                  /* cmd_compress.c */
+imap_handler imap_cmd_replace;                                          /* cmd_append.c */
+imap_handler imap_cmd_compress;                                         /* cmd_compress.c */
+imap_handler imap_cmd_genurlauth, imap_cmd_resetkey, imap_cmd_urlfetch; /* cmd_url.c */
 enum next await_imap_idle_line(struct imap *im); /* cmd_idle.c: what the client sent while idling */
 
 /* imap.c: tells what changed, and then the tagged reply. row NULL: no command that is known. */
@@ -215,6 +216,9 @@ struct imap_owner {
 	uint64_t account;
 	uint32_t handle, by;        /* by: the session's handle with which it was opened */
 	uint64_t handle_generation; /* 0: not open */
+	/* url_read.c: the handle is for one message only, which this URL opens; of the mailbox that it answers */
+	const struct store_url_open_in *url;
+	struct store_url_open_out opened;
 };
 void imap_forget_owners(struct imap *im);
 /* owner NULL: the client's own account. ERR_NOT_FOUND: he shares nothing, or is not there. */
@@ -239,6 +243,8 @@ struct imap_place {
 };
 /* ERR_NOT_FOUND: below the names where mailboxes of others show, and nobody shares anything there. */
 enum err await_imap_place(struct imap *im, struct slice name, struct imap_place *p);
+/* *owner empty: the client's own, *rest is the name. False: nothing can be there. */
+bool imap_split_place(struct slice name, struct slice *owner, bool *is_public, struct slice *rest);
 /* The name stands where mailboxes of others show. */
 bool imap_is_elsewhere(struct slice name);
 /* Answer to a CREATE, DELETE, RENAME that failed: in one's own account nothing is a matter of rights. */

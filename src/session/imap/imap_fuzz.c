@@ -103,7 +103,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!open) {
 		log_setup("fuzz", LOG_ERROR, false);
 		loop_sim_start(1700000000);
-		fake_house_open(&house, "login.without-tls = yes\nmessage-bytes-max = 64k\nimap.literal-bytes-max = 8k\n");
+		fake_house_open(
+		    &house,
+		    "hostname = h.test\nlogin.without-tls = yes\nmessage-bytes-max = 64k\nimap.literal-bytes-max = 8k\n");
 		fake_mail_open(&house);
 		atexit(close_house);
 		open = true;

@@ -95,7 +95,8 @@ fake_named(struct slice uids, uint32_t uid)
 static void
 fake_open_account(struct ipc_call *call, const struct store_account_open_in *in)
 {
-	store_account_open_reply(call, &(struct store_account_open_out){ .handle = 1, .account = 1 });
+	store_account_open_reply(call,
+	                         &(struct store_account_open_out){ .handle = 1, .account = 1, .address = S("me@x.test") });
 }
 
 static void
@@ -155,6 +156,40 @@ fake_acl_set(struct ipc_call *call, const struct store_acl_set_in *in)
 		ipc_fail(call, ERR_SYNTAX);
 	else
 		store_acl_set_reply(call, &(struct store_acl_set_out){ 0 });
+}
+
+static void
+fake_url_sign(struct ipc_call *call, const struct store_url_sign_in *in)
+{
+	char token[URL_TOKEN_BYTES] = { 1 };
+	ASSERT(in->url.uid && in->url.text.len && in->url.access <= URL_SUBMIT && in->url.expires >= 0);
+	ASSERT((in->url.access >= URL_USER) == (in->url.user.len > 0) && slice_is_utf8(in->name));
+	if (fake_fails(call))
+		return;
+	if (slice_equal(in->name, S("INBOX")))
+		store_url_sign_reply(call, &(struct store_url_sign_out){ slice_of(token, sizeof token) });
+	else
+		ipc_fail(call, ERR_NOT_FOUND);
+}
+
+static void
+fake_url_reset(struct ipc_call *call, const struct store_url_reset_in *in)
+{
+	if (!fake_fails(call))
+		store_url_reset_reply(call, &(struct store_url_reset_out){ 0 });
+}
+
+/* Any token is good whose last byte is even. */
+static void
+fake_url_open(struct ipc_call *call, const struct store_url_open_in *in)
+{
+	ASSERT(in->token.len == URL_TOKEN_BYTES && in->signer.len && in->url.uid);
+	if (fake_fails(call))
+		return;
+	if (in->token.at[URL_TOKEN_BYTES - 1] % 2)
+		ipc_fail(call, ERR_NOT_FOUND);
+	else
+		store_url_open_reply(call, &(struct store_url_open_out){ .handle = 3, .mailbox = 1, .uidvalidity = 1 });
 }
 
 static void
@@ -548,6 +583,9 @@ static const struct store_server fake_mail_store = {
 	.sharer_list = fake_sharer_list,
 	.acl_get = fake_acl_get,
 	.acl_set = fake_acl_set,
+	.url_sign = fake_url_sign,
+	.url_reset = fake_url_reset,
+	.url_open = fake_url_open,
 	.mailbox_list = fake_mailbox_list,
 	.account_changes = fake_account_changes,
 	.mailbox_status = fake_mailbox_status,

@@ -80,24 +80,37 @@ split_owner(struct slice name, bool is_public, struct slice *owner, struct slice
 	}
 }
 
-enum err
-await_imap_place(struct imap *im, struct slice name, struct imap_place *p)
+bool
+imap_split_place(struct slice name, struct slice *owner, bool *is_public, struct slice *rest)
 {
-	struct slice owner, rest;
-	uint32_t handle;
 	size_t i = 0;
-	*p = (struct imap_place){ NULL, name };
+	*owner = SLICE_NONE;
+	*rest = name;
 	if (!imap_is_elsewhere(name))
-		return OK;
+		return true;
 	while (i < COUNT_OF(roots) && !slice_starts(name, roots[i].root))
 		i++;
 	if (i == COUNT_OF(roots))
+		return false;
+	*is_public = roots[i].is_public;
+	split_owner(slice_from(name, roots[i].root.len), *is_public, owner, rest);
+	if (!rest->len)
+		*rest = S("INBOX");
+	return owner->len && owner->len <= (*is_public ? 255 : 1000) && slice_find_char(*owner, '\0') < 0;
+}
+
+enum err
+await_imap_place(struct imap *im, struct slice name, struct imap_place *p)
+{
+	struct slice owner;
+	uint32_t handle;
+	bool is_public;
+	*p = (struct imap_place){ NULL, name };
+	if (!imap_split_place(name, &owner, &is_public, &p->name))
 		return ERR_NOT_FOUND;
-	split_owner(slice_from(name, roots[i].root.len), roots[i].is_public, &owner, &rest);
-	if (!owner.len || owner.len > (roots[i].is_public ? 255 : 1000) || slice_find_char(owner, '\0') >= 0)
-		return ERR_NOT_FOUND;
-	p->owner = owner_of(im, owner, roots[i].is_public);
-	p->name = rest.len ? rest : S("INBOX");
+	if (!owner.len)
+		return OK;
+	p->owner = owner_of(im, owner, is_public);
 	return await_imap_handle(im, p->owner, &handle) ? OK : im->asked;
 }
 

@@ -42,7 +42,8 @@ parse(uint8_t which, struct cursor *c, struct arena *a)
 	case 9: (void)imap_take_setmetadata(c, a, NAMES_UTF7, &metadata); break;
 	case 10:
 		if (imap_url_parse(cursor_rest(c), a, &url))
-			ASSERT(url.uid && slice_is_utf8(url.mailbox) && (!url.absolute || url.host.len));
+			ASSERT(url.uid && slice_is_utf8(url.mailbox) && (!url.absolute || url.host.len) &&
+			       (!url.authorized || slice_starts(cursor_rest(c), url.rump)) && (url.verified || !url.token.len));
 		break;
 	default: (void)imap_is_append(cursor_rest(c), a);
 	}

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* url.c - IMAP URLs (RFC 2192 12): [imap://[user[;AUTH=x]@]host[:port]/] mailbox [;UIDVALIDITY=n] /;UID=n
- * [/;SECTION=s]. Mailbox names are UTF-8 in percent-encoding (section 9). What URLAUTH adds is no part of it. */
+/* url.c - IMAP URLs (RFC 5092 11): [imap://[user[;AUTH=x]@]host[:port]/] mailbox [;UIDVALIDITY=n] /;UID=n
+ * [/;SECTION=s] [/;PARTIAL=n.n] [;EXPIRE=time] [;URLAUTH=access[:mechanism:token]]. Mailbox names are UTF-8 in
+ * percent-encoding. What is signed are the bytes of the URL as they are (RFC 4467 6). */
 #include "session/imap/url.h"
+
+#include "mail/date.h"
 
 /* Undoes percent-encoding; false: malformed, or a NUL, CR or LF. */
 static bool
@@ -97,30 +100,148 @@ take_section(struct slice text, struct arena *a, struct imap_url *url)
 	return imap_take_section_spec(&c, a, s) && take_char(&c, ']') && take_end(&c);
 }
 
-/* "/;UID=n" ["/;SECTION=s"] */
 static bool
-take_part(struct slice text, struct arena *a, struct imap_url *url)
+is_no_semicolon(char c)
 {
-	static const struct slice word = S_ROW("/;SECTION=");
-	size_t at = find_nocase(text, word);
-	if (at < text.len && !take_section(slice_from(text, at + word.len), a, url))
+	return c != ';';
+}
+
+/* achar, without what the grammar has a use for (RFC 5092 11) */
+static bool
+is_of_user(char c)
+{
+	return c != ';' && c != ':' && c != '/' && c != '@' && c != '?';
+}
+
+static bool
+is_of_mechanism(char c)
+{
+	return ascii_alpha(c) || ascii_digit(c) || c == '-' || c == '.';
+}
+
+static bool
+is_hex(char c)
+{
+	return hex_value(c) >= 0;
+}
+
+/* ["/;SECTION=" s] */
+static bool
+take_section_part(struct cursor *c, struct arena *a, struct imap_url *url)
+{
+	struct slice text;
+	if (!take_nocase(c, S("/;SECTION=")))
+		return true;
+	if (!take_while(c, is_no_semicolon, &text))
 		return false;
-	return number_of(slice_part(text, 0, at), &url->uid);
+	if (slice_ends(text, S("/")) && !cursor_done(c)) { /* of "/;PARTIAL=" */
+		text.len--;
+		c->at--;
+	}
+	return take_section(text, a, url);
+}
+
+/* ["/;PARTIAL=" number ["." nz-number]] */
+static bool
+take_partial(struct cursor *c, struct imap_url *url)
+{
+	if (!take_nocase(c, S("/;PARTIAL=")))
+		return true;
+	url->partial = true;
+	url->count = UINT64_MAX;
+	if (!take_u64(c, &url->from))
+		return false;
+	return !take_char(c, '.') || (take_u64(c, &url->count) && url->count > 0);
+}
+
+/* [";EXPIRE=" date-time] */
+static bool
+take_expire(struct cursor *c, struct imap_url *url)
+{
+	struct slice text;
+	if (!take_nocase(c, S(";EXPIRE=")))
+		return true;
+	return take_while(c, is_no_semicolon, &text) && date_parse_rfc3339(text, &url->expires) && url->expires > 0;
+}
+
+/* access = ("submit+" enc-user) / ("user+" enc-user) / "authuser" / "anonymous" */
+static bool
+take_access(struct cursor *c, struct arena *a, struct imap_url *url)
+{
+	static const struct {
+		struct slice word;
+		enum imap_url_access access;
+	} words[] = {
+		{ S_ROW("submit+"), ACCESS_SUBMIT },
+		{ S_ROW("user+"), ACCESS_USER },
+		{ S_ROW("authuser"), ACCESS_AUTHUSER },
+		{ S_ROW("anonymous"), ACCESS_ANONYMOUS },
+	};
+	size_t i = 0;
+	struct slice user;
+	while (i < COUNT_OF(words) && !take_nocase(c, words[i].word))
+		i++;
+	if (i == COUNT_OF(words))
+		return false;
+	url->access = words[i].access;
+	if (url->access != ACCESS_SUBMIT && url->access != ACCESS_USER)
+		return true;
+	return take_while(c, is_of_user, &user) && decode(a, user, &url->access_user) &&
+	       url->access_user.len <= IMAP_URL_USER_BYTES_MAX;
+}
+
+/* [":" mechanism ":" enc-urlauth]: the token in bytes. One that this server cannot have made is as good as none. */
+static bool
+take_token(struct cursor *c, struct arena *a, struct imap_url *url)
+{
+	struct slice mechanism, hex;
+	if (!take_char(c, ':'))
+		return true;
+	if (!take_while(c, is_of_mechanism, &mechanism) || !take_char(c, ':') || !take_while(c, is_hex, &hex) ||
+	    hex.len < 32)
+		return false;
+	url->verified = true;
+	if (!slice_equal_nocase(mechanism, S("INTERNAL")) || hex.len != 2 * (size_t)URL_TOKEN_BYTES)
+		return true;
+	char *token = arena_alloc(a, URL_TOKEN_BYTES);
+	for (size_t i = 0; i < URL_TOKEN_BYTES; i++)
+		token[i] = (char)(hex_value(hex.at[2 * i]) * 16 + hex_value(hex.at[2 * i + 1]));
+	url->token = slice_of(token, URL_TOKEN_BYTES);
+	return true;
+}
+
+/* [expire] [";URLAUTH=" access [token]]; text: the whole URL */
+static bool
+take_authorization(struct cursor *c, struct slice text, struct arena *a, struct imap_url *url)
+{
+	if (!take_expire(c, url))
+		return false;
+	if (!take_nocase(c, S(";URLAUTH=")))
+		return !url->expires; /* RFC 5092 6.1.1: EXPIRE belongs to URLAUTH */
+	if (!take_access(c, a, url))
+		return false;
+	url->authorized = true;
+	url->rump = slice_part(text, 0, (size_t)(c->at - text.at));
+	return take_token(c, a, url);
 }
 
 bool
 imap_url_parse(struct slice text, struct arena *a, struct imap_url *url)
 {
 	static const struct slice scheme = S_ROW("imap://"), word = S_ROW(";UID=");
+	struct slice rest = text;
 	*url = (struct imap_url){ .absolute = false };
 	if (text.len > IMAP_URL_BYTES_MAX)
 		return false;
-	if (slice_starts_nocase(text, scheme)) {
-		text = slice_from(text, scheme.len);
-		if (!take_server(&text, a, url))
+	if (slice_starts_nocase(rest, scheme)) {
+		rest = slice_from(rest, scheme.len);
+		if (!take_server(&rest, a, url))
 			return false;
 	}
-	size_t at = find_nocase(text, word);
-	return at < text.len && take_part(slice_from(text, at + word.len), a, url) &&
-	       take_mailbox(slice_part(text, 0, at), a, url);
+	size_t at = find_nocase(rest, word);
+	if (at == rest.len || !take_mailbox(slice_part(rest, 0, at), a, url))
+		return false;
+	struct cursor c = cursor_of(slice_from(rest, at + word.len));
+	return imap_take_nz_number(&c, &url->uid) && take_section_part(&c, a, url) && take_partial(&c, url) &&
+	       take_authorization(&c, text, a, url) && take_end(&c);
 }

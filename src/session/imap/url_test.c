@@ -9,7 +9,8 @@
 
 static const struct row {
 	const char *text;
-	const char *got; /* user host|mailbox;uidvalidity;uid;text of the section, its depth; "-": none */
+	const char *got; /* user host|mailbox;uidvalidity;uid;text of the section, its depth; [;from+count] [access, 1 and
+	                  * token, expires, user, what is signed]; "-": none */
 } rows[] = {
 	{ "/INBOX/;UID=20", "|/INBOX;0;20;0.0" },
 	{ "/inbox/;uid=20", "|/INBOX;0;20;0.0" },
@@ -31,7 +32,37 @@ static const struct row {
 	{ "/INBOX/;UID=0", "-" },
 	{ "/INBOX/;UID=4294967296", "-" },
 	{ "/INBOX/;UID=1x", "-" },
-	{ "/INBOX/;UID=1/;PARTIAL=0.5", "-" },
+	{ "/INBOX/;UID=1/;PARTIAL=0.5", "|/INBOX;0;1;0.0;0+5" },
+	{ "/INBOX/;UID=1/;section=1/;partial=7", "|/INBOX;0;1;0.1;7+" },
+	{ "/INBOX/;UID=1/;PARTIAL=18446744073709551615.1", "|/INBOX;0;1;0.0;18446744073709551615+1" },
+	{ "/INBOX/;UID=1;URLAUTH=anonymous", "|/INBOX;0;1;0.0 0 0 0 /INBOX/;UID=1;URLAUTH=anonymous" },
+	{ "/x/;UID=1;URLAUTH=user+a%40b:internal:0123456789abcdef0123456789ABCDEF",
+	  "|/x;0;1;0.0 2 1 0a@b /x/;UID=1;URLAUTH=user+a%40b" },
+	{ "/x/;UID=1;urlauth=SUBMIT+a:X-1.2:"
+	  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20",
+	  "|/x;0;1;0.0 3 1 0a /x/;UID=1;urlauth=SUBMIT+a" },
+	{ "/x/;UID=1;urlauth=authuser:internal:"
+	  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20",
+	  "|/x;0;1;0.0 1 33 0 /x/;UID=1;urlauth=authuser" },
+	{ "/x/;UID=1;EXPIRE=1970-01-01T00:00:09Z;URLAUTH=authuser",
+	  "|/x;0;1;0.0 1 0 9 /x/;UID=1;EXPIRE=1970-01-01T00:00:09Z;URLAUTH=authuser" },
+	{ "/x/;UID=1;EXPIRE=1970-01-01T00:00:09Z", "-" },
+	{ "/x/;UID=1;EXPIRE=1970-01-01T00:00:00Z;URLAUTH=authuser", "-" },
+	{ "/x/;UID=1;URLAUTH=", "-" },
+	{ "/x/;UID=1;URLAUTH=user+", "-" },
+	{ "/x/;UID=1;URLAUTH=user+%", "-" },
+	{ "/x/;UID=1;URLAUTH=user+a/b", "-" },
+	{ "/x/;UID=1;URLAUTH=anonymous:", "-" },
+	{ "/x/;UID=1;URLAUTH=anonymous::0123456789abcdef0123456789ABCDEF", "-" },
+	{ "/x/;UID=1;URLAUTH=anonymous:internal:0123456789abcdef0123456789ABCDE", "-" },
+	{ "/x/;UID=1;URLAUTH=anonymous:internal:0123456789abcdef0123456789ABCDEF;x", "-" },
+	{ "/x/;UID=1;URLAUTH=anonymous;URLAUTH=anonymous", "-" },
+	{ "/INBOX/;UID=1/;PARTIAL=", "-" },
+	{ "/INBOX/;UID=1/;PARTIAL=1.", "-" },
+	{ "/INBOX/;UID=1/;PARTIAL=1.0", "-" },
+	{ "/INBOX/;UID=1/;PARTIAL=18446744073709551616", "-" },
+	{ "/INBOX/;UID=1/;PARTIAL=1/;SECTION=1", "-" },
+	{ "/INBOX/;UID=1/;SECTION=1/", "-" },
 	{ "/INBOX/;UID=1/;SECTION=", "-" },
 	{ "/INBOX/;UID=1/;SECTION=MIME", "-" },
 	{ "/INBOX/;UID=1/;SECTION=1]", "-" },
@@ -62,6 +93,13 @@ urls(void **state)
 			got = arena_printf(&a, "%.*s%s%.*s|%s%.*s;%u;%u;%u.%zu", SLICE_ARG(u.user), u.user.len ? " " : "",
 			                   SLICE_ARG(u.host), u.rooted && u.mailbox.len ? "/" : "", SLICE_ARG(u.mailbox),
 			                   u.uidvalidity, u.uid, (unsigned)u.section.text, u.section.depth);
+		if (got.len > 1 && u.partial)
+			got = arena_printf(&a, "%.*s;%llu+%.0llu", SLICE_ARG(got), (unsigned long long)u.from,
+			                   u.count == UINT64_MAX ? 0 : (unsigned long long)u.count);
+		if (got.len > 1 && u.authorized)
+			got = arena_printf(&a, "%.*s %u %zu %lld%.*s %.*s", SLICE_ARG(got), (unsigned)u.access,
+			                   u.verified + (u.token.len ? u.token.len - 1 : 0), (long long)u.expires,
+			                   SLICE_ARG(u.access_user), SLICE_ARG(u.rump));
 		if (!slice_equal(got, slice_text(rows[i].got)))
 			fail_msg("%s: %.*s", rows[i].text, SLICE_ARG(got));
 	}
