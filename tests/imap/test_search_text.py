@@ -157,3 +157,19 @@ def test_without_texts_nothing_is_rebuilt(pair):
     r = pair[1].command("search", "rebuild", f"eve@{DOMAIN}", check=False)
     assert r.returncode == 1 and "search.index" in r.stderr
     assert pair[1].json("search", "status", f"eve@{DOMAIN}") == {"on": False, "messages": 0, "texts": 0, "packed": 0}
+
+
+def test_a_message_larger_than_shared_memory(pair, connect):
+    """It comes to scan in a file; what is beyond the text that is kept is found all the same."""
+    clients = []
+    for s in pair:
+        s.add_account("big")
+        clients.append(connect(f"big@{DOMAIN}", on=s))
+        clients[-1].ok("SELECT INBOX")
+        clients[-1].append(b"Subject: large\r\n\r\n" + b"some filler, line by line\r\n" * 200000 + b"at the very end\r\n")
+    end = time.time() + 20
+    while pair[0].json("search", "status", f"big@{DOMAIN}")["texts"] < 1:
+        assert time.time() < end
+        time.sleep(0.1)
+    for what in ("BODY \"very end\"", "BODY \"line by\"", "SUBJECT LARGE", "BODY nowhere", "NOT BODY nowhere"):
+        assert found(clients[0], what) == found(clients[1], what), what
