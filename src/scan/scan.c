@@ -12,6 +12,7 @@
 #include "mail/charset.h"
 #include "mail/facts.h"
 #include "mail/fold.h"
+#include "mail/fuzzy.h"
 #include "mail/match.h"
 #include "mail/search_text.h"
 #include "role/role.h"
@@ -171,7 +172,36 @@ serve_text(struct ipc_call *call, const struct scan_text_in *in)
 	buf_release(&packed);
 }
 
-static const struct scan_server handlers = { .facts = serve_facts, .match = serve_match, .text = serve_text };
+static void
+serve_score(struct ipc_call *call, const struct scan_score_in *in)
+{
+	struct scan *s = call->peer->owner;
+	struct fuzzy f;
+	struct search_text text;
+	struct slice message;
+	struct buf record;
+	uint32_t score = 0;
+	enum err e = message_take(call, in->file, in->off, in->bytes, &message);
+	if (e == OK && in->where > SCAN_IN_HEADER)
+		e = ERR_SYNTAX;
+	buf_init(&record, SEARCH_TEXT_BYTES_MAX + 64);
+	if (e == OK) {
+		fuzzy_init(&f, &(struct search_key){ (enum search_where)in->where, in->field, in->needle });
+		search_text_make(message, SEARCH_TEXT_BYTES_MAX, &record);
+		if (search_text_open(&text, buf_slice(&record)))
+			score = fuzzy_score(&f, &text);
+	}
+	copy_rest(s);
+	buf_release(&record);
+	if (e == OK)
+		scan_score_reply(call, &(struct scan_score_out){ .score = score });
+	else
+		ipc_fail(call, e);
+}
+
+static const struct scan_server handlers = {
+	.facts = serve_facts, .match = serve_match, .text = serve_text, .score = serve_score
+};
 
 static enum err
 configure(void *self, const struct conf *conf, const char **why)

@@ -8,6 +8,7 @@
  * known, and is not asked for any more by who has it no longer. */
 #include "store/texts.h"
 
+#include "mail/fuzzy.h"
 #include "mail/search_pack.h"
 #include "store/rows_state.h"
 
@@ -44,6 +45,7 @@ struct search {
 	size_t max; /* entries */
 	struct search_key keys[STORE_SEARCH_KEYS_MAX];
 	uint16_t all;
+	struct fuzzy fuzzy; /* when in->fuzzy */
 	struct found *list; /* messages behind the packs */
 	size_t n, cap;
 	struct unit *units;
@@ -71,6 +73,11 @@ look_into(struct search_job *j, struct found *f, struct slice packed)
 	if (!search_text_unpack(packed, &j->record) || !search_text_open(&text, buf_slice(&j->record)))
 		return;
 	f->unknown = 0;
+	if (s->in->fuzzy) {
+		f->found = fuzzy_score(&s->fuzzy, &text);
+		f->unknown = !f->found && text.flags; /* it was cut */
+		return;
+	}
 	for (uint32_t i = 0; i < s->in->nkeys; i++) {
 		if (!(f->ask >> i & 1))
 			continue;
@@ -205,7 +212,10 @@ look_at_pack(struct search_job *j, struct unit *u)
 		return false;
 	struct asked *a = must_calloc(1, sizeof *a);
 	good = search_pack_messages(&p, a->uids, a->objects, a->flags);
-	for (uint32_t key = 0; good && key < j->of->in->nkeys; key++)
+	if (j->of->in->fuzzy) /* a pack knows nothing of what is alike */
+		for (uint32_t i = 0; i < p.n; i++)
+			a->ask[i] = 1;
+	for (uint32_t key = 0; good && !j->of->in->fuzzy && key < j->of->in->nkeys; key++)
 		good = ask_pack(j, &p, key, a);
 	if (good) {
 		u->list = must_calloc(p.n, sizeof *u->list);
@@ -474,7 +484,9 @@ take_keys(struct search *s)
 		s->keys[i] = (struct search_key){ (enum search_where)k->where, k->field, k->needle };
 		s->all |= (uint16_t)(1u << i);
 	}
-	return s->in->nkeys > 0;
+	if (s->in->fuzzy && s->in->nkeys == 1)
+		fuzzy_init(&s->fuzzy, &s->keys[0]);
+	return s->in->nkeys == 1 || (s->in->nkeys > 0 && !s->in->fuzzy);
 }
 
 void

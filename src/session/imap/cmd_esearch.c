@@ -111,7 +111,7 @@ await_one(const struct esearch *e, bool is_selected)
 	if (no.status == IMAP_OK) {
 		uint32_t *rows = must_calloc(im->view.count + 1, sizeof *rows);
 		size_t n = search_found(&r, rows);
-		await_search_answer(im, e->ret, S("SEARCH"), rows, n, r.tells_modseq);
+		await_search_answer(&r, e->ret, S("SEARCH"), rows, n);
 		if (is_selected && (e->ret->items & RETURN_UPDATE))
 			context_add(im, &(struct context_of){ e->ret, e->text, e->program, rows, n, NULL });
 		free(rows);
@@ -204,7 +204,9 @@ imap_cmd_esearch(struct imap *im, struct cursor *args)
 		no = await_imap_search_program(im, args, SLICE_NONE, &program);
 	if (no.status == IMAP_OK && program.charset.len && (im->enabled & ENABLED_UTF8))
 		no = imap_bad("after ENABLE UTF8=ACCEPT a search is in UTF-8"); /* RFC 6855 3 */
-	program.how = im->collation;                                        /* RFC 5255 4.2 */
+	if (no.status == IMAP_OK)
+		no = search_fuzzy_check(&program, &ret, false);
+	program.how = im->collation; /* RFC 5255 4.2 */
 	if (no.status == IMAP_OK)
 		no = imap_search_prepare(&im->arena, &program);
 	if (no.status == IMAP_OK)

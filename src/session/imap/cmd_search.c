@@ -11,7 +11,7 @@ await_run(struct imap *im, const struct imap_return *ret, struct imap_search *pr
 	if (no.status == IMAP_OK) {
 		uint32_t *rows = must_calloc(im->view.count + 1, sizeof *rows);
 		size_t n = search_found(&r, rows);
-		await_search_answer(im, ret, S("SEARCH"), rows, n, r.tells_modseq);
+		await_search_answer(&r, ret, S("SEARCH"), rows, n);
 		if (ret->items & RETURN_UPDATE)
 			context_add(im, &(struct context_of){ ret, text, program, rows, n, NULL });
 		free(rows);
@@ -36,6 +36,8 @@ imap_cmd_search(struct imap *im, struct cursor *args)
 		no = imap_bad("after ENABLE UTF8=ACCEPT a search is in UTF-8"); /* RFC 6855 3 */
 	if (no.status == IMAP_OK && (ret.items & RETURN_UPDATE) && context_find(im, im->tag))
 		no = imap_bad("this tag is that of a search that is still told of"); /* RFC 5267 4.3 */
+	if (no.status == IMAP_OK)
+		no = search_fuzzy_check(&program, &ret, false);
 	if (no.status == IMAP_OK)
 		no = await_run(im, &ret, &program, text);
 	imap_search_failed(im, &ret, &no);

@@ -21,10 +21,13 @@ await_run(struct sorting *s, const struct imap_return *ret, struct imap_search *
 	if (no.status == IMAP_OK) {
 		uint32_t *rows = must_calloc(s->im->view.count + 1, sizeof *rows);
 		size_t n = search_found(&r, rows);
+		s->search = &r;
 		enum err e = await_sort(s, rows, n);
 		if (e == OK) {
-			await_search_answer(s->im, ret, S("SORT"), rows, n, r.tells_modseq);
-			if (ret->items & RETURN_UPDATE)
+			await_search_answer(&r, ret, S("SORT"), rows, n);
+			if ((ret->items & RETURN_UPDATE) && s->by_relevancy)
+				context_refuse(s->im, s->im->tag); /* scores are those of one search */
+			else if (ret->items & RETURN_UPDATE)
 				context_add(s->im, &(struct context_of){ ret, text, program, rows, n, s });
 		}
 		sort_release(s);
@@ -49,6 +52,8 @@ imap_cmd_sort(struct imap *im, struct cursor *args)
 	struct imap_reply no = await_imap_search_program(im, args, charset, &program);
 	if (no.status == IMAP_OK && (ret.items & RETURN_UPDATE) && context_find(im, im->tag))
 		no = imap_bad("this tag is that of a search that is still told of");
+	if (no.status == IMAP_OK)
+		no = search_fuzzy_check(&program, &ret, s.by_relevancy);
 	if (no.status == IMAP_OK)
 		no = await_run(&s, &ret, &program, text);
 	imap_search_failed(im, &ret, &no);

@@ -623,7 +623,14 @@ fake_match(struct ipc_call *call, const struct scan_match_in *in)
 	scan_match_reply(call, &(struct scan_match_out){ .hits = in->bytes * 2654435761u });
 }
 
-static const struct scan_server fake_mail_scan = { .facts = fake_facts, .match = fake_match };
+static void
+fake_score(struct ipc_call *call, const struct scan_score_in *in)
+{
+	ASSERT(in->where <= 2 && slice_is_utf8(in->needle));
+	scan_score_reply(call, &(struct scan_score_out){ .score = in->bytes * 2654435761u % 120 });
+}
+
+static const struct scan_server fake_mail_scan = { .facts = fake_facts, .match = fake_match, .score = fake_score };
 
 static void
 fake_mail_open(struct fake_house *h)

@@ -254,6 +254,7 @@ enum imap_search_op {
 	SEARCH_AND,
 	SEARCH_OR,
 	SEARCH_NOT,
+	SEARCH_FUZZY, /* what it works on is fuzzy; stands in no program */
 	SEARCH_SEQUENCE,
 	SEARCH_UID,
 	SEARCH_FLAG,    /* number: MESSAGE_* that is set */
@@ -281,6 +282,7 @@ enum imap_search_op {
 };
 struct imap_search_key {
 	enum imap_search_op op;
+	bool fuzzy; /* a text within FUZZY (RFC 6203 3): fits more or less */
 	uint32_t number;
 	int64_t day;
 	uint64_t modseq, object;
@@ -297,6 +299,7 @@ struct imap_search {
 	enum fold_how how;    /* in which texts are compared; made by who runs the program */
 	struct imap_search_key *keys;
 	size_t count;
+	bool fuzzy; /* there is a FUZZY in it */
 	/* RFC 5466: the first filter that is named, and the key that names it in the text: to be put in its place */
 	struct slice filter, filter_key;
 };
@@ -311,6 +314,7 @@ enum {
 	RETURN_PARTIAL = 32, /* RFC 9394 */
 	RETURN_UPDATE = 64,  /* RFC 5267 4.3 */
 	RETURN_CONTEXT = 128,
+	RETURN_RELEVANCY = 256,                      /* RFC 6203 4 */
 	RETURN_QUIET = RETURN_SAVE | RETURN_CONTEXT, /* these ask for no data */
 };
 struct imap_return {

@@ -73,7 +73,7 @@ static const struct word {
 
 /* What is open: a parenthesis (or the whole program) that gathers keys, a NOT or OR that waits for its keys. */
 struct frame {
-	enum imap_search_op op; /* SEARCH_AND, SEARCH_NOT, SEARCH_OR */
+	enum imap_search_op op; /* SEARCH_AND, SEARCH_NOT, SEARCH_OR, SEARCH_FUZZY */
 	size_t keys;
 };
 
@@ -82,7 +82,7 @@ struct parser {
 	struct arena *arena;
 	struct imap_search *search;
 	struct frame frames[SEARCH_DEPTH_MAX];
-	size_t depth, named, slots;
+	size_t depth, named, slots, fuzzy; /* fuzzy: how many FUZZY are open */
 	enum imap_search_fault fault;
 };
 
@@ -127,7 +127,10 @@ key_done(struct parser *p)
 		}
 		if (f->op == SEARCH_OR && f->keys < 2)
 			return;
-		emit_op(p, f->op);
+		if (f->op == SEARCH_FUZZY)
+			p->fuzzy--;
+		else
+			emit_op(p, f->op);
 		p->depth--;
 	}
 }
@@ -192,7 +195,7 @@ static const struct {
 } returns[] = {
 	{ S_ROW("MIN"), RETURN_MIN },       { S_ROW("MAX"), RETURN_MAX },         { S_ROW("ALL"), RETURN_ALL },
 	{ S_ROW("COUNT"), RETURN_COUNT },   { S_ROW("SAVE"), RETURN_SAVE },       { S_ROW("PARTIAL"), RETURN_PARTIAL },
-	{ S_ROW("UPDATE"), RETURN_UPDATE }, { S_ROW("CONTEXT"), RETURN_CONTEXT },
+	{ S_ROW("UPDATE"), RETURN_UPDATE }, { S_ROW("CONTEXT"), RETURN_CONTEXT }, { S_ROW("RELEVANCY"), RETURN_RELEVANCY },
 };
 
 /* partial-range = nz-number ":" nz-number / "-" nz-number ":" "-" nz-number (RFC 9394 4) */
@@ -304,6 +307,7 @@ take_simple_key(struct parser *p)
 	}
 	if (++p->named > SEARCH_KEYS_MAX)
 		p->fault = SEARCH_TOO_MANY;
+	key.fuzzy = p->fuzzy && (key.op == SEARCH_HEADER || key.op == SEARCH_BODY || key.op == SEARCH_TEXT);
 	emit(p, key);
 	if (negated)
 		emit_op(p, SEARCH_NOT);
@@ -360,6 +364,12 @@ take_key(struct parser *p)
 	}
 	if (take_word(&p->c, S("OR"))) {
 		open_frame(p, SEARCH_OR);
+		return imap_take_space(&p->c);
+	}
+	if (take_word(&p->c, S("FUZZY"))) { /* RFC 6203 7 */
+		open_frame(p, SEARCH_FUZZY);
+		p->search->fuzzy = true;
+		p->fuzzy++;
 		return imap_take_space(&p->c);
 	}
 	if (take_word(&p->c, S("NEW")))

@@ -82,7 +82,7 @@ await_facts_round(struct search_run *r)
 static bool
 is_scan_key(const struct imap_search_key *k)
 {
-	return k->op == SEARCH_HEADER || k->op == SEARCH_BODY || k->op == SEARCH_TEXT;
+	return !k->fuzzy && (k->op == SEARCH_HEADER || k->op == SEARCH_BODY || k->op == SEARCH_TEXT);
 }
 
 static struct scan_key
@@ -119,7 +119,7 @@ await_match(struct search_run *r, struct scan_match_in *in, struct arena *a)
 		for (uint32_t i = 0; i < in->nkeys; i++)
 			r->hits[of[i]] = (out.hits >> i & 1) != 0;
 	}
-	return OK;
+	return await_search_scores(r, in, a);
 }
 
 /* A body in the reader's shared memory is shown to scan where it is; a large one is copied to a spool file first. */
@@ -148,6 +148,7 @@ await_scan_one(struct search_run *r, size_t i, const struct view_walk *ahead, st
                struct fetch_body *body, struct arena *a)
 {
 	arena_clear(a);
+	r->at = i;
 	enum err e = await_fetch_body(body, bodies, i, ahead);
 	if (e == OK)
 		e = await_look_into(r, body, a);
@@ -274,7 +275,7 @@ imap_search_prepare(struct arena *a, struct imap_search *program)
 			return imap_no("LIMIT", "the text to search for is too long");
 		if (!slice_is_utf8(k->field) || slice_find_char(k->field, '\0') >= 0)
 			return imap_bad("that is not the name of a header field");
-		k->folded = folded(a, program->how, k->text);
+		k->folded = folded(a, k->fuzzy ? FOLD_UNICODE : program->how, k->text); /* RFC 6203 3: no comparator */
 		k->object = k->op == SEARCH_EMAILID ? object_of(k->text) : 0;
 	}
 	return imap_ok("");
@@ -353,6 +354,7 @@ search_run_init(struct search_run *r)
 	r->stack = must_calloc(r->program->count + 1, 1);
 	r->hits = must_calloc(r->program->count + 1, sizeof *r->hits);
 	r->kept_bit = must_calloc(r->program->count + 1, 1);
+	search_fuzzy_init(r);
 	r->now = clock_wall_sec();
 	buf_init(&r->scratch, 4u << 20);
 }
@@ -366,6 +368,7 @@ search_run_release(struct search_run *r)
 	free(r->ids);
 	free(r->kept_bit);
 	free(r->kept);
+	search_fuzzy_release(r);
 	buf_release(&r->scratch);
 }
 

@@ -6,6 +6,7 @@
 #define IMAP_SEARCH_H
 
 #include "mail/facts.h"
+#include "scan_msg.h"
 #include "session/imap/imap.h"
 
 enum { SEARCH_NO, SEARCH_YES, SEARCH_UNKNOWN };
@@ -29,6 +30,8 @@ struct search_run {
 	uint8_t *kept_bit;        /* one for each key; 0: the store was not asked about it */
 	struct search_kept *kept; /* one for each message of the view; NULL: the store was not asked */
 	bool *hits;               /* last round: what scan said of each key */
+	uint8_t **scores;         /* of each fuzzy key, of each message; FUZZY_NOT_KNOWN (mail/fuzzy.h) */
+	size_t at;                /* last round: the message that scan looks into */
 };
 
 /* What can be said of a message: facts NULL: only what the view says; hits: scan was asked too. Pure. */
@@ -49,11 +52,29 @@ size_t search_found(const struct search_run *r, uint32_t *rows);
 struct imap_reply imap_search_fault(enum imap_search_fault fault);
 
 /* search_kept.c: the second round. */
+struct search_asking {
+	struct slice uids; /* of what is undecided; empty: all are looked at */
+	char *block;       /* for the answers */
+	size_t got;
+};
 enum err await_search_kept(struct search_run *r);
+struct store_search_key search_kept_key(struct imap *im, const struct imap_search_key *k);
+/* scores NULL: into r->kept. */
+enum err await_search_ask(struct search_run *r, struct store_search_text_in *in, const struct search_asking *how,
+                          uint8_t *scores);
+
+/* search_fuzzy.c: RFC 6203. Places for scores; the store's part of the second round; scan's part of the last. */
+struct imap_reply search_fuzzy_check(const struct imap_search *program, const struct imap_return *ret, bool sorts);
+void search_fuzzy_init(struct search_run *r);
+void search_fuzzy_release(struct search_run *r);
+enum err await_search_fuzzy(struct search_run *r, const struct search_asking *how);
+enum err await_search_scores(struct search_run *r, const struct scan_match_in *in, struct arena *a);
+/* 1 to 100, of a message that was found. Pure. */
+uint8_t search_relevancy(const struct search_run *r, size_t index);
 
 /* search_result.c: answers with rows in this order, as * SEARCH, * SORT or * ESEARCH, and remembers them for SAVE. */
-void await_search_answer(struct imap *im, const struct imap_return *ret, struct slice word, uint32_t *rows, size_t n,
-                         bool modseq);
+void await_search_answer(const struct search_run *r, const struct imap_return *ret, struct slice word, uint32_t *rows,
+                         size_t n);
 /* RFC 5182 2.1: a search that was to be saved and failed leaves nothing. */
 void imap_search_failed(struct imap *im, const struct imap_return *ret, const struct imap_reply *r);
 

@@ -4,6 +4,7 @@
 #include "session/imap/search.h"
 
 #include "mail/fold.h"
+#include "mail/fuzzy.h"
 
 bool
 search_text_holds(struct buf *scratch, enum fold_how how, struct slice text, struct slice folded)
@@ -44,6 +45,14 @@ judge_kept(const struct search_run *r, size_t key, size_t index)
 	if (!bit || (r->kept[index].unknown & bit))
 		return SEARCH_UNKNOWN;
 	return (r->kept[index].found & bit) != 0;
+}
+
+/* RFC 6203 3 */
+static uint8_t
+judge_fuzzy(const struct search_run *r, size_t key, size_t index)
+{
+	uint8_t score = r->scores[key][index];
+	return score == FUZZY_NOT_KNOWN ? SEARCH_UNKNOWN : score > 0;
 }
 
 static uint8_t
@@ -132,7 +141,10 @@ judge_key(struct search_run *r, size_t key, size_t index, const struct facts *fa
 	case SEARCH_SENTBEFORE:
 	case SEARCH_SENTON:
 	case SEARCH_SENTSINCE: return judge_sent(k, facts);
-	default: return hits ? hits[key] : judge_text(r, key, index, facts);
+	default:
+		if (k->fuzzy)
+			return judge_fuzzy(r, key, index);
+		return hits ? hits[key] : judge_text(r, key, index, facts);
 	}
 }
 

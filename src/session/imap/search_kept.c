@@ -4,7 +4,7 @@
  * not known and is left to the rounds behind. Fails: the store is away. */
 #include "session/imap/search.h"
 
-#include "mail/search_text.h"
+#include "mail/fuzzy.h"
 
 enum {
 	UIDS_MAX = 4096,            /* of one search_text: when fewer are undecided they are named */
@@ -15,11 +15,11 @@ enum {
 static bool
 is_text_key(const struct imap_search_key *k)
 {
-	return k->op == SEARCH_HEADER || k->op == SEARCH_BODY || k->op == SEARCH_TEXT;
+	return !k->fuzzy && (k->op == SEARCH_HEADER || k->op == SEARCH_BODY || k->op == SEARCH_TEXT);
 }
 
-static struct store_search_key
-store_key(struct imap *im, const struct imap_search_key *k)
+struct store_search_key
+search_kept_key(struct imap *im, const struct imap_search_key *k)
 {
 	return (struct store_search_key){
 		.where = k->op == SEARCH_BODY   ? SEARCH_IN_BODY
@@ -38,7 +38,7 @@ make_keys(struct search_run *r, struct store_search_key keys[STORE_SEARCH_KEYS_M
 	for (size_t i = 0; i < r->program->count && n < STORE_SEARCH_KEYS_MAX; i++) {
 		if (!is_text_key(&r->program->keys[i]))
 			continue;
-		keys[n++] = store_key(r->im, &r->program->keys[i]);
+		keys[n++] = search_kept_key(r->im, &r->program->keys[i]);
 		r->kept_bit[i] = (uint8_t)n; /* bit n - 1; 0: it has none */
 	}
 	return n;
@@ -69,7 +69,7 @@ name_undecided(const struct search_run *r, struct arena *a)
 /* Entries of a block to the rows of the view; both rise. What lies between two entries was looked at and has nothing.
  */
 static void
-take_entries(struct search_run *r, struct slice entries, uint32_t from, uint32_t upto)
+take_entries(struct search_run *r, struct slice entries, uint32_t from, uint32_t upto, uint8_t *scores)
 {
 	const struct view *v = &r->im->view;
 	size_t at = 0;
@@ -77,30 +77,35 @@ take_entries(struct search_run *r, struct slice entries, uint32_t from, uint32_t
 		while (at < entries.len && bytes_get_le(entries.at + at, 4) < v->rows[i].uid)
 			at += ENTRY_BYTES;
 		bool here = at < entries.len && bytes_get_le(entries.at + at, 4) == v->rows[i].uid;
-		r->kept[i] = (struct search_kept){ 0 };
+		struct search_kept kept = { 0 };
 		if (here) {
-			r->kept[i].found = (uint16_t)bytes_get_le(entries.at + at + 4, 2);
-			r->kept[i].unknown = (uint16_t)bytes_get_le(entries.at + at + 6, 2);
+			kept.found = (uint16_t)bytes_get_le(entries.at + at + 4, 2);
+			kept.unknown = (uint16_t)bytes_get_le(entries.at + at + 6, 2);
 		}
+		if (scores)
+			scores[i] = kept.unknown ? FUZZY_NOT_KNOWN : (uint8_t)MIN(kept.found, 100u);
+		else
+			r->kept[i] = kept;
 	}
 }
 
-static enum err
-await_answers(struct search_run *r, struct store_search_text_in *in, char *block, size_t got, struct arena *a)
+enum err
+await_search_ask(struct search_run *r, struct store_search_text_in *in, const struct search_asking *how,
+                 uint8_t *scores)
 {
 	struct imap *im = r->im;
 	in->mailbox = im->view.mailbox;
-	in->into = imap_region(im, block, got / ENTRY_BYTES * ENTRY_BYTES);
+	in->into = imap_region(im, how->block, how->got / ENTRY_BYTES * ENTRY_BYTES);
 	for (bool more = true; more && im->c->io.error == OK;) {
 		struct store_search_text_out out = { 0 };
-		enum err e = await_imap_ask_selected(im, search_text, in, a, &out);
+		enum err e = await_imap_ask_selected(im, search_text, in, &im->arena, &out);
 		if (e)
 			return e;
 		if (out.filled > in->into.len || out.filled % ENTRY_BYTES || (out.more && out.upto < in->from))
 			return ERR_DAMAGED;
 		/* The named ones are all there is to say; otherwise all up to upto, and behind the last one nothing follows. */
 		uint32_t upto = out.more ? out.upto : UINT32_MAX;
-		take_entries(r, slice_of(block, out.filled), in->from, upto);
+		take_entries(r, slice_of(how->block, out.filled), in->from, upto, scores);
 		more = out.more && out.upto < UINT32_MAX;
 		in->from = out.upto + 1;
 	}
@@ -114,29 +119,41 @@ judge_again(struct search_run *r)
 		r->found[i] = search_judge(r, i, NULL, NULL);
 }
 
+static void
+kept_init(struct search_run *r)
+{
+	r->kept = must_calloc(r->im->view.count + 1, sizeof *r->kept);
+	for (size_t i = 0; i < r->im->view.count; i++)
+		r->kept[i].unknown = UINT16_MAX;
+}
+
 enum err
 await_search_kept(struct search_run *r)
 {
 	struct imap *im = r->im;
 	struct store_search_key keys[STORE_SEARCH_KEYS_MAX];
-	struct store_search_text_in in = { .keys = keys, .nkeys = make_keys(r, keys), .uids = S(""), .from = 1 };
+	struct store_search_text_in in = { .keys = keys, .nkeys = make_keys(r, keys), .from = 1 };
+	struct search_asking how;
 	struct arena a;
-	size_t got;
-	if (in.nkeys == 0 || r->program->how != FOLD_UNICODE) /* they are kept for that one */
+	bool exact = in.nkeys && r->program->how == FOLD_UNICODE; /* they are kept for that one */
+	enum err e = OK;
+	if (!exact && !r->program->fuzzy)
 		return OK;
-	r->kept = must_calloc(im->view.count + 1, sizeof *r->kept);
-	for (size_t i = 0; i < im->view.count; i++)
-		r->kept[i].unknown = UINT16_MAX;
 	size_t want = MIN(im->view.count * ENTRY_BYTES, (size_t)ANSWER_BYTES_MAX);
-	char *block = await_imap_block(im, want, SHM_BLOCK_BYTES_MIN, &got);
-	if (!block)
+	how.block = await_imap_block(im, want, SHM_BLOCK_BYTES_MIN, &how.got);
+	if (!how.block)
 		return ERR_AGAIN;
 	arena_init(&a, 0);
-	in.uids = name_undecided(r, &a);
+	in.uids = how.uids = name_undecided(r, &a);
 	im->c->io.deadline_ms = deadline_in_ms(im->c->idle_ms);
-	enum err e = await_answers(r, &in, block, got, &a);
+	if (exact) {
+		kept_init(r);
+		e = await_search_ask(r, &in, &how, NULL);
+	}
+	if (e == OK)
+		e = await_search_fuzzy(r, &how);
 	arena_release(&a);
-	shm_free(im->c->session->shm, block);
+	shm_free(im->c->session->shm, how.block);
 	if (e == OK)
 		judge_again(r);
 	return e == ERR_UNSUPPORTED ? OK : e;

@@ -7,6 +7,7 @@ enum { TEXT_BYTES = 32 << 10 };
 
 struct answer {
 	struct imap *im;
+	const struct search_run *run;
 	const struct imap_return *ret;
 	uint32_t *rows;
 	size_t n;
@@ -136,6 +137,23 @@ await_put_partial(const struct answer *a)
 	buf_put_char(&a->im->text, ')');
 }
 
+/* RFC 6203 4: in the order of the numbers that are answered */
+static void
+await_put_relevancy(const struct answer *a)
+{
+	bool some = (a->ret->items & (RETURN_PARTIAL | RETURN_ALL)) == RETURN_PARTIAL;
+	size_t from = some ? a->from : 0, to = some ? a->to : a->n;
+	buf_put(&a->im->text, S(" RELEVANCY ("));
+	for (size_t i = from; i < to; i++) {
+		if (i > from)
+			buf_put_char(&a->im->text, ' ');
+		buf_put_u64(&a->im->text, search_relevancy(a->run, a->rows[i]));
+		if (a->im->text.len > TEXT_BYTES)
+			await_imap_text(a->im);
+	}
+	buf_put_char(&a->im->text, ')');
+}
+
 /* * ESEARCH (TAG "a1") UID MIN 7 COUNT 3 ... (RFC 4466 2.6.2) */
 static void
 await_put_extended(const struct answer *a, bool modseq)
@@ -162,6 +180,8 @@ await_put_extended(const struct answer *a, bool modseq)
 	}
 	if (items & RETURN_PARTIAL)
 		await_put_partial(a);
+	if (a->n && (items & RETURN_RELEVANCY))
+		await_put_relevancy(a);
 	uint64_t highest = modseq ? highest_modseq(a) : 0;
 	if (highest)
 		put_item(im, S("MODSEQ"), highest);
@@ -188,10 +208,10 @@ await_put_plain(const struct answer *a, struct slice word, bool modseq)
 }
 
 void
-await_search_answer(struct imap *im, const struct imap_return *ret, struct slice word, uint32_t *rows, size_t n,
-                    bool modseq)
+await_search_answer(const struct search_run *r, const struct imap_return *ret, struct slice word, uint32_t *rows,
+                    size_t n)
 {
-	struct answer a = { .im = im, .ret = ret, .rows = rows, .n = n };
+	struct answer a = { .im = r->im, .run = r, .ret = ret, .rows = rows, .n = n };
 	if (ret->items & RETURN_PARTIAL)
 		find_partial(&a);
 	if (ret->items & RETURN_SAVE)
@@ -199,7 +219,7 @@ await_search_answer(struct imap *im, const struct imap_return *ret, struct slice
 	if (ret->correlates && !n) /* RFC 7377 2.1 */
 		return;
 	if (!ret->extended)
-		await_put_plain(&a, word, modseq);
+		await_put_plain(&a, word, r->tells_modseq);
 	else if (ret->items & ~(uint32_t)RETURN_QUIET)
-		await_put_extended(&a, modseq);
+		await_put_extended(&a, r->tells_modseq);
 }

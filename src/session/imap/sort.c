@@ -5,10 +5,11 @@
 
 #include "mail/fold.h"
 #include "session/imap/fetch.h"
+#include "session/imap/search.h"
 
 enum { FOLD_BYTES_MAX = 64 << 10, KEY_BYTES_MAX = 1000 };
 
-enum by { BY_ARRIVAL, BY_SIZE, BY_DATE, BY_TEXT };
+enum by { BY_ARRIVAL, BY_SIZE, BY_RELEVANCY, BY_DATE, BY_TEXT };
 
 static const struct sort_criterion {
 	struct slice word;
@@ -24,6 +25,7 @@ static const struct sort_criterion {
 	{ S_ROW("CC"), BY_TEXT, FACTS_SORT_CC },
 	{ S_ROW("DISPLAYFROM"), BY_TEXT, FACTS_DISPLAY_FROM },
 	{ S_ROW("DISPLAYTO"), BY_TEXT, FACTS_DISPLAY_TO },
+	{ S_ROW("RELEVANCY"), BY_RELEVANCY, 0 }, /* RFC 6203 6: the highest first */
 };
 
 _Static_assert(COUNT_OF(criteria) == SORT_CRITERIA_MAX, "each can be named once");
@@ -46,6 +48,7 @@ take_criterion(struct cursor *c, struct sorting *s)
 		s->reverse[s->nby] = reverse;
 		s->by[s->nby++] = &criteria[i];
 		s->needs_facts = s->needs_facts || criteria[i].by >= BY_DATE;
+		s->by_relevancy = s->by_relevancy || criteria[i].by == BY_RELEVANCY;
 		return true;
 	}
 	return false;
@@ -84,6 +87,7 @@ make_keys(void *to, size_t i, const struct facts *facts)
 		switch (s->by[k]->by) {
 		case BY_ARRIVAL: item->keys[k].number = row->received; break;
 		case BY_SIZE: item->keys[k].number = row->bytes; break;
+		case BY_RELEVANCY: item->keys[k].number = -(int64_t)search_relevancy(s->search, item->row); break;
 		case BY_DATE: item->keys[k].number = facts_sent(facts, row); break;
 		default:
 			if (facts->count)

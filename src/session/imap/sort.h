@@ -7,9 +7,10 @@
 #include "mail/facts.h"
 #include "session/imap/imap.h"
 
-#define SORT_CRITERIA_MAX 9
+#define SORT_CRITERIA_MAX 10
 
 struct sort_criterion;
+struct search_run;
 struct sort_key {
 	int64_t number;
 	struct slice text;
@@ -24,8 +25,9 @@ struct sorting {
 	const struct sort_criterion *by[SORT_CRITERIA_MAX];
 	bool reverse[SORT_CRITERIA_MAX];
 	size_t nby;
-	bool needs_facts;
-	struct sort_item *items; /* after await_sort_items */
+	bool needs_facts, by_relevancy;
+	const struct search_run *search; /* when by_relevancy: whose scores */
+	struct sort_item *items;         /* after await_sort_items */
 	size_t n;
 	struct arena arena; /* their keys */
 	struct buf folded;
