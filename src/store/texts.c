@@ -31,6 +31,7 @@ struct texts {
 	struct link dirty, ready;
 	size_t ndirty;
 	bool sweeping; /* all mailboxes are looked at, from here on: */
+	bool too_many; /* some were not taken down: another sweep follows */
 	uint64_t account, mailbox;
 	struct timer tell;
 	bool told_none; /* the indexer heard that there is nothing: it wants to be told */
@@ -107,8 +108,7 @@ dirty_add(struct texts *x, uint64_t account, uint64_t mailbox)
 	if (map_get(&x->map, key)) /* when two have one key, the second waits for its next change or the next start */
 		return;
 	if (x->ndirty == DIRTY_MAX) {
-		x->sweeping = true;
-		x->account = x->mailbox = 0;
+		x->too_many = true;
 		return;
 	}
 	struct dirty *d = must_calloc(1, sizeof *d);
@@ -301,6 +301,11 @@ look_start(struct look *k)
 			break;
 		}
 		k->nasked++;
+	}
+	if (k->nasked == 0 && !x->sweeping && x->too_many) {
+		x->sweeping = true;
+		x->too_many = false;
+		x->account = x->mailbox = 0;
 	}
 	k->sweeping = k->nasked == 0 && x->sweeping && on;
 	k->account = x->account;
