@@ -97,8 +97,8 @@ def test_cancelled(server, account, protocol):
 @pytest.mark.parametrize("message", [
     b"", b"n", b"n,", b"n,,", b"n,,n=", b"n,,n=a", b"n,,n=a,r=", b"n,,r=x,n=a", b"n,,m=x,n=a,r=x", b"n,,n=a,r=x,m=y", b"q,,n=a,r=x", b"p,,n=a,r=x", b"p=,,n=a,r=x",
     b"n,a=,n=a,r=x", b"n,a=b=,n=a,r=x", b"n,,n=a=,r=x", b"n,,n=a=2,r=x", b"n,,n=a=2c,r=x", b"n,,n=\xff,r=x", b"n,,n=a\0b,r=x", b"n,,n=a,r=\x01", b"n,,n=a,r=x y",
-    b"n,,n=a,r=x,", b"n,,n=a,r=x,,", b"n,,n=a,r=" + b"x" * 600, b"n,,n=" + b"a" * 2000 + b",r=x", b"n,,n=a,r=x," + b"e=1," * 1000 + b"e=1",
-], ids=range(27))
+    b"n,,n=a,r=x,", b"n,,n=a,r=x,,", b"n,,n=a,r=" + b"x" * 600, b"n,,n=" + b"a" * 2000 + b",r=x",
+], ids=range(26))
 def test_malformed_first(server, account, message):
     with Wire(server, "imap") as w:
         assert w.begin("SCRAM-SHA-256", message)[0] == "no"
