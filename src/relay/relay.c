@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* relay.c - the relay role: takes due rows of the queue, hands them to remote servers, settles them.
  *
- * The pump claims rows under a lease and sorts them by site (the domain). Each site has up to relay.connections
- * workers; a worker is a task with one connection, which sends row after row and ends when its site has none left. What
- * came of a row goes to the settler, which makes many of them durable in one commit, together with the notices that
+ * The pump claims rows under a lease and site.c sorts them by site. A site has workers, as many as its pace allows; a
+ * worker is a task with one connection, which sends row after row and ends when its site has none left. What came of a
+ * row goes to the settler, which makes many of them durable in one commit, together with the notices that
  * they cause. When this process dies, the store ends its leases and the rows are due again: only a message whose
  * acceptance was not yet settled can go out twice. */
-#include "relay/relay.h"
+#include "relay/site.h"
 
-#include "base/log.h"
 #include "resolver_msg.h"
 #include "role/role.h"
 
@@ -20,121 +19,10 @@ job_free(struct job *j)
 	for (size_t i = 0; i < j->nnotices; i++)
 		shm_free(j->relay->shm, j->notice_blocks[i]);
 	arena_release(&j->arena);
+	j->domain->njobs--;
 	map_remove(&j->relay->held, j->row.id);
 	j->relay->jobs--;
 	free(j);
-}
-
-/* ---- sites and their workers */
-
-static struct site *
-site_of(struct relay *r, struct slice domain)
-{
-	uint64_t key = slice_hash_nocase(domain);
-	struct site *site = map_get(&r->sites, key);
-	if (!site) {
-		site = must_calloc(1, sizeof *site);
-		site->relay = r;
-		site->key = key;
-		list_init(&site->jobs);
-		map_set(&r->sites, key, site);
-	}
-	return site;
-}
-
-static void
-site_free_unused(struct site *site)
-{
-	if (site->connections > 0 || !list_empty(&site->jobs))
-		return;
-	list_remove(&site->in_waiting);
-	map_remove(&site->relay->sites, site->key);
-	free(site);
-}
-
-void
-job_drop(struct job *j)
-{
-	ASSERT(!j->begun && list_in(&j->link));
-	struct site *site = site_of(j->relay, j->row.domain);
-	list_remove(&j->link);
-	job_free(j);
-	site_free_unused(site);
-}
-
-static void site_go(struct site *site);
-
-static void
-next_site_go(struct relay *r)
-{
-	struct link *l = list_first(&r->waiting);
-	if (!l || r->stopping)
-		return;
-	list_remove(l);
-	site_go(CONTAINER_OF(l, struct site, in_waiting));
-}
-
-static void
-worker_ended(struct site *site)
-{
-	struct relay *r = site->relay;
-	site->connections--;
-	r->connections--;
-	site_free_unused(site);
-	next_site_go(r);
-	if (r->connections == 0)
-		gate_open(&r->idle, OK);
-}
-
-static void
-worker(void *arg)
-{
-	struct site *site = arg;
-	struct relay *r = site->relay;
-	struct remote *remote = must_calloc(1, sizeof *remote);
-	struct route *route = must_calloc(1, sizeof *route);
-	for (struct link *l; !r->stopping && (l = list_first(&site->jobs));) {
-		struct job *j = CONTAINER_OF(l, struct job, link);
-		list_remove(l);
-		j->begun = true;
-		await_try(r, j, route, remote);
-		settle_job(j);
-	}
-	if (remote->usable)
-		await_remote_quit(remote);
-	free(remote);
-	free(route);
-	worker_ended(site);
-}
-
-/* One worker more when there is work for it. What finds all connections busy is sent by those, or waits its turn. */
-static void
-site_go(struct site *site)
-{
-	struct relay *r = site->relay;
-	if (list_empty(&site->jobs) || site->connections >= r->conf->v.relay_connections || list_in(&site->in_waiting))
-		return;
-	if (r->connections >= r->conf->v.relay_connections_max) {
-		if (site->connections == 0)
-			list_append(&r->waiting, &site->in_waiting);
-		return;
-	}
-	site->connections++;
-	r->connections++;
-	if (task_start(worker, site))
-		return;
-	site->connections--; /* no stack now: when a worker ends, or soon (go_on) */
-	r->connections--;
-	if (site->connections == 0)
-		list_append(&r->waiting, &site->in_waiting);
-}
-
-void
-go_on(struct relay *r)
-{
-	if (r->connections < r->conf->v.relay_connections_max)
-		next_site_go(r);
-	settle_finished(r);
 }
 
 /* ---- the pump */
@@ -189,10 +77,7 @@ await_claim(struct relay *r)
 	for (uint32_t i = 0; e == OK && i < out.nrows; i++) {
 		if (lease_taken_over(r, &out.rows[i]))
 			continue;
-		struct job *j = job_new(r, &out.rows[i]);
-		struct site *site = site_of(r, j->row.domain);
-		list_append(&site->jobs, &j->link);
-		site_go(site);
+		site_take(r, job_new(r, &out.rows[i]));
 	}
 	bool more = e == OK && out.nrows == CLAIM_ROWS;
 	if (!more && !r->stopping)
@@ -271,7 +156,7 @@ relay_prepare(struct relay *r)
 	ipc_client_init(&r->store, &store_protocol, &store_heard, r);
 	ipc_client_init(&r->resolver, &resolver_protocol, NULL, r);
 	r->store.shm = r->shm;
-	list_init(&r->waiting);
+	sites_init(r);
 	list_init(&r->finished);
 	gate_init(&r->idle);
 	r->wake.fire = wake_fired;
@@ -321,9 +206,12 @@ relay_await_stop(void *self, int64_t grace_ms)
 	r->stopping = true;
 	timer_cancel(&r->wake);
 	timer_cancel(&r->renew);
+	timer_cancel(&r->sweep);
+	memo_fired(&r->memo_timer);
 	int64_t deadline = deadline_in_ms(grace_ms);
 	await_give_back_all(r);
-	while ((r->connections > 0 || r->settling || r->pumping || r->renewing) && await_gate(&r->idle, deadline) == OK)
+	while ((r->connections > 0 || r->learners > 0 || r->settling || r->pumping || r->renewing || r->putting_down) &&
+	       await_gate(&r->idle, deadline) == OK)
 		;
 }
 
@@ -340,7 +228,7 @@ relay_release(struct relay *r)
 	timer_cancel(&r->renew);
 	ipc_client_release(&r->store);
 	ipc_client_release(&r->resolver);
-	map_release(&r->sites);
+	sites_release(r);
 	map_release(&r->held);
 	shm_pool_free(&r->shm);
 	tls_context_free(&r->tls);

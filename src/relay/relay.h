@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* relay.h - the relay role as its own files see it: relay.c claims rows and shares them out, lease.c keeps them, try.c
- * makes one try, settle.c makes durable what came of it. */
+/* relay.h - the relay role as its own files see it: relay.c claims rows, site.c shares them out, worker.c sends them,
+ * lease.c keeps them, try.c makes one try, settle.c makes durable what came of it. */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
 #include "ipc/ipc.h"
+#include "relay/fair.h"
 #include "relay/route.h"
 #include "relay/send.h"
 #include "role/conf.h"
@@ -19,6 +20,7 @@ enum {
 	PIECE_BYTES = 256 * 1024,
 	ORIGINAL_BYTES_MAX = 64 * 1024, /* of the original message in a notice */
 	SHM_BYTES = 64 << 20,
+	BULK_RECIPIENTS = 10, /* a row with more is bulk */
 };
 
 struct relay {
@@ -26,29 +28,33 @@ struct relay {
 	struct ipc_client store, resolver;
 	struct shm_pool *shm;
 	struct tls_context *tls;
-	struct map sites;     /* hash of the domain -> struct site */
-	struct link waiting;  /* sites that have jobs and may not have a connection yet */
-	struct link finished; /* jobs that wait to be settled */
-	struct map held;      /* row -> struct job, all of them */
-	struct timer wake, renew;
-	size_t jobs, connections;
-	bool pumping, pump_again, settling, renewing, stopping;
+	struct map sites;                 /* hash of the name -> struct site */
+	struct link waiting;              /* sites that have jobs and may not have a connection yet */
+	struct map domains;               /* hash of the name -> struct domain */
+	struct link domain_list, unknown; /* all of them, not used for longest first; those to be looked up */
+	struct link changed;              /* sites that are to be put down */
+	struct link finished;             /* jobs that wait to be settled */
+	struct map held;                  /* row -> struct job, all of them */
+	struct timer wake, renew, sweep, memo_timer;
+	size_t jobs, connections, bulk, learners;
+	bool putting_down, pumping, pump_again, settling, renewing, stopping;
 	bool tells; /* the next renewal is the first over this connection */
 	bool clock_seen;
 	int64_t clock_ahead; /* wall clock minus monotonic clock when they were last looked at */
 	struct gate idle;    /* opened when the last worker, the settler or the pump ended */
 };
 
-struct site {
-	struct relay *relay;
-	uint64_t key;
-	struct link jobs, in_waiting;
-	size_t connections;
-};
+struct site; /* relay/site.h */
+struct domain;
 
 /* A claimed row on its way. */
 struct job {
-	struct link link;
+	struct link link;      /* in its domain, or among those finished */
+	struct fair_item item; /* in its site */
+	struct domain *domain;
+	struct site *site;
+	int64_t taken_ms;
+	int64_t put_back; /* without a try: due again then, wall seconds; 0: it was tried */
 	struct relay *relay;
 	struct arena arena;
 	struct store_queue_row row;

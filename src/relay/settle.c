@@ -92,12 +92,31 @@ keep_waiting(struct job *j, struct store_recipient **kept)
 	return n;
 }
 
+/* It was not tried: everything stays but the time. */
+static void
+add_put_back(struct batch *b, struct job *j)
+{
+	struct store_settle *s = &b->settles[b->njobs];
+	b->first_mail[b->njobs] = b->nmails;
+	b->jobs[b->njobs++] = j;
+	*s = (struct store_settle){
+		.id = j->row.id, .lease = j->row.lease, .due = j->put_back, .tries = j->row.tries, .notices = j->row.notices
+	};
+	s->recipients = j->row.recipients;
+	s->nrecipients = j->row.nrecipients;
+	b->first_mail[b->njobs] = b->nmails;
+}
+
 static void
 await_add_job(struct batch *b, struct job *j)
 {
 	int64_t now = clock_wall_sec();
 	struct schedule schedule = schedule_of(j->relay->conf);
 	bool told = j->row.notices & QUEUE_NOTICE_DELAYED;
+	if (j->put_back) {
+		add_put_back(b, j);
+		return;
+	}
 	struct decision d = schedule_after_try(&schedule, j->row.tries, j->row.born, now, told);
 	struct store_settle *s = &b->settles[b->njobs];
 	b->first_mail[b->njobs] = b->nmails;

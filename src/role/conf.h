@@ -49,6 +49,11 @@ struct conf_route { /* route = DOMAIN HOST[:PORT] [lmtp] [tls=none|try|must]; "*
 	uint8_t tls; /* ROUTE_TLS_* */
 };
 
+struct conf_pace { /* pace = SITE [connections=N] [messages=N] [rate=N/m] */
+	const char *site;
+	uint32_t connections, messages, rate; /* 0: as everywhere */
+};
+
 struct conf {
 	struct arena arena;
 	struct conf_values v;            /* one member for each option, dots and dashes as underscores */
@@ -59,6 +64,8 @@ struct conf {
 	size_t ntrusted;
 	struct conf_route *routes;
 	size_t nroutes;
+	struct conf_pace *paces;
+	size_t npaces;
 	int64_t *retry_sec; /* relay.retry: waits between tries; the last repeats */
 	size_t nretry;
 	struct slice text; /* as read, to hand on */

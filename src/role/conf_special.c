@@ -282,6 +282,64 @@ routes_make(struct conf *c)
 		ASSERT(route_parse(slice_text(c->v.route[i]), &c->arena, &c->routes[i]));
 }
 
+/* ---- paces and answers */
+
+static bool
+pace_word(struct slice word, struct conf_pace *p)
+{
+	const struct {
+		struct slice name;
+		uint32_t *to, max;
+	} known[] = { { S("connections="), &p->connections, 1000 },
+		          { S("messages="), &p->messages, 100000 },
+		          { S("rate="), &p->rate, 60000 } };
+	for (size_t i = 0; i < COUNT_OF(known); i++) {
+		struct slice value = slice_from(word, known[i].name.len);
+		if (!slice_starts_nocase(word, known[i].name))
+			continue;
+		if (i == 2 && !slice_ends_nocase(value, S("/m")))
+			return false;
+		value.len -= i == 2 ? 2 : 0;
+		return slice_to_u32(value, known[i].to) && *known[i].to > 0 && *known[i].to <= known[i].max;
+	}
+	return false;
+}
+
+static bool
+pace_parse(struct slice value, struct arena *a, struct conf_pace *p)
+{
+	struct slice site, word;
+	*p = (struct conf_pace){ 0 };
+	if (!next_word(&value, &site) || site.len > 255 || slice_equal(site, S("*")))
+		return false;
+	char *lower = arena_alloc(a, site.len + 1);
+	for (size_t i = 0; i < site.len; i++)
+		lower[i] = ascii_lower(site.at[i]);
+	p->site = lower;
+	while (next_word(&value, &word))
+		if (!pace_word(word, p))
+			return false;
+	return p->connections || p->messages || p->rate;
+}
+
+static void
+check_pace(struct conf_parser *p, struct slice value)
+{
+	struct conf_pace one;
+	if (!pace_parse(value, p->arena, &one))
+		conf_complain(p, "pace = '%s' is not of the form SITE [connections=N] [messages=N] [rate=N/m]",
+		              conf_show(p, value));
+}
+
+static void
+paces_make(struct conf *c)
+{
+	c->npaces = c->v.npace;
+	c->paces = ARENA_ARRAY(&c->arena, struct conf_pace, c->npaces + 1);
+	for (size_t i = 0; i < c->npaces; i++)
+		ASSERT(pace_parse(slice_text(c->v.pace[i]), &c->arena, &c->paces[i]));
+}
+
 /* ---- waits */
 
 static size_t
@@ -357,10 +415,15 @@ static const struct {
 	const char *name;
 	void (*check)(struct conf_parser *p, struct slice value);
 } special[] = {
-	{ "hostname", check_hostname },     { "listen", check_listen },
-	{ "trusted", check_trusted },       { "route", check_route },
-	{ "relay.retry", check_retry },     { "dns.server", check_dns_server },
-	{ "subaddress", check_subaddress }, { "admin-socket", check_admin_socket },
+	{ "hostname", check_hostname },
+	{ "listen", check_listen },
+	{ "trusted", check_trusted },
+	{ "route", check_route },
+	{ "relay.retry", check_retry },
+	{ "dns.server", check_dns_server },
+	{ "subaddress", check_subaddress },
+	{ "admin-socket", check_admin_socket },
+	{ "pace", check_pace },
 };
 
 void
@@ -388,5 +451,6 @@ conf_special_finish(struct conf_parser *p)
 	listeners_make(p->conf);
 	trusted_make(p->conf);
 	routes_make(p->conf);
+	paces_make(p->conf);
 	retry_make(p->conf);
 }

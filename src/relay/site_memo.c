@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* site_memo.c - what relay remembers of sites when it is started again: memos of the kinds "pace" and "reputation"
+ * (store/memo.h), under the name of the site. What changed is put down every few seconds, many sites in one call; what
+ * a crash takes away is a few seconds of counts. */
+#include "relay/site.h"
+
+#include "base/cursor.h"
+#include "base/log.h"
+
+#define MEMOS_AT_ONCE 50 /* sites in one call, two memos each */
+
+/* ---- values: NAME=NUMBER, and why= up to the end */
+
+static uint64_t
+number_of(struct slice value, struct slice name)
+{
+	struct cursor c = cursor_of(value);
+	struct slice word;
+	uint64_t n = 0;
+	while (take_until_char(&c, '=', &word)) {
+		bool found = slice_equal(word, name);
+		take_char(&c, '=');
+		if (slice_equal(word, S("why")) || !take_u64(&c, &n))
+			return 0;
+		if (found)
+			return n;
+		skip_spaces(&c);
+	}
+	return 0;
+}
+
+static struct slice
+why_of(struct slice value)
+{
+	ptrdiff_t at = slice_find(value, S("why="));
+	return at < 0 ? SLICE_NONE : slice_from(value, (size_t)at + 4);
+}
+
+/* ahead: wall clock minus monotonic clock. */
+struct slice
+pace_memo(struct arena *a, const struct pace *p, int64_t ahead_ms)
+{
+	return arena_printf(a, "connections=%u rate=%u aim=%u suspended=%lld step=%lld cut=%lld why=%s", p->connections,
+	                    p->rate, p->rate_aim, (long long)((p->suspended_ms + ahead_ms) / 1000),
+	                    (long long)((p->step_ms + ahead_ms) / 1000), (long long)((p->cut_ms + ahead_ms) / 1000),
+	                    p->why);
+}
+
+void
+pace_from_memo(struct pace *p, struct slice value, int64_t ahead_ms)
+{
+	struct slice why = slice_part(why_of(value), 0, sizeof p->why - 1);
+	uint64_t connections = number_of(value, S("connections")), rate = number_of(value, S("rate"));
+	int64_t now = (int64_t)number_of(value, S("cut")) * 1000 - ahead_ms;
+	if (connections == 0 || rate > UINT32_MAX || why.len == 0)
+		return;
+	p->connections = (uint32_t)MIN(connections, (uint64_t)p->limits.connections);
+	p->rate = p->limits.rate && (rate == 0 || rate > p->limits.rate) ? p->limits.rate : (uint32_t)rate;
+	p->rate_aim = (uint32_t)MIN(number_of(value, S("aim")), (uint64_t)UINT32_MAX);
+	p->suspended_ms = (int64_t)number_of(value, S("suspended")) * 1000 - ahead_ms;
+	p->step_ms = (int64_t)number_of(value, S("step")) * 1000 - ahead_ms;
+	p->cut_ms = now;
+	snprintf(p->why, sizeof p->why, "%.*s", SLICE_ARG(why));
+}
+
+struct slice
+reputation_memo(struct arena *a, const struct site *site)
+{
+	return arena_printf(a, "accepted=%llu deferred=%llu refused=%llu complained=%llu",
+	                    (unsigned long long)site->accepted, (unsigned long long)site->deferred,
+	                    (unsigned long long)site->refused, (unsigned long long)site->complained);
+}
+
+void
+reputation_from_memo(struct site *site, struct slice value)
+{
+	site->accepted += number_of(value, S("accepted"));
+	site->deferred += number_of(value, S("deferred"));
+	site->refused += number_of(value, S("refused"));
+	site->complained += number_of(value, S("complained"));
+}
+
+/* ---- store */
+
+static int64_t
+clock_ahead_ms(void)
+{
+	return clock_wall_ms() - clock_mono_ms();
+}
+
+static bool
+await_memo(struct relay *r, struct arena *a, struct slice kind, const char *name, struct slice *value)
+{
+	struct store_memo_get_in in = { .kind = kind, .name = slice_text(name) };
+	struct store_memo_get_out out;
+	if (await_store_memo_get(&r->store, &in, a, &out) || !out.found)
+		return false;
+	*value = out.memo.value;
+	return true;
+}
+
+void
+await_site_remember(struct site *site)
+{
+	struct arena a;
+	struct slice value;
+	arena_init(&a, 0);
+	if (await_memo(site->relay, &a, S("pace"), site->name, &value))
+		pace_from_memo(&site->pace, value, clock_ahead_ms());
+	if (await_memo(site->relay, &a, S("reputation"), site->name, &value))
+		reputation_from_memo(site, value);
+	arena_release(&a);
+}
+
+static uint32_t
+memos_of(struct site *site, struct arena *a, struct store_memo *memos)
+{
+	int64_t now = clock_wall_sec();
+	bool rest = pace_at_rest(&site->pace, clock_mono_ms());
+	memos[0] = (struct store_memo){ .kind = S("pace"), .name = slice_keep(a, slice_text(site->name)) };
+	memos[0].value = pace_memo(a, &site->pace, clock_ahead_ms());
+	memos[0].until = rest ? now + 1 : now + PACE_KEPT_SEC;
+	memos[1] = (struct store_memo){ .kind = S("reputation"), .name = memos[0].name };
+	memos[1].value = reputation_memo(a, site);
+	memos[1].until = now + REPUTATION_KEPT_SEC;
+	return 2;
+}
+
+static void
+put_down(void *arg)
+{
+	struct relay *r = arg;
+	struct arena a;
+	struct store_memo_put_out out;
+	arena_init(&a, 0);
+	while (!list_empty(&r->changed)) {
+		struct store_memo memos[MEMOS_AT_ONCE * 2];
+		struct store_memo_put_in in = { .memos = memos };
+		arena_clear(&a);
+		for (struct link *l; in.nmemos + 2 <= COUNT_OF(memos) && (l = list_first(&r->changed));) {
+			struct site *site = CONTAINER_OF(l, struct site, in_changed);
+			list_remove(l);
+			in.nmemos += memos_of(site, &a, memos + in.nmemos);
+			site_free_unused(site);
+		}
+		if (await_store_memo_put(&r->store, &in, &a, &out))
+			break; /* with the next change */
+	}
+	arena_release(&a);
+	r->putting_down = false;
+	gate_open(&r->idle, OK);
+}
+
+void
+memo_fired(struct timer *t)
+{
+	struct relay *r = CONTAINER_OF(t, struct relay, memo_timer);
+	if (r->putting_down)
+		return;
+	r->putting_down = true;
+	if (task_start(put_down, r))
+		return;
+	r->putting_down = false;
+	timer_set(t, deadline_in_ms(RELAY_MEMO_MS));
+}
+
+void
+site_changed(struct site *site)
+{
+	struct relay *r = site->relay;
+	if (!list_in(&site->in_changed))
+		list_append(&r->changed, &site->in_changed);
+	if (!r->memo_timer.slot && !r->stopping)
+		timer_set(&r->memo_timer, deadline_in_ms(RELAY_MEMO_MS));
+}
