@@ -78,7 +78,8 @@ site_name_of(const struct conf *conf, struct slice domain, const struct route *r
 unsigned
 job_class(const struct job *j)
 {
-	return j->row.nrecipients > BULK_RECIPIENTS ? FAIR_BULK : FAIR_PERSONAL;
+	bool bulk = j->row.envelope.class == CLASS_BULK || j->row.nrecipients > BULK_RECIPIENTS;
+	return bulk ? FAIR_BULK : FAIR_PERSONAL;
 }
 
 static uint64_t
