@@ -123,3 +123,50 @@ def test_pipelined(many):
     c = many
     tags = [c.start(f"ESEARCH IN (subtree Work) SUBJECT {word}") for word in ("hello", "junk", "hello")]
     assert [len(found(c.wait(tag))) for tag in tags] == [3, 1, 3]
+
+
+@pytest.fixture
+def shares(many, server, connect):
+    """A friend who shares his INBOX, Team and Team/Deep, not Team/Secret; one match in each."""
+    c = many
+    friend = connect(server.add_account("friend" + c.user.split("@")[0]))
+    friend.user = "friend" + c.user
+    for name in ("Team", "Team/Deep", "Team/Secret", "Seen"):
+        friend.ok(f"CREATE {name}")
+        friend.append(PLAIN, name)
+    friend.append(PLAIN)
+    for name, rights in (("INBOX", "lr"), ("Team", "lr"), ("Team/Deep", "lr"), ("Seen", "l")):
+        friend.ok(f"SETACL {name} {c.user} {rights}")
+    c.root = f"Other Users/{friend.user}"
+    return c, friend
+
+
+def test_mailboxes_of_others(shares):
+    c, friend = shares
+    root, one = c.root, "ALL 1"
+    own = {"INBOX": one, "Work": "ALL 2:3", "Work/Deep": one, "Work/Deep/Er": one}
+    team = {f"{root}/Team": one, f"{root}/Team/Deep": one}
+    c.ok(f'SUBSCRIBE "{root}/Team"')
+    for sources, expected in ((f'mailboxes "{root}/Team"', {f"{root}/Team": one}), (f'mailboxes ("{root}" "{root}/Team/Secret" "{root}/Seen" "Other Users/nobody@example.test")', {root: one}),
+                              (f'subtree "{root}"', {root: one, **team}), ('subtree "Other Users"', {root: one, **team}), (f'subtree-one "{root}"', {root: one, f"{root}/Team": one}),
+                              (f'subtree ("{root}/Team" Work) mailboxes "{root}/Team"', {**team, "Work": "ALL 2:3", "Work/Deep": one, "Work/Deep/Er": one}),
+                              ("subscribed", {"INBOX": one, f"{root}/Team": one}), ("personal", own), ("inboxes", own), ('subtree "Shared"', {})):
+        assert found(c.ok(f"ESEARCH IN ({sources}) SUBJECT hello")) == expected, sources
+    friend.ok(f"DELETEACL Team {c.user}")
+    assert found(c.ok(f'ESEARCH IN (mailboxes "{root}/Team" subscribed) SUBJECT hello')) == {"INBOX": one}
+
+
+def test_a_selected_mailbox_of_somebody_else(shares, server, connect):
+    """It has the name that it has for the client, and stays what it was when many others were searched."""
+    c, friend = shares
+    c.ok(f'SELECT "{c.root}/Team"')
+    for i in range(20):
+        other = connect(server.add_account(f"o{i}" + c.user.split("@")[0]))
+        other.append(PLAIN)
+        other.ok(f"SETACL INBOX {c.user} lr")
+    assert found(c.ok("ESEARCH SUBJECT hello")) == {f"{c.root}/Team": "ALL 1"}
+    everything = found(c.ok('ESEARCH IN (subtree "Other Users") SUBJECT hello'))
+    assert len([n for n in everything if n.startswith("Other Users/")]) >= 23 and f"{c.root}/Team" in everything
+    assert len(c.ok("FETCH 1 (FLAGS BODY.PEEK[])").of(rb"FETCH")) == 1
+    friend.append(PLAIN, "Team")
+    assert c.ok("NOOP").of(rb"EXISTS") == [b"* 2 EXISTS"]

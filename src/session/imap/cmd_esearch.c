@@ -6,6 +6,8 @@
 #include "session/imap/context.h"
 #include "session/imap/search.h"
 
+#include "base/map.h"
+
 enum {
 	MAILBOXES_MAX = 10000, /* of one search */
 	ARENA_BYTES = 256 << 20,
@@ -17,6 +19,7 @@ struct sources {
 	bool selected; /* the mailbox that is selected is among them, by that name */
 	struct slice *names;
 	size_t n, cap;
+	struct map seen; /* names, by their hash */
 };
 
 /* ---- arguments */
@@ -70,18 +73,14 @@ judge(struct imap *im, const struct sources *s, const struct imap_return *ret)
 /* ---- which mailboxes */
 
 static void
-collect(struct imap *im, void *to, const struct store_mailbox *m)
+add_name(struct imap *im, struct sources *s, struct slice name)
 {
-	struct sources *s = to;
-	size_t i = 0;
-	while (i < s->nfilters && !imap_filter_holds(&s->filters[i], m->name, m->attributes & MAILBOX_SUBSCRIBED))
-		i++;
-	if (i == s->nfilters || !m->id || (m->attributes & MAILBOX_NOSELECT))
-		return;
-	if (im->state == IMAP_SELECTED && m->id == im->view.mailbox && m->account == im->view.account) {
+	if (im->state == IMAP_SELECTED && slice_equal(name, imap_selected_name(im))) {
 		s->selected = true;
 		return;
 	}
+	if (map_set(&s->seen, slice_hash(name), s)) /* several filters may mean it */
+		return;
 	if (s->n == s->cap) {
 		s->cap = s->cap ? s->cap * 2 : 64;
 		struct slice *more = ARENA_ARRAY(&im->arena, struct slice, s->cap);
@@ -90,7 +89,70 @@ collect(struct imap *im, void *to, const struct store_mailbox *m)
 		s->names = more;
 	}
 	if (s->n <= MAILBOXES_MAX)
-		s->names[s->n++] = slice_keep(&im->arena, m->name);
+		s->names[s->n++] = slice_keep(&im->arena, name);
+}
+
+/* RFC 5465 6.2, 6.3: personal mailboxes, and those that mail is delivered to, are one's own. */
+static bool
+is_wanted(const struct sources *s, struct slice name, bool subscribed)
+{
+	bool elsewhere = imap_is_elsewhere(name);
+	for (size_t i = 0; i < s->nfilters; i++) {
+		enum imap_filter_kind kind = s->filters[i].kind;
+		if (!(elsewhere && (kind == FILTER_PERSONAL || kind == FILTER_INBOXES)) &&
+		    imap_filter_holds(&s->filters[i], name, subscribed))
+			return true;
+	}
+	return false;
+}
+
+/* A subscription to a mailbox of somebody else stands among one's own names, and is no mailbox there. */
+static void
+collect_own(struct imap *im, void *to, const struct store_mailbox *m)
+{
+	bool there = m->id ? !(m->attributes & MAILBOX_NOSELECT) : imap_is_elsewhere(m->name);
+	if (there && is_wanted(to, m->name, m->attributes & MAILBOX_SUBSCRIBED))
+		add_name(im, to, m->name);
+}
+
+static void
+collect_shared(struct imap *im, void *to, const struct store_mailbox *m)
+{
+	if (m->id && !(m->attributes & MAILBOX_NOSELECT) && (m->rights & ACL_READ) && is_wanted(to, m->name, false))
+		add_name(im, to, m->name);
+}
+
+/* Patterns that match what these trees hold of the mailboxes of others. */
+static struct imap_wanted
+trees_elsewhere(struct imap *im, const struct sources *s)
+{
+	struct slice *patterns = ARENA_ARRAY(&im->arena, struct slice, 2 * MIN(s->total, (size_t)FILTER_NAMES_MAX) + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < s->nfilters; i++) {
+		const struct imap_filter *f = &s->filters[i];
+		bool tree = f->kind == FILTER_SUBTREE || f->kind == FILTER_SUBTREE_ONE;
+		for (size_t k = 0; tree && k < f->nnames; k++) {
+			if (!imap_is_elsewhere(f->names[k]))
+				continue;
+			patterns[n++] = f->names[k];
+			patterns[n++] = arena_join(&im->arena, f->names[k], S("/*"));
+		}
+	}
+	return (struct imap_wanted){ .patterns = patterns, .npatterns = n };
+}
+
+static enum err
+await_collect(struct imap *im, struct sources *s)
+{
+	struct imap_wanted trees = trees_elsewhere(im, s);
+	enum err e = s->nfilters ? await_imap_each_mailbox(im, false, collect_own, s) : OK;
+	for (size_t i = 0; i < s->nfilters && e == OK; i++)
+		for (size_t k = 0; s->filters[i].kind == FILTER_MAILBOXES && k < s->filters[i].nnames; k++)
+			if (imap_is_elsewhere(s->filters[i].names[k]))
+				add_name(im, s, s->filters[i].names[k]);
+	if (e == OK && trees.npatterns)
+		e = await_imap_each_shared(im, &trees, collect_shared, s);
+	return e;
 }
 
 /* ---- searching */
@@ -138,6 +200,7 @@ await_other(const struct esearch *e, struct slice name)
 	struct arena arena = im->arena;
 	uint32_t state = im->state;
 	bool changed = im->changed;
+	im->held = owner;
 	im->view = (struct view){ .mailbox = 0 };
 	im->state = IMAP_AUTHENTICATED;
 	arena_init(&im->arena, ARENA_BYTES);
@@ -153,6 +216,7 @@ await_other(const struct esearch *e, struct slice name)
 	arena_release(&im->arena);
 	im->view = view;
 	im->owner = owner;
+	im->held = NULL;
 	im->arena = arena;
 	im->state = state;
 	im->changed = changed;
@@ -172,7 +236,8 @@ static struct imap_reply
 await_sources(const struct esearch *e, struct sources *s)
 {
 	struct imap *im = e->im;
-	enum err failed = s->nfilters ? await_imap_each_mailbox(im, false, collect, s) : OK;
+	enum err failed = await_collect(im, s);
+	map_release(&s->seen);
 	if (failed)
 		return imap_err(failed);
 	if (s->n > MAILBOXES_MAX) /* RFC 7377 2.4 */

@@ -71,6 +71,7 @@ struct imap {
 	uint64_t handle_generation; /* of the store's connection; 0: not open */
 	struct imap_owner *owners;  /* of mailboxes of others that were used, the last one first */
 	struct imap_owner *owner;   /* whose mailbox is selected; NULL: one's own */
+	struct imap_owner *held;    /* the same, while another mailbox stands in its place */
 	enum err asked;             /* the result of the last call */
 };
 
@@ -245,6 +246,8 @@ struct imap_place {
 enum err await_imap_place(struct imap *im, struct slice name, struct imap_place *p);
 /* *owner empty: the client's own, *rest is the name. False: nothing can be there. */
 bool imap_split_place(struct slice name, struct slice *owner, bool *is_public, struct slice *rest);
+/* What the client calls the mailbox that is selected. */
+struct slice imap_selected_name(struct imap *im);
 /* The name stands where mailboxes of others show. */
 bool imap_is_elsewhere(struct slice name);
 /* Answer to a CREATE, DELETE, RENAME that failed: in one's own account nothing is a matter of rights. */

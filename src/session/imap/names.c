@@ -26,6 +26,19 @@ imap_is_elsewhere(struct slice name)
 	return false;
 }
 
+struct slice
+imap_selected_name(struct imap *im)
+{
+	const struct imap_owner *o = im->owner;
+	struct slice name = slice_of(im->view.name, im->view.name_bytes);
+	if (!o)
+		return name;
+	struct slice root = arena_join(&im->arena, roots[o->is_public].root, slice_text(o->address));
+	if (slice_equal(name, S("INBOX")))
+		return root;
+	return arena_join(&im->arena, arena_join(&im->arena, root, S("/")), name);
+}
+
 /* All but the newest, and the one whose mailbox is selected. */
 static void
 forget_oldest(struct imap *im)
@@ -33,7 +46,7 @@ forget_oldest(struct imap *im)
 	size_t n = 0;
 	for (struct imap_owner **at = &im->owners; *at;) {
 		struct imap_owner *o = *at;
-		if (++n <= OWNERS_MAX || o == im->owner) {
+		if (++n <= OWNERS_MAX || o == im->owner || o == im->held) {
 			at = &o->next;
 			continue;
 		}

@@ -164,7 +164,7 @@ await_put_extended(const struct answer *a, bool modseq)
 	imap_put_string(&im->text, im->tag);
 	if (a->ret->correlates) {
 		buf_put(&im->text, S(" MAILBOX "));
-		imap_put_mailbox(im, &im->text, slice_of(im->view.name, im->view.name_bytes));
+		imap_put_mailbox(im, &im->text, imap_selected_name(im));
 		buf_printf(&im->text, " UIDVALIDITY %u", im->view.uidvalidity);
 	}
 	buf_put(&im->text, im->by_uid ? S(") UID") : S(")"));
