@@ -28,6 +28,8 @@ static const struct row {
 	{ S_ROW("deleted"), S_ROW("gelöscht"), S_ROW("supprimé") },
 	{ S_ROW("done"), S_ROW("erledigt"), S_ROW("terminé") },
 	{ S_ROW("expunged"), S_ROW("endgültig gelöscht"), S_ROW("supprimé définitivement") },
+	{ S_ROW("done for the last messages of these"), S_ROW("erledigt für die letzten dieser Nachrichten"),
+	  S_ROW("terminé pour les derniers de ces messages") },
 	{ S_ROW("fetched"), S_ROW("abgerufen"), S_ROW("lu") },
 	{ S_ROW("IDLE ended"), S_ROW("IDLE beendet"), S_ROW("IDLE terminé") },
 	{ S_ROW("listed"), S_ROW("aufgelistet"), S_ROW("énuméré") },

@@ -101,11 +101,11 @@ def test_limits_of_a_command(new_server, connect):
     assert r.status == "NO" and r.text.startswith("[LIMIT]")
     r = c.do(b"APPEND INBOX " + b" ".join([lit(half)] + [lit(b"x" * 120000)] + [lit(half)]))
     assert r.status == "NO" and r.text.startswith("[TOOBIG]")
-    r = c.do(b"APPEND INBOX " + b" ".join([lit(b"Subject: x\r\n\r\n")] * 256))
-    assert re.match(r"\[APPENDUID \d+ 3:258\]", r.text)
-    r = c.do(b"APPEND INBOX " + b" ".join([lit(b"Subject: x\r\n\r\n")] * 257))
+    r = c.do(b"APPEND INBOX " + b" ".join([lit(b"Subject: x\r\n\r\n")] * 1000))
+    assert re.match(r"\[APPENDUID \d+ 3:1002\]", r.text)
+    r = c.do(b"APPEND INBOX " + b" ".join([lit(b"Subject: x\r\n\r\n")] * 1001))
     assert r.status == "NO" and r.text.startswith("[LIMIT]")
-    assert messages(c) == 258
+    assert messages(c) == 1002
     r = c.do(b"APPEND INBOX " + b" ".join([lit(half)] * 30))
     assert r.of(rb"^\* BYE \[TOOBIG\]") and c.closed()
 

@@ -8,7 +8,8 @@
 #include "session/imap/imap.h"
 
 enum {
-	APPEND_MESSAGES_MAX = 256,           /* of one command: what store.msg takes */
+	APPEND_MESSAGES_MAX = 10000,         /* of one command: what store.msg takes */
+	APPEND_MESSAGES_USUAL_MAX = 1000,    /* where no other limit is set (RFC 9738) */
 	APPEND_PARTS_MAX = 1000,             /* TEXT and URL of CATENATE, of one command */
 	APPEND_COMMAND_FACTOR = 2,           /* all messages of a command: so many times message-bytes-max */
 	APPEND_TEXT_BYTES_MAX = 512 << 10,   /* of what stands between the messages */
@@ -31,7 +32,7 @@ struct appending {
 	struct body body; /* all messages, one behind the other */
 	struct appended *messages;
 	struct store_append *appends;
-	uint32_t count, parts;
+	uint32_t count, cap, parts;
 	uint64_t text_left, skip_left;
 	uint32_t replaced; /* uid in the selected mailbox; 0: APPEND */
 	bool refused;

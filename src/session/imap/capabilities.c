@@ -92,6 +92,8 @@ imap_put_capabilities(const struct imap *im, struct buf *to)
 		buf_put_char(to, ' ');
 		sasl_put_mechanisms(im->c, S("AUTH="), to);
 	}
+	if (im->state & IMAP_LOGGED_IN)
+		imap_put_limit_capability(im, to);
 	if (im->state & IMAP_LOGGED_IN) /* RFC 7889 3.1: of every mailbox */
 		buf_printf(to, " APPENDLIMIT=%llu", (unsigned long long)im->c->conf->v.message_bytes_max);
 }

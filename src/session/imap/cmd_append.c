@@ -171,17 +171,45 @@ await_append_put(struct appending *ap, struct slice bytes)
 		refuse_append(ap, ap->body.error);
 }
 
+/* Is there one message too many in the command? Refuses. */
+static bool
+has_too_many(struct appending *ap)
+{
+	size_t limit = imap_save_max(ap->im),
+	       max = limit ? MIN(limit, (size_t)APPEND_MESSAGES_MAX) : APPEND_MESSAGES_USUAL_MAX;
+	if (ap->replaced && ap->count == 1)
+		append_refuse(ap, imap_bad("REPLACE takes one message"));
+	else if (ap->count == max && limit)
+		append_refuse(ap, imap_over_limit(ap->im, max, &(struct view_spans){ .messages = 0 }));
+	else if (ap->count == max)
+		append_refuse(ap, imap_no("LIMIT", "too many messages in one command"));
+	return ap->refused;
+}
+
+static void
+make_room(struct appending *ap)
+{
+	struct arena *a = &ap->im->arena;
+	if (ap->count < ap->cap)
+		return;
+	ap->cap = ap->cap ? 4 * ap->cap : 16;
+	struct appended *messages = ARENA_ARRAY(a, struct appended, ap->cap);
+	struct store_append *appends = ARENA_ARRAY(a, struct store_append, ap->cap);
+	if (ap->count) {
+		memcpy(messages, ap->messages, ap->count * sizeof *messages);
+		memcpy(appends, ap->appends, ap->count * sizeof *appends);
+	}
+	ap->messages = messages;
+	ap->appends = appends;
+}
+
 static void
 message_begin(struct appending *ap)
 {
 	const struct imap_append *p = &ap->parse;
-	if (ap->refused)
+	if (ap->refused || has_too_many(ap))
 		return;
-	if (ap->count == (ap->replaced ? 1 : APPEND_MESSAGES_MAX)) {
-		append_refuse(ap, ap->replaced ? imap_bad("REPLACE takes one message")
-		                               : imap_no("LIMIT", "too many messages in one command"));
-		return;
-	}
+	make_room(ap);
 	struct store_append *a = &ap->appends[ap->count];
 	ap->messages[ap->count++] = (struct appended){ .from = ap->body.len };
 	*a = (struct store_append){ .flags = p->flags.system, .received = p->dated ? p->date : clock_wall_sec() };
@@ -376,8 +404,6 @@ await_append(struct imap *im, struct cursor *args, uint32_t replaced, const stru
 	if (imap_is_append(buf_slice(&im->command), &im->arena))
 		ap.stretch = buf_slice(&im->command);
 	ap.skip_left = APPEND_SKIP_FACTOR * max;
-	ap.messages = ARENA_ARRAY(&im->arena, struct appended, APPEND_MESSAGES_MAX);
-	ap.appends = ARENA_ARRAY(&im->arena, struct store_append, APPEND_MESSAGES_MAX);
 	body_init(&ap.body, im->c->session, APPEND_COMMAND_FACTOR * max);
 	struct imap_reply r = await_steps(&ap);
 	body_release(&ap.body);

@@ -94,6 +94,11 @@ await_copy_command(struct imap *im, struct cursor *args, bool move)
 		return imap_no("READ-ONLY", "the mailbox is open for reading only");
 	if (!view_resolve(&im->view, &set, im->by_uid, &im->arena, &spans))
 		return imap_bad("there is no message of that number");
+	size_t max = imap_save_max(im);
+	if (move)
+		imap_limit(im, &spans);
+	else if (max && spans.messages > max) /* RFC 9738 3.1 */
+		return imap_over_limit(im, max, &spans);
 	struct copied done = { .uidvalidity = 0 };
 	buf_init(&done.from, 64u << 20);
 	buf_init(&done.into, 64u << 20);

@@ -50,6 +50,7 @@ imap_cmd_expunge(struct imap *im, struct cursor *args)
 	enum err e;
 	if (im->by_uid) {
 		view_resolve(&im->view, &set, true, &im->arena, &spans);
+		imap_limit_deleted(im, &spans);
 		e = await_expunge_set(im, &spans, &some);
 	} else {
 		e = await_expunge(im, SLICE_NONE, &some);

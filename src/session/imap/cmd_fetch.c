@@ -496,6 +496,9 @@ await_modifiers(struct imap *im, const struct imap_fetch *what, const struct ima
 		return imap_bad("VANISHED goes with UID FETCH, CHANGEDSINCE and ENABLE QRESYNC");
 	if (what->partial_only && !im->by_uid)
 		return imap_bad("PARTIAL goes with UID FETCH");
+	size_t max = imap_messages_max(im);
+	if (what->partial_only && max && what->partial.last - what->partial.first >= max) /* RFC 9738 3.1 */
+		return imap_over_limit(im, max, &(struct view_spans){ .messages = 0 });
 	if (what->partial_only)
 		*spans = only_partial(im, spans, &what->partial);
 	if (what->items & FETCH_MODSEQ)
@@ -525,5 +528,6 @@ imap_cmd_fetch(struct imap *im, struct cursor *args)
 	struct imap_reply no = await_modifiers(im, &what, &set, &spans);
 	if (no.status != IMAP_OK)
 		return no;
+	imap_limit(im, &spans);
 	return await_imap_fetch(im, &what, &spans);
 }

@@ -7,7 +7,7 @@ static struct imap_reply
 await_run(struct imap *im, const struct imap_return *ret, struct imap_search *program, struct slice text)
 {
 	struct search_run r;
-	struct imap_reply no = await_search(&r, im, program);
+	struct imap_reply no = await_search_limited(&r, im, program, false);
 	if (no.status == IMAP_OK) {
 		uint32_t *rows = must_calloc(im->view.count + 1, sizeof *rows);
 		size_t n = search_found(&r, rows);

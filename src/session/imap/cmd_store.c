@@ -159,6 +159,7 @@ imap_cmd_store(struct imap *im, struct cursor *args)
 		return imap_no("READ-ONLY", "the mailbox is open for reading only");
 	if (!view_resolve(&im->view, &set, im->by_uid, &im->arena, &spans))
 		return imap_bad("there is no message of that number");
+	imap_limit(im, &spans);
 	if (change.conditional)
 		imap_enable(im, ENABLED_CONDSTORE);
 	struct buf refused;

@@ -122,7 +122,7 @@ static struct imap_reply
 await_run(struct threading *h, struct imap_search *program)
 {
 	struct search_run r;
-	struct imap_reply no = await_search(&r, h->im, program);
+	struct imap_reply no = await_search_limited(&r, h->im, program, true); /* RFC 9738 3.3 */
 	if (no.status == IMAP_OK) {
 		uint32_t *rows = must_calloc(h->im->view.count + 1, sizeof *rows);
 		h->rows = rows;

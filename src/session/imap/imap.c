@@ -205,7 +205,10 @@ await_imap_reply(struct imap *im, const struct imap_command *row, const struct i
 		await_imap_sync(im, keeps ? 0 : SYNC_EXPUNGES);
 		put_highest_if_behind(im);
 	}
-	put_reply(im, r);
+	struct imap_reply tagged = *r;
+	if (im->limited_to)
+		imap_put_limited(im, &tagged);
+	put_reply(im, &tagged);
 	if (im->asked == ERR_STALE || im->asked == ERR_SUSPENDED) { /* the grant is over */
 		imap_untagged(im, S("BYE log in again"));
 		im->ended = true;
@@ -221,6 +224,7 @@ await_run_command(struct imap *im)
 	struct cursor c = cursor_of(buf_slice(&im->command));
 	struct imap_reply r;
 	im->asked = OK;
+	im->limited_to = 0;
 	imap_progress_begin(im);
 	const struct imap_command *row = take_command(im, &c, &r);
 	counter_add(COUNTER_IMAP_COMMANDS, 1);

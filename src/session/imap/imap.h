@@ -49,6 +49,7 @@ struct imap {
 	struct imap_literal literal; /* that APPEND has still to read */
 	bool by_uid;                 /* UID FETCH, not FETCH */
 	bool names_numbers;          /* sequence numbers stand among the arguments of a UID command */
+	uint32_t limited_to;         /* the lowest UID that the command under way worked on; 0: it had no limit */
 	uint32_t enabled;            /* ENABLED_*, until the connection ends */
 	enum lang language;          /* of texts (RFC 5255 3) */
 	enum fold_how collation;     /* of SEARCH, SORT and THREAD (RFC 5255 4) */
@@ -194,6 +195,16 @@ enum err await_imap_metadata(struct imap *im, struct imap_metadata *m, uint64_t 
  * named before the program; empty: it was not. OK status: program is good. */
 struct imap_reply await_imap_search_program(struct imap *im, struct cursor *args, struct slice charset,
                                             struct imap_search *program);
+
+/* ---- limit.c: how many messages one command may work on (RFC 9738); 0: any number */
+size_t imap_messages_max(const struct imap *im);
+size_t imap_save_max(const struct imap *im); /* of COPY and APPEND */
+/* The last ones stay; the reply to the command says so. */
+void imap_limit(struct imap *im, struct view_spans *spans);
+void imap_limit_deleted(struct imap *im, struct view_spans *spans);
+struct imap_reply imap_over_limit(struct imap *im, size_t max, const struct view_spans *spans);
+void imap_put_limited(struct imap *im, struct imap_reply *r);
+void imap_put_limit_capability(const struct imap *im, struct buf *to);
 
 /* ---- capabilities.c */
 void imap_put_capabilities(const struct imap *im, struct buf *to); /* "IMAP4rev1 ..." as they are now */

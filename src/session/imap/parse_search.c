@@ -16,7 +16,9 @@ enum arg {
 	ARG_MODSEQ,
 	ARG_SECONDS,
 	ARG_ID,
-	ARG_FILTER
+	ARG_FILTER,
+	ARG_UID_AFTER,
+	ARG_UID_BEFORE,
 };
 
 static const struct word {
@@ -62,6 +64,8 @@ static const struct word {
 	{ S_ROW("THREADID"), SEARCH_NONE, ARG_ID, false, 0, { NULL, 0 } }, /* RFC 8474 5.2 */
 	{ S_ROW("TO"), SEARCH_HEADER, ARG_TEXT, false, 0, S_ROW("To") },
 	{ S_ROW("UID"), SEARCH_UID, ARG_SET, false, 0, { NULL, 0 } },
+	{ S_ROW("UIDAFTER"), SEARCH_UID, ARG_UID_AFTER, false, 0, { NULL, 0 } }, /* RFC 9738 3.2 */
+	{ S_ROW("UIDBEFORE"), SEARCH_UID, ARG_UID_BEFORE, false, 0, { NULL, 0 } },
 	{ S_ROW("UNANSWERED"), SEARCH_FLAG, ARG_NONE, true, MESSAGE_ANSWERED, { NULL, 0 } },
 	{ S_ROW("UNDELETED"), SEARCH_FLAG, ARG_NONE, true, MESSAGE_DELETED, { NULL, 0 } },
 	{ S_ROW("UNDRAFT"), SEARCH_FLAG, ARG_NONE, true, MESSAGE_DRAFT, { NULL, 0 } },
@@ -158,6 +162,21 @@ take_id(struct cursor *c, struct slice *id)
 	return id->len > 0 && id->len <= 255;
 }
 
+/* RFC 9738 3.2: all UIDs on one side of this one */
+static bool
+take_side(struct parser *p, bool after, struct imap_search_key *key)
+{
+	uint32_t uid;
+	if (!imap_take_nz_number(&p->c, &uid))
+		return false;
+	key->set = (struct imap_set){ ARENA_NEW(p->arena, struct imap_range), 1, false };
+	if (uid == (after ? UINT32_MAX : 1))
+		key->op = SEARCH_NONE;
+	else
+		key->set.ranges[0] = (struct imap_range){ after ? uid + 1 : 1, after ? UINT32_MAX : uid - 1, false };
+	return true;
+}
+
 static bool
 take_arg(struct parser *p, enum arg arg, struct imap_search_key *key)
 {
@@ -179,6 +198,8 @@ take_arg(struct parser *p, enum arg arg, struct imap_search_key *key)
 		key->number = (uint32_t)MIN(n, (uint64_t)UINT32_MAX);
 		return true;
 	case ARG_SET: return imap_take_set(c, p->arena, &key->set);
+	case ARG_UID_AFTER:
+	case ARG_UID_BEFORE: return take_side(p, arg == ARG_UID_AFTER, key);
 	case ARG_SECONDS: return imap_take_nz_number(c, &key->number);
 	case ARG_MODSEQ: return take_modseq(p, &key->modseq);
 	default:

@@ -432,6 +432,7 @@ static const struct {
 	{ "OR SEEN OR 1:3 UID 5", "flag seq uid or or" },
 	{ "(SEEN (LARGER 5 SMALLER 6))", "flag LARGER SMALLER and and" },
 	{ "NOT (SEEN DELETED) ALL", "flag flag and not ALL and" },
+	{ "UIDAFTER 5 UIDBEFORE 9", "uid uid and" },
 	{ "NEW", "RECENT flag not and" },
 	{ "OLD", "RECENT not" },
 	{ "OR NOT SEEN (ALL)", "flag not ALL or" },

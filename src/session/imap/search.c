@@ -372,27 +372,95 @@ search_run_release(struct search_run *r)
 	buf_release(&r->scratch);
 }
 
-struct imap_reply
-await_search(struct search_run *r, struct imap *im, struct imap_search *program)
+/* Sets, resolved, say what is searched (RFC 9738 3.1); of other keys anything may be. */
+static uint8_t
+judge_sets(struct search_run *r, size_t index)
+{
+	uint8_t *top = r->stack;
+	for (size_t k = 0; k < r->program->count; k++) {
+		enum imap_search_op op = r->program->keys[k].op;
+		if (op == SEARCH_AND || op == SEARCH_OR) {
+			uint8_t decides = op == SEARCH_AND ? SEARCH_NO : SEARCH_YES;
+			uint8_t b = *--top, a = top[-1];
+			top[-1] = a == decides || b == decides ? decides : a == SEARCH_UNKNOWN ? a : b;
+		} else if (op == SEARCH_NOT) {
+			top[-1] = top[-1] == SEARCH_UNKNOWN ? (uint8_t)SEARCH_UNKNOWN : (uint8_t)(top[-1] == SEARCH_NO);
+		} else if (op == SEARCH_SEQUENCE || op == SEARCH_UID) {
+			*top++ = view_spans_hold(&r->sets[k], index);
+		} else {
+			*top++ = SEARCH_UNKNOWN;
+		}
+	}
+	return top == r->stack ? (uint8_t)SEARCH_UNKNOWN : r->stack[0];
+}
+
+/* Leaves the last r->max of the messages that are to be searched; OK status: go on. */
+static struct imap_reply
+limit_searched(struct search_run *r, bool refuses)
+{
+	size_t count = r->im->view.count, n = 0;
+	if (!r->max || count <= r->max)
+		return imap_ok("");
+	uint8_t *only = arena_alloc(&r->im->arena, count);
+	size_t lowest = count;
+	for (size_t i = count; i-- > 0;) {
+		if ((r->im->view.rows[i].flags & VIEW_GONE) || judge_sets(r, i) == SEARCH_NO || n++ >= r->max)
+			continue;
+		only[i] = 1;
+		lowest = i;
+	}
+	if (n <= r->max)
+		return imap_ok("");
+	if (refuses)
+		return imap_over_limit(r->im, r->max, &(struct view_spans){ .messages = 0 });
+	r->only = only;
+	r->im->limited_to = r->im->view.rows[lowest].uid;
+	return imap_ok("");
+}
+
+static struct imap_reply
+await_run(struct search_run *r, bool refuses)
+{
+	await_imap_keywords(r->im, true);
+	resolve_sets(r);
+	search_run_init(r);
+	struct imap_reply no = limit_searched(r, refuses);
+	if (no.status != IMAP_OK)
+		return no;
+	enum err e = await_ids(r);
+	e = e ? e : await_rounds(r);
+	return e ? imap_err(e) : imap_ok("");
+}
+
+static struct imap_reply
+await_search_up_to(struct search_run *r, struct imap *im, struct imap_search *program, size_t max, bool refuses)
 {
 	*r = (struct search_run){ .im = im };
 	if (imap_uidonly(im) && has_numbers(program))
 		return imap_bad_numbers();
 	program->how = im->collation; /* RFC 5255 4.2 */
 	struct imap_reply no = imap_search_prepare(&im->arena, program);
-	return no.status == IMAP_OK ? await_search_some(r, im, program, NULL) : no;
+	*r = (struct search_run){ .im = im, .program = program, .max = max };
+	return no.status == IMAP_OK ? await_run(r, refuses) : no;
+}
+
+struct imap_reply
+await_search(struct search_run *r, struct imap *im, struct imap_search *program)
+{
+	return await_search_up_to(r, im, program, 0, false);
+}
+
+struct imap_reply
+await_search_limited(struct search_run *r, struct imap *im, struct imap_search *program, bool refuses)
+{
+	return await_search_up_to(r, im, program, imap_messages_max(im), refuses);
 }
 
 struct imap_reply
 await_search_some(struct search_run *r, struct imap *im, const struct imap_search *program, const uint8_t *only)
 {
 	*r = (struct search_run){ .im = im, .program = program, .only = only };
-	await_imap_keywords(im, true);
-	resolve_sets(r);
-	search_run_init(r);
-	enum err e = await_ids(r);
-	e = e ? e : await_rounds(r);
-	return e ? imap_err(e) : imap_ok("");
+	return await_run(r, false);
 }
 
 struct imap_reply

@@ -19,6 +19,7 @@ struct search_kept {
 struct search_run {
 	struct imap *im;
 	const struct imap_search *program;
+	size_t max;              /* no more than so many, the last ones; 0: all (RFC 9738) */
 	const uint8_t *only;     /* one for each message of the view: 0: it is none of those to search; NULL: all are */
 	struct view_spans *sets; /* one for each key: what its set means in the view */
 	uint8_t *found;          /* one for each message of the view: SEARCH_NO, _YES, _UNKNOWN */
@@ -46,6 +47,10 @@ struct imap_reply await_search_some(struct search_run *r, struct imap *im, const
                                     const uint8_t *only);
 /* Decides all messages. Whatever it answers, search_run_release comes afterwards. */
 struct imap_reply await_search(struct search_run *r, struct imap *im, struct imap_search *program);
+/* The same within the limit of messages for one command. refuses: more are not looked at at all, instead of the last
+ * ones. */
+struct imap_reply await_search_limited(struct search_run *r, struct imap *im, struct imap_search *program,
+                                       bool refuses);
 void search_run_release(struct search_run *r);
 /* The indices of what was found, in order; rows has place for all of the view. */
 size_t search_found(const struct search_run *r, uint32_t *rows);

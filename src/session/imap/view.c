@@ -428,6 +428,20 @@ view_spans_hold(const struct view_spans *s, size_t index)
 	return low < s->count && s->spans[low].from <= index;
 }
 
+void
+view_spans_keep_last(struct view_spans *s, size_t n)
+{
+	size_t drop = s->messages - n;
+	s->messages = n;
+	while (s->count && drop >= s->spans->to - s->spans->from) {
+		drop -= s->spans->to - s->spans->from;
+		s->spans++;
+		s->count--;
+	}
+	if (s->count)
+		s->spans->from += drop;
+}
+
 struct view_walk
 view_walk_of(const struct view_spans *s)
 {

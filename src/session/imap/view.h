@@ -102,6 +102,8 @@ bool view_resolve(const struct view *v, const struct imap_set *set, bool by_uid,
                   struct view_spans *out);
 /* "$" means these rows from now on; they are in order. */
 void view_save(struct view *v, const uint32_t *rows, size_t n);
+/* The last n messages of them only; n is no greater than there are. */
+void view_spans_keep_last(struct view_spans *s, size_t n);
 bool view_spans_hold(const struct view_spans *s, size_t index);
 /* The indices one by one: for (size_t i, at = 0; spans_next(&s, &at, &i);), at counts messages. */
 struct view_walk {

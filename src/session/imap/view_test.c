@@ -39,6 +39,26 @@ put_uids(char *to, const uint32_t *uids, size_t n)
 }
 
 static void
+last_messages_of_spans(void **state)
+{
+	for (size_t n = 0; n <= 6; n++) {
+		struct view_span spans[] = { { 1, 3 }, { 5, 6 }, { 8, 11 } };
+		const size_t all[] = { 1, 2, 5, 8, 9, 10 };
+		struct view_spans s = { spans, 3, 6 };
+		size_t i, at = 6 - n;
+		view_spans_keep_last(&s, n);
+		assert_int_equal(s.messages, n);
+		if (n == 0) {
+			assert_int_equal(s.count, 0);
+			continue;
+		}
+		for (struct view_walk w = view_walk_of(&s); view_walk_next(&w, &i);)
+			assert_int_equal(i, all[at++]);
+		assert_int_equal(at, 6);
+	}
+}
+
+static void
 expunged_rows_keep_their_numbers_until_told(void **state)
 {
 	char uids[12];
@@ -209,6 +229,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(last_messages_of_spans),
 		cmocka_unit_test_setup_teardown(expunged_rows_keep_their_numbers_until_told, start, end),
 		cmocka_unit_test_setup_teardown(changes_of_others_make_rows_dirty, start, end),
 		cmocka_unit_test_setup_teardown(own_changes_are_not_dirty, start, end),
