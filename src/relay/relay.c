@@ -8,6 +8,7 @@
  * acceptance was not yet settled can go out twice. */
 #include "relay/site.h"
 
+#include "relay/transport.h"
 #include "resolver_msg.h"
 #include "role/role.h"
 
@@ -152,6 +153,7 @@ relay_prepare(struct relay *r)
 	if (r->shm)
 		return;
 	r->shm = shm_pool_new(SHM_BYTES);
+	r->transport = transport_new(r);
 	ASSERT(r->shm != NULL);
 	ipc_client_init(&r->store, &store_protocol, &store_heard, r);
 	ipc_client_init(&r->resolver, &resolver_protocol, NULL, r);
@@ -232,6 +234,7 @@ relay_release(struct relay *r)
 	map_release(&r->held);
 	shm_pool_free(&r->shm);
 	tls_context_free(&r->tls);
+	transport_free(&r->transport);
 	if (r->conf)
 		conf_free(&r->conf);
 }
@@ -245,6 +248,7 @@ const struct role role_relay = {
 	.state_bytes = sizeof(struct relay),
 	.configure = relay_configure,
 	.peer = relay_peer,
+	.before_box = transport_before_box,
 	.await_go = relay_await_go,
 	.await_stop = relay_await_stop,
 };

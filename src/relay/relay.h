@@ -28,6 +28,7 @@ struct relay {
 	struct ipc_client store, resolver;
 	struct shm_pool *shm;
 	struct tls_context *tls;
+	struct transport *transport; /* transport.h */
 	struct map sites;                 /* hash of the name -> struct site */
 	struct link waiting;              /* sites that have jobs and may not have a connection yet */
 	struct map domains;               /* hash of the name -> struct domain */
@@ -71,6 +72,12 @@ struct job {
 /* try.c: one try of one row over the worker's connection (a new one when there is none). route is looked up when it is
  * needed. */
 void await_try(struct relay *r, struct job *j, struct route *route, struct remote *remote);
+/* open.c: a connection to the first host and address of the route that takes one under the policy that is due to it.
+ * False: none did; *why says what the last one said. */
+bool await_open(struct relay *r, struct job *j, const struct route *route, struct remote *remote,
+                struct remote_reply *why);
+/* What the message asks of TLS (RFC 8689). */
+enum tls_demand job_demand(const struct job *j);
 /* A piece of the row's body (await_piece_fn). */
 enum err await_job_piece(void *job, uint64_t from, struct slice *piece);
 

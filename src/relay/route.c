@@ -3,7 +3,6 @@
 #include "relay/route.h"
 
 #include "base/random.h"
-#include "relay/send.h"
 #include "resolver_msg.h"
 
 #include <arpa/inet.h>
@@ -40,7 +39,7 @@ host_add(struct route *r, const char *name, uint16_t port, uint32_t preference)
 	if (r->nhosts == ROUTE_HOSTS_MAX)
 		return;
 	struct route_host *h = &r->hosts[r->nhosts++];
-	*h = (struct route_host){ .port = port, .preference = preference, .tls = TLS_TRY };
+	*h = (struct route_host){ .port = port, .preference = preference };
 	snprintf(h->name, sizeof h->name, "%s", name);
 }
 
@@ -70,17 +69,25 @@ route_order(struct route *r, const char *own_name, uint64_t (*random_word)(void)
 	return false;
 }
 
-static const struct conf_route *
-fixed_route(const struct conf *conf, struct slice domain)
+const struct conf_route *
+route_line(const struct conf *conf, struct slice domain)
 {
-	const struct conf_route *rest = NULL;
+	const struct conf_route *best = NULL;
+	size_t best_len = 0;
 	for (size_t i = 0; i < conf->nroutes; i++) {
-		if (slice_equal_nocase(slice_text(conf->routes[i].domain), domain))
-			return &conf->routes[i];
-		if (strcmp(conf->routes[i].domain, "*") == 0)
-			rest = &conf->routes[i];
+		const struct conf_route *r = &conf->routes[i];
+		struct slice name = slice_text(r->domain);
+		if (slice_equal_nocase(name, domain))
+			return r;
+		bool above = name.len && name.at[0] == '.' && domain.len > name.len &&
+		             slice_equal_nocase(slice_from(domain, domain.len - name.len), name);
+		size_t len = above ? name.len : 1;
+		if ((above || slice_equal(name, S("*"))) && len > best_len) {
+			best = r;
+			best_len = len;
+		}
 	}
-	return rest;
+	return best;
 }
 
 /* What MX records say. False: there are none, so the domain itself is the host (RFC 5321 5.1). */
@@ -106,14 +113,14 @@ hosts_from_mx(struct route *out, const struct resolver_lookup_out *mx, uint16_t 
 }
 
 static void
-await_route_mx(struct ipc_client *resolver, const struct conf *conf, struct slice domain, struct route *out)
+await_route_mx(struct ipc_client *resolver, const struct conf *conf, struct slice domain, uint16_t port,
+               struct route *out)
 {
 	struct arena a;
 	struct resolver_lookup_in in = { .name = domain, .type = DNS_MX };
 	struct resolver_lookup_out mx;
 	arena_init(&a, 0);
 	enum err e = await_resolver_lookup(resolver, &in, &a, &mx);
-	uint16_t port = (uint16_t)conf->v.relay_port;
 	if (e == OK && mx.verdict == OK) {
 		if (hosts_from_mx(out, &mx, port) && out->nhosts > 0 && route_order(out, conf->v.hostname, random_u64) &&
 		    out->nhosts == 0)
@@ -128,29 +135,31 @@ await_route_mx(struct ipc_client *resolver, const struct conf *conf, struct slic
 	} else {
 		reply_set(&out->reply, 451, "4.4.3", "the DNS servers of the domain do not answer");
 	}
+	for (size_t i = 0; i < out->nhosts; i++)
+		out->hosts[i].secure = mx.secure;
 	arena_release(&a);
 }
 
 void
 await_route(struct ipc_client *resolver, const struct conf *conf, struct slice domain, struct route *out)
 {
-	const struct conf_route *fixed = fixed_route(conf, domain);
+	const struct conf_route *line = route_line(conf, domain);
+	uint16_t port = line && line->port ? line->port : (uint16_t)conf->v.relay_port;
 	out->nhosts = 0;
 	reply_begin(&out->reply);
-	if (fixed) {
-		host_add(out, fixed->host, fixed->port ? fixed->port : (uint16_t)25, 0);
-		out->hosts[0].fixed = true;
-		out->hosts[0].lmtp = fixed->lmtp;
-		out->hosts[0].tls = fixed->tls;
+	if (line && line->host[0]) {
+		host_add(out, line->host, line->port ? line->port : (uint16_t)25, 0);
+		out->hosts[0].fixed = out->hosts[0].secure = true;
+		out->hosts[0].lmtp = line->lmtp;
 	} else if (domain.len > 2 && domain.at[0] == '[') { /* RFC 5321 4.1.3: an address literal */
 		struct slice literal = slice_part(domain, 1, domain.len - 2);
 		char name[256];
 		if (slice_starts_nocase(literal, S("IPv6:")))
 			literal = slice_from(literal, 5);
 		snprintf(name, sizeof name, "%.*s", SLICE_ARG(literal));
-		host_add(out, name, (uint16_t)conf->v.relay_port, 0);
+		host_add(out, name, port, 0);
 	} else {
-		await_route_mx(resolver, conf, domain, out);
+		await_route_mx(resolver, conf, domain, port, out);
 	}
 }
 
@@ -209,6 +218,7 @@ struct found {
 	struct route_address *out;
 	size_t n, max;
 	bool refused; /* an address was there, but may not be used */
+	struct route_host_dns *dns;
 };
 
 static void
@@ -236,17 +246,24 @@ await_lookup(struct ipc_client *resolver, struct found *f, const char *name, uin
 			found_add(f, type == DNS_A ? AF_INET : AF_INET6, got.records[i].bytes.at);
 	if (e == OK)
 		e = (enum err)got.verdict;
+	if (e == OK) {
+		f->dns->secure &= got.secure;
+		snprintf(f->dns->canonical, sizeof f->dns->canonical, "%.*s", SLICE_ARG(got.canonical));
+	}
 	arena_release(&a);
 	return e;
 }
 
 size_t
 await_route_addresses(struct ipc_client *resolver, const struct conf *conf, const struct route_host *host,
-                      struct route_address *out, size_t max, struct remote_reply *why)
+                      struct route_address *out, size_t max, struct route_host_dns *dns, struct remote_reply *why)
 {
-	struct found f = {
-		.loopback_allowed = host->fixed || conf->v.relay_loopback, .port = host->port, .out = out, .max = max
-	};
+	struct found f = { .loopback_allowed = host->fixed || conf->v.relay_loopback,
+		               .port = host->port,
+		               .out = out,
+		               .max = max,
+		               .dns = dns };
+	*dns = (struct route_host_dns){ .secure = true };
 	uint8_t literal[16];
 	enum err six = OK, four = OK;
 	if (inet_pton(AF_INET, host->name, literal) == 1) {
@@ -260,6 +277,7 @@ await_route_addresses(struct ipc_client *resolver, const struct conf *conf, cons
 		four = await_lookup(resolver, &f, host->name, DNS_A);
 	}
 	char text[400];
+	dns->secure &= dns->canonical[0] != '\0'; /* a literal is not a name */
 	if (f.n > 0)
 		return f.n;
 	if (f.refused) {

@@ -16,7 +16,7 @@ struct route_host {
 	char name[256];
 	uint16_t port;
 	bool lmtp, fixed; /* fixed: named by the configuration, so loopback is allowed */
-	uint8_t tls;      /* TLS_TRY, TLS_NEVER, TLS_MUST */
+	bool secure;      /* the name is from the configuration, or DNSSEC secures the records that gave it */
 	uint32_t preference;
 };
 
@@ -32,11 +32,20 @@ struct route_address {
 	char text[64]; /* "192.0.2.1:25" */
 };
 
+/* What DNS said about a host beside its addresses. */
+struct route_host_dns {
+	bool secure;         /* all answers were secured by DNSSEC */
+	char canonical[256]; /* where CNAMEs lead; the name itself when there are none */
+};
+
+/* The line of the configuration for a domain: its own, else the nearest above it, else "*". NULL: none. */
+const struct conf_route *route_line(const struct conf *conf, struct slice domain);
 /* Fills *out; asks the resolver where the configuration names no fixed next hop. */
 void await_route(struct ipc_client *resolver, const struct conf *conf, struct slice domain, struct route *out);
 /* The addresses of a host, IPv6 and IPv4 in turn, at most `max`. 0: why says what is wrong (a reply as above). */
 size_t await_route_addresses(struct ipc_client *resolver, const struct conf *conf, const struct route_host *host,
-                             struct route_address *out, size_t max, struct remote_reply *why);
+                             struct route_address *out, size_t max, struct route_host_dns *dns,
+                             struct remote_reply *why);
 
 /* Pure: sorts by preference, shuffles equals by the given random words, drops what stands at or after ourselves (RFC
  * 5321 5.1). True when we ourselves were among them. */

@@ -63,10 +63,15 @@ take_keyword(struct remote *r, struct slice line)
 		struct slice word;
 		bool *flag;
 	} known[] = {
-		{ S("SIZE"), &r->size },         { S("8BITMIME"), &r->eightbit },
-		{ S("SMTPUTF8"), &r->smtputf8 }, { S("PIPELINING"), &r->pipelining },
-		{ S("CHUNKING"), &r->chunking }, { S("BINARYMIME"), &r->binary },
-		{ S("DSN"), &r->dsn },           { S("STARTTLS"), &r->starttls },
+		{ S("SIZE"), &r->size },
+		{ S("8BITMIME"), &r->eightbit },
+		{ S("SMTPUTF8"), &r->smtputf8 },
+		{ S("PIPELINING"), &r->pipelining },
+		{ S("CHUNKING"), &r->chunking },
+		{ S("BINARYMIME"), &r->binary },
+		{ S("DSN"), &r->dsn },
+		{ S("STARTTLS"), &r->starttls },
+		{ S("REQUIRETLS"), &r->requiretls },
 	};
 	for (size_t i = 0; i < COUNT_OF(known); i++)
 		if (slice_equal_nocase(word, known[i].word))
@@ -78,7 +83,8 @@ take_keyword(struct remote *r, struct slice line)
 static bool
 await_ehlo(struct remote *r, const char *name)
 {
-	r->size = r->eightbit = r->smtputf8 = r->pipelining = r->chunking = r->binary = r->dsn = r->starttls = false;
+	r->size = r->eightbit = r->smtputf8 = r->pipelining = r->chunking = r->binary = r->dsn = r->starttls =
+	    r->requiretls = false;
 	r->size_max = 0;
 	stream_printf(&r->io, "%s %s\r\n", r->lmtp ? "LHLO" : "EHLO", name);
 	if (await_flush(&r->io)) {
@@ -102,26 +108,59 @@ await_ehlo(struct remote *r, const char *name)
 	return reply_good(&r->reply);
 }
 
+/* What is wrong with the certificate, for people. */
+static const char *
+verdict_text(enum tls_verdict v)
+{
+	switch (v) {
+	case TLS_EXPIRED: return "the certificate has expired, or is not valid yet";
+	case TLS_WRONG_NAME: return "the certificate is for another name";
+	case TLS_UNTRUSTED: return "nobody who is trusted signed the certificate";
+	case TLS_NOT_IN_TLSA: return "the certificate is not the one that the TLSA records name";
+	default: return "the TLS handshake failed";
+	}
+}
+
+static bool
+await_handshake(struct remote *r, const struct send_settings *s)
+{
+	bool dane = s->check.ntlsa > 0, names = !dane && s->check.nnames > 0;
+	const struct tls_check *check = dane || names ? &s->check : NULL;
+	if (names && !s->trusting) {
+		reply_set(&r->reply, 451, "4.7.5", "no trusted certificates are configured (relay.ca-file)");
+		return false;
+	}
+	enum err e = await_tls_connect_checked(&r->io, names ? s->trusting : s->tls, s->server_name, check);
+	r->verdict = tls_verdict(&r->io);
+	r->secure = e == OK;
+	if (e) {
+		char text[200];
+		snprintf(text, sizeof text, "%s (policy: %s)", verdict_text(r->verdict), s->policy.words);
+		reply_set(&r->reply, 451, "4.7.5", text);
+	}
+	return e == OK;
+}
+
 /* RFC 3207. False: the connection cannot go on (r->usable tells nothing yet). */
 static bool
 await_secure(struct remote *r, const struct send_settings *s)
 {
 	stream_put(&r->io, S("STARTTLS\r\n"));
-	if (!await_command(r, "waiting for the answer to STARTTLS") || r->reply.code != 220)
+	if (!await_command(r, "waiting for the answer to STARTTLS"))
 		return false;
-	if (await_tls_connect(&r->io, s->tls, r->host)) {
-		reply_set(&r->reply, 451, "4.7.5", "the TLS handshake failed");
+	if (r->reply.code != 220) { /* offered and refused: like a broken handshake */
+		r->verdict = TLS_BROKEN;
+		reply_set(&r->reply, 451, "4.7.5", "the remote server offers STARTTLS and refuses it");
 		return false;
 	}
-	r->secure = true;
-	return await_ehlo(r, s->ehlo);
+	return await_handshake(r, s) && await_ehlo(r, s->ehlo);
 }
 
 static bool
 await_connected(struct remote *r, const struct sockaddr *to, unsigned to_len, const struct send_settings *s)
 {
 	int fd = -1;
-	enum err e = await_connect(to, to_len, NULL, 0, deadline_in_ms(s->connect_ms), &fd);
+	enum err e = await_connect(to, to_len, s->from, s->from_len, deadline_in_ms(s->connect_ms), &fd);
 	if (e) {
 		char text[200];
 		snprintf(text, sizeof text, "cannot connect to %s: %s", r->address, err_text(e));
@@ -134,38 +173,53 @@ await_connected(struct remote *r, const struct sockaddr *to, unsigned to_len, co
 }
 
 static bool
-await_opened(struct remote *r, const struct sockaddr *to, unsigned to_len, int tls, const struct send_settings *s)
+await_greeted(struct remote *r, enum tls_level level, const struct send_settings *s)
 {
+	if (s->implicit_tls && !await_handshake(r, s))
+		return false;
+	if (!await_reply(r, "waiting for the greeting") || !reply_good(&r->reply) || !await_ehlo(r, s->ehlo))
+		return false;
+	if (s->implicit_tls || level == TLS_LEVEL_NONE)
+		return true;
+	r->no_starttls = !r->starttls;
+	if (r->starttls)
+		return await_secure(r, s);
+	if (level == TLS_LEVEL_TRY)
+		return true;
+	char text[200];
+	snprintf(text, sizeof text, "the remote server offers no TLS, which the policy demands: %s", s->policy.words);
+	reply_set(&r->reply, 451, "4.7.4", text);
+	return false;
+}
+
+static bool
+await_opened(struct remote *r, const struct sockaddr *to, unsigned to_len, enum tls_level level,
+             const struct send_settings *s)
+{
+	r->secure = false;
 	if (!await_connected(r, to, to_len, s))
 		return false;
-	bool good = await_reply(r, "waiting for the greeting") && reply_good(&r->reply) && await_ehlo(r, s->ehlo);
-	bool want = tls == TLS_MUST || (tls == TLS_TRY && r->starttls);
-	if (good && want && !r->starttls) {
-		reply_set(&r->reply, 451, "4.7.4", "the remote server offers no TLS, which the route demands");
-		good = false;
-	}
-	if (good && want)
-		good = await_secure(r, s);
-	if (!good)
+	r->usable = await_greeted(r, level, s);
+	if (!r->usable)
 		stream_release(&r->io);
-	r->usable = good;
-	return good;
+	return r->usable;
 }
 
 bool
-await_remote_open(struct remote *r, const struct sockaddr *to, unsigned to_len, bool lmtp, int tls,
-                  const struct send_settings *s)
+await_remote_open(struct remote *r, const struct sockaddr *to, unsigned to_len, const struct send_settings *s)
 {
-	r->lmtp = lmtp;
+	r->lmtp = s->lmtp;
 	r->timeout_ms = s->timeout_ms;
 	r->messages = 0;
-	r->secure = false;
-	if (await_opened(r, to, to_len, tls, s))
+	r->policy = s->policy;
+	r->verdict = TLS_UNCHECKED;
+	r->no_starttls = r->in_plain = r->starttls = false;
+	if (await_opened(r, to, to_len, s->policy.level, s))
 		return true;
 	/* RFC 7435: opportunistic; when TLS itself fails, mail goes in plain rather than not at all. */
-	bool tls_failed = r->starttls && tls == TLS_TRY && !r->secure && !reply_permanent(&r->reply) &&
-	                  strcmp(r->reply.status, "4.7.5") == 0;
-	return tls_failed && await_opened(r, to, to_len, TLS_NEVER, s);
+	bool tls_failed = r->starttls && s->policy.level == TLS_LEVEL_TRY && !s->implicit_tls && !r->secure &&
+	                  !reply_permanent(&r->reply) && strcmp(r->reply.status, "4.7.5") == 0;
+	return tls_failed && (r->in_plain = await_opened(r, to, to_len, TLS_LEVEL_NONE, s));
 }
 
 void

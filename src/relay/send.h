@@ -8,10 +8,9 @@
 #define RELAY_SEND_H
 
 #include "relay/reply.h"
+#include "relay/tls_policy.h"
 #include "store_msg.h"
 #include "task/stream.h"
-
-enum { TLS_TRY, TLS_NEVER, TLS_MUST }; /* as in conf_route.tls */
 
 struct remote {
 	struct stream io;
@@ -20,8 +19,12 @@ struct remote {
 	bool lmtp, usable, secure;
 	bool data_sent; /* of the last message, all of it: a connection that ends now leaves it open whether it was accepted
 	                 */
-	bool size, eightbit, smtputf8, pipelining, chunking, binary, dsn, starttls;
-	uint64_t size_max; /* announced with SIZE; 0: none */
+	bool size, eightbit, smtputf8, pipelining, chunking, binary, dsn, starttls, requiretls;
+	struct tls_policy policy;   /* what this connection was opened under */
+	enum tls_demand demand;     /* of the message that it was opened for */
+	enum tls_verdict verdict;   /* of its certificate, or why TLS did not come about */
+	bool no_starttls, in_plain; /* it was wanted, and not offered; it failed, and mail goes all the same */
+	uint64_t size_max;          /* announced with SIZE; 0: none */
 	int64_t timeout_ms;
 	int64_t end_ms;            /* of all waits for the row that is being sent; set by the caller */
 	unsigned messages;         /* handed over so far */
@@ -31,12 +34,18 @@ struct remote {
 struct send_settings {
 	const char *ehlo;
 	int64_t connect_ms, timeout_ms;
-	struct tls_context *tls;
+	struct tls_context *tls, *trusting; /* trusting: with the trusted roots; NULL: there are none */
+	struct tls_policy policy;
+	struct tls_check check;  /* for the levels VERIFY and DANE, and when the policy is soft */
+	const char *server_name; /* for SNI */
+	bool implicit_tls, lmtp;
+	const struct sockaddr *from; /* NULL: as the kernel likes */
+	unsigned from_len;
+	struct slice user, password; /* empty user: nobody logs in */
 };
 
 /* Connects, greets, says EHLO, secures. On failure r->reply says why, the stream is closed, and false is returned. */
-bool await_remote_open(struct remote *r, const struct sockaddr *to, unsigned to_len, bool lmtp, int tls,
-                       const struct send_settings *s);
+bool await_remote_open(struct remote *r, const struct sockaddr *to, unsigned to_len, const struct send_settings *s);
 void await_remote_quit(struct remote *r); /* QUIT and close */
 
 /* Gives the next piece of the message from offset `from`; an empty piece at its end. The piece lives until the next

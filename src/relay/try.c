@@ -72,6 +72,7 @@ log_try(const struct job *j, const struct remote *remote, int64_t began_ms)
 	log_u64(&l, "try", j->row.tries);
 	log_text(&l, "to", remote->host[0] ? remote->address : "none");
 	log_text(&l, "tls", remote->secure ? "yes" : "no");
+	log_text(&l, "policy", remote->policy.words ? remote->policy.words : "none");
 	log_u64(&l, "delivered", count_state(j, RECIPIENT_DONE));
 	log_u64(&l, "failed", count_state(j, RECIPIENT_FAILED));
 	log_u64(&l, "waiting", count_state(j, RECIPIENT_WAITING));
@@ -79,33 +80,6 @@ log_try(const struct job *j, const struct remote *remote, int64_t began_ms)
 		log_slice(&l, "reply", j->row.recipients[0].reply);
 	log_i64(&l, "ms", clock_mono_ms() - began_ms);
 	log_end(&l);
-}
-
-/* Opens a connection to the next address that takes one. False: none did; *why says what the last one said. */
-static bool
-await_any_remote(struct relay *r, const struct route *route, struct remote *remote, struct remote_reply *why)
-{
-	struct send_settings s = { r->conf->v.hostname, r->conf->v.relay_connect_timeout, r->conf->v.relay_timeout,
-		                       r->tls };
-	bool temporary = false;
-	for (size_t h = 0; h < route->nhosts && clock_mono_ms() < remote->end_ms; h++) {
-		struct route_address addresses[ROUTE_ADDRESSES_MAX];
-		const struct route_host *host = &route->hosts[h];
-		size_t n = await_route_addresses(&r->resolver, r->conf, host, addresses, COUNT_OF(addresses), why);
-		temporary |= n == 0 && !reply_permanent(why);
-		for (size_t i = 0; i < n && clock_mono_ms() < remote->end_ms; i++) {
-			snprintf(remote->host, sizeof remote->host, "%s", host->name);
-			snprintf(remote->address, sizeof remote->address, "%s", addresses[i].text);
-			if (await_remote_open(remote, (struct sockaddr *)&addresses[i].to, addresses[i].len, host->lmtp, host->tls,
-			                      &s))
-				return true;
-			*why = remote->reply;
-			temporary |= !reply_permanent(why);
-		}
-	}
-	if (temporary && reply_permanent(why)) /* one host may come back: then it is not final */
-		reply_set(why, 451, "4.4.0", "no mail server of the domain can be reached now");
-	return false;
 }
 
 /* Sends one job over the worker's connection, a new one when there is none or the old one turns out to be closed. */
@@ -116,13 +90,15 @@ await_try(struct relay *r, struct job *j, struct route *route, struct remote *re
 	struct remote_reply why;
 	j->row.tries++;
 	remote->end_ms = deadline_in_ms(TRY_MS_MAX);
+	if (remote->usable && remote->demand != job_demand(j)) /* it was opened under other rules */
+		await_remote_quit(remote);
 	for (int round = 0; round < 2; round++) {
 		bool used_before = remote->usable && remote->messages > 0;
 		if (!remote->usable) {
 			if (round == 0 || route->nhosts == 0)
 				await_route(&r->resolver, r->conf, j->row.domain, route);
 			why = route->reply;
-			if (route->nhosts == 0 || !await_any_remote(r, route, remote, &why)) {
+			if (route->nhosts == 0 || !await_open(r, j, route, remote, &why)) {
 				all_waiting(j, &why, remote->host);
 				break;
 			}

@@ -35,18 +35,29 @@ struct conf_listener {
 	    *address; /* "127.0.0.1:2525", "[::1]:2525", "/path/of/a.sock" (relative to the configuration's folder) */
 };
 
-enum { ROUTE_TLS_TRY, ROUTE_TLS_NONE, ROUTE_TLS_MUST };
+/* AUTO: as DANE, MTA-STS and the message say (relay/tls_policy.h). */
+enum route_tls { ROUTE_TLS_AUTO, ROUTE_TLS_NONE, ROUTE_TLS_TRY, ROUTE_TLS_MUST, ROUTE_TLS_DANE, ROUTE_TLS_VERIFY };
+enum { ROUTE_NAMES_MAX = 8, ROUTE_SOURCES_MAX = 32 };
 
 struct conf_network {    /* an address range */
 	uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
 	uint8_t bits;        /* of 128 */
 };
 
-struct conf_route { /* route = DOMAIN HOST[:PORT] [lmtp] [tls=none|try|must]; "*" as domain: everything else */
-	const char *domain, *host;
-	uint16_t port; /* 0: 25 */
+/* route = DOMAIN HOST[:PORT] [words]: DOMAIN "*": everything else; ".example.org": what is below it. HOST "mx": the
+ * domain's own MX hosts, so that only the words count. */
+struct conf_route {
+	const char *domain, *host; /* host "": the MX hosts of the domain */
+	uint16_t port;             /* 0: 25; with host "": relay.port */
 	bool lmtp;
-	uint8_t tls; /* ROUTE_TLS_* */
+	bool implicit_tls;                  /* from the first byte (RFC 8314 3.3) */
+	enum route_tls tls;                 /* tls=... */
+	const char *names[ROUTE_NAMES_MAX]; /* tls=verify:a,b: the certificate has one of these, not the host's name */
+	size_t nnames;
+	const char *auth;                       /* auth=FILE: absolute; NULL: none */
+	const char *sources[ROUTE_SOURCES_MAX]; /* source=...: addresses that connections come from */
+	size_t nsources;
+	const char *ehlo; /* NULL: hostname */
 };
 
 struct conf_pace { /* pace = SITE [connections=N] [messages=N] [rate=N/m] */

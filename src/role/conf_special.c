@@ -226,41 +226,86 @@ next_word(struct slice *rest, struct slice *word)
 	return n > 0;
 }
 
+/* "a,b,c" into to; false: too many, or one that good() does not like. */
 static bool
-route_flag(struct slice word, struct conf_route *r)
+route_list(struct slice text, struct arena *a, bool (*good)(struct slice), const char **to, size_t max, size_t *n)
+{
+	struct slice one;
+	while (text.len) {
+		slice_cut(text, ',', &one, &text);
+		if (*n == max || !good(one))
+			return false;
+		to[(*n)++] = slice_keep_text(a, one);
+	}
+	return *n > 0;
+}
+
+static bool
+is_ip(struct slice s)
+{
+	uint8_t ip[16];
+	return ip_address(s, ip) != 0;
+}
+
+static bool
+route_tls(struct slice mode, struct arena *a, struct conf_route *r)
 {
 	static const char *const modes[] = {
-		[ROUTE_TLS_TRY] = "tls=try", [ROUTE_TLS_NONE] = "tls=none", [ROUTE_TLS_MUST] = "tls=must"
+		[ROUTE_TLS_AUTO] = "auto", [ROUTE_TLS_NONE] = "none", [ROUTE_TLS_TRY] = "try",
+		[ROUTE_TLS_MUST] = "must", [ROUTE_TLS_DANE] = "dane", [ROUTE_TLS_VERIFY] = "verify",
 	};
-	if (slice_equal(word, S("lmtp"))) {
-		r->lmtp = true;
-		return true;
-	}
-	for (uint8_t i = 0; i < COUNT_OF(modes); i++)
-		if (slice_equal(word, slice_text(modes[i]))) {
-			r->tls = i;
+	struct slice names;
+	if (slice_cut(mode, ':', &mode, &names) &&
+	    (!slice_equal(mode, S("verify")) || !route_list(names, a, is_host, r->names, ROUTE_NAMES_MAX, &r->nnames)))
+		return false;
+	for (unsigned i = 0; i < COUNT_OF(modes); i++)
+		if (slice_equal(mode, slice_text(modes[i]))) {
+			r->tls = (enum route_tls)i;
 			return true;
 		}
 	return false;
 }
 
 static bool
-route_parse(struct slice value, struct arena *a, struct conf_route *r)
+route_flag(struct conf *c, struct slice word, struct arena *a, struct conf_route *r)
+{
+	struct slice name, value;
+	if (slice_equal(word, S("lmtp")))
+		return r->lmtp = true;
+	if (slice_equal(word, S("implicit-tls")))
+		return r->implicit_tls = true;
+	if (!slice_cut(word, '=', &name, &value) || value.len == 0)
+		return false;
+	if (slice_equal(name, S("tls")))
+		return route_tls(value, a, r);
+	if (slice_equal(name, S("source")))
+		return route_list(value, a, is_ip, r->sources, ROUTE_SOURCES_MAX, &r->nsources);
+	if (slice_equal(name, S("auth")))
+		return (r->auth = conf_path(c, value)) != NULL;
+	return slice_equal(name, S("ehlo")) && is_host(value) && (r->ehlo = slice_keep_text(a, value)) != NULL;
+}
+
+static bool
+route_parse(struct conf *c, struct slice value, struct arena *a, struct conf_route *r)
 {
 	struct slice domain, target, host, word;
 	*r = (struct conf_route){ 0 };
 	if (!next_word(&value, &domain) || !next_word(&value, &target) || !route_target(target, &host, &r->port))
 		return false;
-	if (!is_host(domain) && !slice_equal(domain, S("*")))
+	bool below = domain.len > 1 && domain.at[0] == '.';
+	if (!is_host(below ? slice_from(domain, 1) : domain) && !slice_equal(domain, S("*")))
 		return false;
 	while (next_word(&value, &word))
-		if (!route_flag(word, r))
+		if (!route_flag(c, word, a, r))
 			return false;
+	if (r->implicit_tls && (r->tls == ROUTE_TLS_NONE || r->tls == ROUTE_TLS_TRY))
+		return false;
 	char *lower = arena_alloc(a, domain.len + 1);
 	for (size_t i = 0; i < domain.len; i++)
 		lower[i] = ascii_lower(domain.at[i]);
+	lower[domain.len] = '\0';
 	r->domain = lower;
-	r->host = slice_keep_text(a, host);
+	r->host = slice_equal(host, S("mx")) ? "" : slice_keep_text(a, host);
 	return true;
 }
 
@@ -268,8 +313,10 @@ static void
 check_route(struct conf_parser *p, struct slice value)
 {
 	struct conf_route r;
-	if (!route_parse(value, p->arena, &r))
-		conf_complain(p, "route = '%s' is not of the form DOMAIN HOST[:PORT] [lmtp] [tls=none|try|must]",
+	if (!route_parse(p->conf, value, p->arena, &r))
+		conf_complain(p,
+		              "route = '%s' is not of the form DOMAIN HOST[:PORT] [lmtp] [implicit-tls] "
+		              "[tls=auto|none|try|must|dane|verify[:NAME,...]] [auth=FILE] [source=ADDRESS,...] [ehlo=NAME]",
 		              conf_show(p, value));
 }
 
@@ -279,7 +326,7 @@ routes_make(struct conf *c)
 	c->nroutes = c->v.nroute;
 	c->routes = ARENA_ARRAY(&c->arena, struct conf_route, c->nroutes + 1);
 	for (size_t i = 0; i < c->nroutes; i++)
-		ASSERT(route_parse(slice_text(c->v.route[i]), &c->arena, &c->routes[i]));
+		ASSERT(route_parse(c, slice_text(c->v.route[i]), &c->arena, &c->routes[i]));
 }
 
 /* ---- paces and answers */

@@ -109,6 +109,9 @@ struct tls_context *tls_server_context(struct slice chain_pem, uint32_t key_id, 
 struct tls_context *tls_server_context_with_key(struct slice chain_pem, struct slice key_pem, const char **why);
 /* For clients. ca_file NULL: certificates are not verified (opportunistic TLS, RFC 7435). */
 struct tls_context *tls_client_context(const char *ca_file);
+/* The same with the trusted certificates as PEM text; connections say what they check (await_tls_connect_checked).
+ * NULL: there is none in it. */
+struct tls_context *tls_client_context_trusting(struct slice ca_pem);
 /* Contexts are counted: each stream under TLS holds one. */
 struct tls_context *tls_context_keep(struct tls_context *c);
 void tls_context_free(struct tls_context **c);
@@ -116,6 +119,32 @@ void tls_context_free(struct tls_context **c);
  */
 enum err await_tls_accept(struct stream *s, struct tls_context *c);
 enum err await_tls_connect(struct stream *s, struct tls_context *c, const char *server_name);
+/* What a client asks of the server's certificate, for one connection. */
+struct tls_tlsa { /* RFC 6698 2.1 */
+	uint8_t usage, selector, matching;
+	struct slice data;
+};
+#define TLS_NAMES_MAX 8
+struct tls_check {
+	const char *names[TLS_NAMES_MAX]; /* it must have one of these (no wildcards here); with tlsa: beside server_name */
+	size_t nnames;
+	const struct tls_tlsa *tlsa; /* DANE (RFC 7672): one of these must match; usages 2 and 3 only */
+	size_t ntlsa;                /* 0: trusted roots of the context count */
+	bool soft;                   /* the verdict is only looked at, the connection goes on */
+};
+enum tls_verdict {
+	TLS_UNCHECKED,
+	TLS_GOOD,
+	TLS_EXPIRED,
+	TLS_WRONG_NAME,
+	TLS_UNTRUSTED,
+	TLS_NOT_IN_TLSA,
+	TLS_BROKEN, /* the handshake failed before or beside that */
+};
+/* server_name: SNI, and with tlsa the base domain. */
+enum err await_tls_connect_checked(struct stream *s, struct tls_context *c, const char *server_name,
+                                   const struct tls_check *check);
+enum tls_verdict tls_verdict(const struct stream *s); /* of the last handshake */
 struct tls_info tls_info(const struct stream *s);
 /* Why the last handshake of this stream failed, in OpenSSL's words; for logs. */
 const char *tls_error(const struct stream *s);

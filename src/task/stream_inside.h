@@ -19,6 +19,9 @@ uint32_t tls_wants(const struct stream *s); /* LOOP_READ or LOOP_WRITE */
 bool tls_has_input(const struct stream *s);
 struct ssl_st *tls_ssl(const struct stream *s); /* NULL: not under TLS */
 struct ssl_ctx_st *tls_context_ssl(struct tls_context *c);
+/* tls_check.c */
+bool tls_check_prepare(struct ssl_st *ssl, const char *server_name, const struct tls_check *check);
+enum tls_verdict tls_check_verdict(const struct ssl_st *ssl, bool handshake_good);
 void tls_release(struct stream *s); /* close_notify when that needs no waiting */
 
 /* deflate.c. unread: bytes that came already, and are compressed. */

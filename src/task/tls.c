@@ -27,6 +27,7 @@ struct tls {
 	char *failure;  /* why; NULL: nothing failed */
 	uint32_t wants; /* LOOP_READ or LOOP_WRITE: what the last call waits for */
 	enum err io;    /* what the socket did */
+	enum tls_verdict verdict;
 };
 
 /* Forward secrecy only: the server's key signs, it does not decrypt (RFC 9325 4.1). AES-CBC stays for old senders:
@@ -224,6 +225,7 @@ tls_client_context(const char *ca_file)
 	struct tls_context *c = context_new(TLS_client_method());
 	SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_OFF);
 	c->verify = ca_file != NULL;
+	ASSERT(SSL_CTX_dane_enable(c->ctx));
 	SSL_CTX_set_verify(c->ctx, c->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 	if (c->verify && !SSL_CTX_load_verify_locations(c->ctx, ca_file, NULL))
 		tls_context_free(&c);
@@ -294,6 +296,24 @@ await_handshake(struct stream *s)
 	}
 }
 
+struct tls_context *
+tls_client_context_trusting(struct slice ca_pem)
+{
+	struct tls_context *c = tls_client_context(NULL);
+	BIO *b = BIO_new_mem_buf(ca_pem.at, (int)MIN(ca_pem.len, (size_t)INT32_MAX));
+	size_t n = 0;
+	ASSERT(b != NULL);
+	for (X509 *x; (x = PEM_read_bio_X509(b, NULL, no_password, NULL)); n++) {
+		(void)X509_STORE_add_cert(SSL_CTX_get_cert_store(c->ctx), x);
+		X509_free(x);
+	}
+	BIO_free(b);
+	ERR_clear_error();
+	if (n == 0)
+		tls_context_free(&c);
+	return c;
+}
+
 static bool
 client_prepare(SSL *ssl, const struct tls_context *c, const char *server_name)
 {
@@ -307,7 +327,8 @@ client_prepare(SSL *ssl, const struct tls_context *c, const char *server_name)
 }
 
 static enum err
-await_tls_start(struct stream *s, struct tls_context *c, bool client, const char *server_name)
+await_tls_start(struct stream *s, struct tls_context *c, bool client, const char *server_name,
+                const struct tls_check *check)
 {
 	if (await_flush(s))
 		return s->error;
@@ -324,9 +345,14 @@ await_tls_start(struct stream *s, struct tls_context *c, bool client, const char
 		SSL_set_connect_state(s->tls->ssl);
 	else
 		SSL_set_accept_state(s->tls->ssl);
-	if (client && !client_prepare(s->tls->ssl, c, server_name))
+	if (client && (!client_prepare(s->tls->ssl, c, server_name) ||
+	               (check && !tls_check_prepare(s->tls->ssl, server_name, check)))) {
+		s->tls->verdict = TLS_BROKEN;
 		return stream_fail(s, ERR_TLS);
+	}
 	enum err e = await_handshake(s);
+	if (check || e)
+		s->tls->verdict = tls_check_verdict(s->tls->ssl, e == OK);
 	if (e)
 		ssl_drop(s->tls);
 	return e;
@@ -335,13 +361,26 @@ await_tls_start(struct stream *s, struct tls_context *c, bool client, const char
 enum err
 await_tls_accept(struct stream *s, struct tls_context *c)
 {
-	return await_tls_start(s, c, false, NULL);
+	return await_tls_start(s, c, false, NULL, NULL);
 }
 
 enum err
 await_tls_connect(struct stream *s, struct tls_context *c, const char *server_name)
 {
-	return await_tls_start(s, c, true, server_name);
+	return await_tls_start(s, c, true, server_name, NULL);
+}
+
+enum err
+await_tls_connect_checked(struct stream *s, struct tls_context *c, const char *server_name,
+                          const struct tls_check *check)
+{
+	return await_tls_start(s, c, true, server_name, check);
+}
+
+enum tls_verdict
+tls_verdict(const struct stream *s)
+{
+	return s->tls ? s->tls->verdict : TLS_UNCHECKED;
 }
 
 enum err
