@@ -58,9 +58,14 @@ await_notice(const struct notice_input *in, struct arena *a, struct store_mail *
 		             .recipients = list,
 		             .message = in->original,
 		             .utf8 = row->envelope.flags & ENVELOPE_SMTPUTF8 };
-	d.full = in->original_whole && row->envelope.ret == RET_FULL && in->kind == NOTICE_FAILED; /* RFC 3461 4.3 */
+	uint32_t protect = row->envelope.flags & ENVELOPE_REQUIRETLS; /* RFC 8689 5 */
+	d.full =
+	    !protect && in->original_whole && row->envelope.ret == RET_FULL && in->kind == NOTICE_FAILED; /* RFC 3461 4.3 */
 	for (uint32_t i = 0; i < row->nrecipients; i++)
 		if (in->about[i])
 			list[d.nrecipients++] = describe(in, a, &row->recipients[i]);
-	return await_notice_mail(in->store, in->shm, &d, row->envelope.session, a, mail, block);
+	if (!await_notice_mail(in->store, in->shm, &d, row->envelope.session, a, mail, block))
+		return false;
+	mail->envelope.flags |= protect;
+	return true;
 }

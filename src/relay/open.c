@@ -166,6 +166,12 @@ await_host(struct opening *o, const struct route_host *host)
 		                       .trusting = o->relay->transport->trusting,
 		                       .implicit_tls = o->line && o->line->implicit_tls,
 		                       .lmtp = host->lmtp };
+	if (o->line && o->line->auth && !transport_secret(o->relay->transport, o->line->auth, &s.user, &s.password)) {
+		reply_set(o->why, 451, "4.7.0",
+		          "the file with the name and password of the route could not be read at the start");
+		note_later(o);
+		return false;
+	}
 	size_t n = await_route_addresses(&o->relay->resolver, conf, host, addresses, COUNT_OF(addresses), &dns, o->why);
 	if (n == 0 || !await_policy(o, host, &dns, &dane, &s)) {
 		note_later(o);

@@ -5,6 +5,7 @@
 
 #include "mail/smtp_path.h"
 #include "mail/stuff.h"
+#include "relay/login.h"
 #include "store/rows.h"
 
 static void
@@ -43,14 +44,33 @@ await_reply(struct remote *r, const char *doing)
 	return true;
 }
 
-static bool
-await_command(struct remote *r, const char *doing)
+bool
+await_remote_command(struct remote *r, const char *doing)
 {
 	if (await_flush(&r->io)) {
 		local_trouble(r, doing);
 		return false;
 	}
 	return await_reply(r, doing);
+}
+
+static unsigned
+auth_offered(struct slice words)
+{
+	static const struct {
+		struct slice word;
+		unsigned bit;
+	} known[] = { { S_ROW("PLAIN"), REMOTE_AUTH_PLAIN },
+		          { S_ROW("LOGIN"), REMOTE_AUTH_LOGIN },
+		          { S_ROW("SCRAM-SHA-256"), REMOTE_AUTH_SCRAM } };
+	struct slice one;
+	unsigned bits = 0;
+	while (words.len) {
+		slice_cut(words, ' ', &one, &words);
+		for (size_t i = 0; i < COUNT_OF(known); i++)
+			bits |= slice_equal_nocase(one, known[i].word) ? known[i].bit : 0;
+	}
+	return bits;
 }
 
 /* One line of the EHLO reply (RFC 5321 4.1.1.1: keyword and parameters). */
@@ -78,6 +98,8 @@ take_keyword(struct remote *r, struct slice line)
 			*known[i].flag = true;
 	if (slice_equal_nocase(word, S("SIZE")))
 		(void)slice_to_u64(rest, &r->size_max);
+	if (slice_equal_nocase(word, S("AUTH")))
+		r->auth |= auth_offered(rest);
 }
 
 static bool
@@ -86,6 +108,7 @@ await_ehlo(struct remote *r, const char *name)
 	r->size = r->eightbit = r->smtputf8 = r->pipelining = r->chunking = r->binary = r->dsn = r->starttls =
 	    r->requiretls = false;
 	r->size_max = 0;
+	r->auth = 0;
 	stream_printf(&r->io, "%s %s\r\n", r->lmtp ? "LHLO" : "EHLO", name);
 	if (await_flush(&r->io)) {
 		local_trouble(r, "sending EHLO");
@@ -103,7 +126,7 @@ await_ehlo(struct remote *r, const char *name)
 	}
 	if (r->reply.code >= 500 && !r->lmtp) { /* RFC 5321 3.2: an old server knows HELO only */
 		stream_printf(&r->io, "HELO %s\r\n", name);
-		return await_command(r, "waiting for the answer to HELO") && reply_good(&r->reply);
+		return await_remote_command(r, "waiting for the answer to HELO") && reply_good(&r->reply);
 	}
 	return reply_good(&r->reply);
 }
@@ -146,7 +169,7 @@ static bool
 await_secure(struct remote *r, const struct send_settings *s)
 {
 	stream_put(&r->io, S("STARTTLS\r\n"));
-	if (!await_command(r, "waiting for the answer to STARTTLS"))
+	if (!await_remote_command(r, "waiting for the answer to STARTTLS"))
 		return false;
 	if (r->reply.code != 220) { /* offered and refused: like a broken handshake */
 		r->verdict = TLS_BROKEN;
@@ -199,7 +222,7 @@ await_opened(struct remote *r, const struct sockaddr *to, unsigned to_len, enum 
 	r->secure = false;
 	if (!await_connected(r, to, to_len, s))
 		return false;
-	r->usable = await_greeted(r, level, s);
+	r->usable = await_greeted(r, level, s) && (s->user.len == 0 || await_remote_login(r, s));
 	if (!r->usable)
 		stream_release(&r->io);
 	return r->usable;
@@ -229,7 +252,7 @@ await_remote_quit(struct remote *r)
 		fill_deadline(r, 1);
 		r->io.deadline_ms = MIN(r->io.deadline_ms, deadline_in_ms(5000));
 		stream_put(&r->io, S("QUIT\r\n"));
-		(void)await_command(r, "waiting for the answer to QUIT");
+		(void)await_remote_command(r, "waiting for the answer to QUIT");
 	}
 	stream_release(&r->io);
 	r->usable = false;
@@ -301,6 +324,8 @@ put_mail(struct sending *s)
 		stream_put(&r->io, S(" BODY=8BITMIME"));
 	if ((e->flags & ENVELOPE_SMTPUTF8) && r->smtputf8)
 		stream_put(&r->io, S(" SMTPUTF8"));
+	if ((e->flags & ENVELOPE_REQUIRETLS) && r->requiretls && r->secure)
+		stream_put(&r->io, S(" REQUIRETLS"));
 	if (r->dsn && e->ret)
 		stream_printf(&r->io, " RET=%s", e->ret == RET_FULL ? "FULL" : "HDRS");
 	if (r->dsn && e->envid.len)
@@ -459,7 +484,7 @@ await_refused(struct sending *s, unsigned pipelined)
 		s->accepted[i] = true;
 	for (; pipelined > 0 && await_reply(s->r, "waiting for the answer to RCPT"); pipelined--)
 		if (pipelined == 1 && s->r->reply.code == 354) /* RFC 2920 3.1: answer with a lone dot */
-			stream_put(&s->r->io, S(".\r\n")), (void)await_command(s->r, "ending an empty message");
+			stream_put(&s->r->io, S(".\r\n")), (void)await_remote_command(s->r, "ending an empty message");
 	s->r->reply = why;
 	settle_rest(s);
 }
@@ -474,12 +499,12 @@ await_nobody(struct sending *s, bool data_sent)
 			return;
 		if (r->reply.code == 354) {
 			stream_put(&r->io, S(".\r\n"));
-			(void)await_command(r, "ending an empty message");
+			(void)await_remote_command(r, "ending an empty message");
 			return;
 		}
 	}
 	stream_put(&r->io, S("RSET\r\n"));
-	if (await_command(r, "waiting for the answer to RSET") && !reply_good(&r->reply))
+	if (await_remote_command(r, "waiting for the answer to RSET") && !reply_good(&r->reply))
 		r->usable = false;
 }
 
@@ -490,7 +515,7 @@ await_transaction(struct sending *s, await_piece_fn *await_piece, void *arg)
 	bool chunk = s->row->envelope.flags & ENVELOPE_BINARY, pipe = r->pipelining;
 	fill_deadline(r, 1);
 	put_mail(s);
-	if (!pipe && (!await_command(r, "waiting for the answer to MAIL") || !reply_good(&r->reply))) {
+	if (!pipe && (!await_remote_command(r, "waiting for the answer to MAIL") || !reply_good(&r->reply))) {
 		await_refused(s, 0);
 		return;
 	}
@@ -502,7 +527,7 @@ await_transaction(struct sending *s, await_piece_fn *await_piece, void *arg)
 	bool data_sent = pipe && !chunk; /* RFC 2920 3.1: DATA may end a group */
 	if (data_sent)
 		stream_put(&r->io, S("DATA\r\n"));
-	if (pipe && (!await_command(r, "waiting for the answer to MAIL") || !reply_good(&r->reply))) {
+	if (pipe && (!await_remote_command(r, "waiting for the answer to MAIL") || !reply_good(&r->reply))) {
 		await_refused(s, r->usable ? s->nasked + data_sent : 0);
 		return;
 	}
@@ -515,7 +540,7 @@ await_transaction(struct sending *s, await_piece_fn *await_piece, void *arg)
 	if (!chunk) {
 		if (!data_sent)
 			stream_put(&r->io, S("DATA\r\n"));
-		if (!await_command(r, "waiting for the answer to DATA") || r->reply.code != 354) {
+		if (!await_remote_command(r, "waiting for the answer to DATA") || r->reply.code != 354) {
 			if (reply_good(&r->reply)) { /* 2xx to DATA makes no sense: out of step */
 				reply_set(&r->reply, 451, "4.5.0",
 				          "the remote server answered DATA with success before there was a message");

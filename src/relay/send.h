@@ -12,6 +12,8 @@
 #include "store_msg.h"
 #include "task/stream.h"
 
+enum { REMOTE_AUTH_PLAIN = 1, REMOTE_AUTH_LOGIN = 2, REMOTE_AUTH_SCRAM = 4 };
+
 struct remote {
 	struct stream io;
 	char host[256];   /* the name that was looked up, or the address literal */
@@ -20,6 +22,7 @@ struct remote {
 	bool data_sent; /* of the last message, all of it: a connection that ends now leaves it open whether it was accepted
 	                 */
 	bool size, eightbit, smtputf8, pipelining, chunking, binary, dsn, starttls, requiretls;
+	unsigned auth;              /* REMOTE_AUTH_* that it offers */
 	struct tls_policy policy;   /* what this connection was opened under */
 	enum tls_demand demand;     /* of the message that it was opened for */
 	enum tls_verdict verdict;   /* of its certificate, or why TLS did not come about */
@@ -46,6 +49,8 @@ struct send_settings {
 
 /* Connects, greets, says EHLO, secures. On failure r->reply says why, the stream is closed, and false is returned. */
 bool await_remote_open(struct remote *r, const struct sockaddr *to, unsigned to_len, const struct send_settings *s);
+/* Sends what was put and reads the reply into r->reply; false (and unusable) when none came. */
+bool await_remote_command(struct remote *r, const char *doing);
 void await_remote_quit(struct remote *r); /* QUIT and close */
 
 /* Gives the next piece of the message from offset `from`; an empty piece at its end. The piece lives until the next

@@ -8,7 +8,9 @@
 
 #include <cmocka.h>
 
-enum { AUTO = ROUTE_TLS_AUTO, NO = 0, YES = 1 };
+#define AUTO ROUTE_TLS_AUTO
+#define NO false
+#define YES true
 
 static const struct {
 	const char *what;

@@ -62,7 +62,7 @@ static const struct {
 	{ "range of 33 bits", "trusted = 10.0.0.0/33\n", 1, { "10.0.0.0/33", "10.0.0.0/8" } },
 	{ "range of nonsense", "trusted = ten\n", 1, { "'ten'" } },
 	{ "route without host", "route = example.test\n", 1, { "DOMAIN HOST[:PORT]" } },
-	{ "route with a wrong flag", "route = example.test host tls=maybe\n", 1, { "tls=none|try|must" } },
+	{ "route with a wrong flag", "route = example.test host tls=maybe\n", 1, { "tls=auto|none|try|must|dane|verify" } },
 	{ "route with a wrong port", "route = * host:99999\n", 1, { "HOST[:PORT]" } },
 	{ "waits that are none", "relay.retry = often\n", 1, { "'often'", "5m 20m 1h" } },
 	{ "no waits", "relay.retry =\n", 1, { "row of waits" } },

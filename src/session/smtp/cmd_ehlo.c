@@ -74,6 +74,14 @@ has_limits(struct smtp *s, struct buf *line)
 	return true;
 }
 
+/* RFC 8689 2 */
+static bool
+has_requiretls(struct smtp *s, struct buf *line)
+{
+	buf_put(line, S("REQUIRETLS"));
+	return s->c->secure;
+}
+
 static const struct {
 	const char *text;
 	capability_fn put; /* instead of text */
@@ -84,7 +92,7 @@ static const struct {
 	{ "8BITMIME", NULL, "6152" },   { "SMTPUTF8", NULL, "6531" },
 	{ "CHUNKING", NULL, "3030" },   { "BINARYMIME", NULL, "3030" },
 	{ "DSN", NULL, "3461" },        { "ENHANCEDSTATUSCODES", NULL, "2034" },
-	{ NULL, has_limits, "9422" },
+	{ NULL, has_limits, "9422" },   { NULL, has_requiretls, "8689" },
 };
 
 struct reply

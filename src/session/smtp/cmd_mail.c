@@ -11,7 +11,8 @@ enum mail_param {
 	PARAM_SMTPUTF8 = 4,
 	PARAM_RET = 8,
 	PARAM_ENVID = 16,
-	PARAM_AUTH = 32
+	PARAM_AUTH = 32,
+	PARAM_REQUIRETLS = 64
 };
 
 struct mail_args {
@@ -83,6 +84,18 @@ take_auth(struct smtp *s, struct mail_args *m, const struct smtp_param *p)
 	return REPLY_NONE;
 }
 
+/* RFC 8689 2: only where the session itself is protected. */
+static struct reply
+take_requiretls(struct smtp *s, struct mail_args *m, const struct smtp_param *p)
+{
+	if (p->has_value)
+		return reply(501, "5.5.4", "REQUIRETLS takes no value");
+	if (!s->c->secure)
+		return reply(530, "5.7.10", "REQUIRETLS needs TLS: say STARTTLS first");
+	m->flags |= ENVELOPE_REQUIRETLS;
+	return REPLY_NONE;
+}
+
 static const struct {
 	struct slice name;
 	uint32_t bit, faces;
@@ -94,6 +107,7 @@ static const struct {
 	{ S_ROW("RET"), PARAM_RET, FACE_ALL, take_ret },
 	{ S_ROW("ENVID"), PARAM_ENVID, FACE_ALL, take_envid },
 	{ S_ROW("AUTH"), PARAM_AUTH, FACE_SUBMISSION, take_auth },
+	{ S_ROW("REQUIRETLS"), PARAM_REQUIRETLS, FACE_ALL, take_requiretls },
 };
 
 static struct reply

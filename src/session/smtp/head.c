@@ -8,6 +8,7 @@
 #include "mail/address.h"
 #include "mail/date.h"
 #include "mail/header.h"
+#include "store/rows.h"
 
 struct head {
 	bool date, message_id;
@@ -70,6 +71,14 @@ add_missing(struct smtp *s, const struct head *h, struct buf *added)
 	}
 }
 
+/* RFC 8689 3. REQUIRETLS of MAIL goes before the field (4.1). */
+static bool
+is_tls_optional(const struct smtp *s, const struct header_field *f)
+{
+	return slice_equal_nocase(f->name, S("TLS-Required")) && slice_equal_nocase(slice_trim(f->value), S("No")) &&
+	       !(s->tx.flags & ENVELOPE_REQUIRETLS);
+}
+
 struct reply
 await_check_head(struct smtp *s, struct slice text, struct buf *added)
 {
@@ -81,6 +90,8 @@ await_check_head(struct smtp *s, struct slice text, struct buf *added)
 		enum header_id id = header_id(f.name);
 		h.date |= id == HEADER_DATE;
 		h.message_id |= id == HEADER_MESSAGE_ID;
+		if (is_tls_optional(s, &f)) /* RFC 8689 4.1 */
+			s->tx.flags |= ENVELOPE_TLS_OPTIONAL;
 		if (id != HEADER_FROM)
 			continue;
 		struct reply no = await_check_from_field(s, &h, f.value);
