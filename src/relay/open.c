@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "relay/dane.h"
 #include "relay/relay.h"
+#include "relay/sts.h"
 #include "relay/transport.h"
 #include "store/rows.h"
 
@@ -20,6 +21,7 @@ struct opening {
 	struct remote *remote;
 	struct remote_reply *why;
 	struct remote_reply later; /* what the last host said that may do later; code 0: none */
+	struct sts sts;
 	struct arena arena;
 };
 
@@ -69,6 +71,8 @@ await_policy(struct opening *o, const struct route_host *host, const struct rout
 	if (needs_dane && !host->lmtp)
 		await_dane(&o->relay->resolver, host, dns, &o->arena, dane);
 	f.dane = dane->state;
+	f.sts = o->sts.policy.mode;
+	f.sts_names_host = sts_policy_names(&o->sts.policy, slice_text(host->name));
 	s->policy = tls_policy_choose(&f);
 	if (s->policy.refuse) {
 		char text[300];
@@ -183,6 +187,15 @@ await_host(struct opening *o, const struct route_host *host)
 	return false;
 }
 
+/* RFC 8461 8: policies are about the MX hosts of the recipient's domain; where the configuration decides, nobody asks.
+ */
+static bool
+wants_sts(const struct opening *o)
+{
+	bool fixed = o->line && (o->line->host[0] || o->line->tls != ROUTE_TLS_AUTO);
+	return !fixed && o->demand != DEMAND_DELIVERY;
+}
+
 bool
 await_open(struct relay *r, struct job *j, const struct route *route, struct remote *remote, struct remote_reply *why)
 {
@@ -196,6 +209,8 @@ await_open(struct relay *r, struct job *j, const struct route *route, struct rem
 	o.line = route_line(o.conf, o.domain);
 	arena_init(&o.arena, 0);
 	remote->demand = o.demand;
+	if (wants_sts(&o))
+		await_sts(r, o.domain, &o.arena, &o.sts);
 	for (size_t h = 0; !open && h < route->nhosts && clock_mono_ms() < remote->end_ms; h++)
 		open = await_host(&o, &route->hosts[h]);
 	if (!open && o.later.code && reply_permanent(why)) /* one host may come back: then it is not final */

@@ -27,6 +27,12 @@ transport_free(struct transport **t)
 		free((char *)(*t)->secrets[i].path);
 	}
 	free((*t)->secrets);
+	size_t at = 0;
+	uint64_t key;
+	void *fetch;
+	while (map_each(&(*t)->fetches, &at, &key, &fetch))
+		free(fetch);
+	map_release(&(*t)->fetches);
 	tls_context_free(&(*t)->trusting);
 	free(*t);
 	*t = NULL;

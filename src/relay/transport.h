@@ -4,6 +4,7 @@
 #ifndef RELAY_TRANSPORT_H
 #define RELAY_TRANSPORT_H
 
+#include "base/map.h"
 #include "task/stream.h"
 
 struct relay;
@@ -21,6 +22,7 @@ struct transport {
 	struct tls_context *trusting; /* NULL: relay.ca-file cannot be used */
 	struct secret *secrets;
 	size_t nsecrets;
+	struct map fetches; /* hash of the domain -> struct sts_fetch of sts.c */
 };
 
 struct transport *transport_new(struct relay *r);
