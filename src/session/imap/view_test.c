@@ -2,8 +2,11 @@
 /* view_test.c - sequence numbers, marks and sets. */
 #include "session/imap/view.h"
 
+#include "ipc/frozen.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -225,6 +228,65 @@ keyword_sets_are_kept_by_number(void **state)
 	assert_int_equal(view_keywords_get(&view, 0)->len, 0);
 }
 
+/* A mailbox that many have open: what this session writes to its rows nobody else sees, and new ones find room. */
+static void
+rows_that_are_shared(void **state)
+{
+	struct index_row rows[300] = { 0 }, news[2] = { { .uid = 1000, .modseq = 7 }, { .uid = 1001, .modseq = 7 } };
+	char uids[4];
+	for (uint32_t i = 0; i < 300; i++)
+		rows[i] = (struct index_row){ .uid = i + 1, .modseq = 1 };
+	int fd = frozen_new(slice_of(rows, sizeof rows));
+	struct view mine = { .mailbox = 1 }, other = { .mailbox = 1 };
+	assert_true(view_share(&mine, fd, 300) && view_share(&other, fd, 300));
+	close(fd);
+	rows[9].flags = MESSAGE_SEEN;
+	rows[9].modseq = 7;
+	put_uids(uids, (const uint32_t[]){ 200 }, 1);
+	view_apply_rows(&mine, &rows[9], 1, 0);
+	view_apply_rows(&mine, news, 2, 0);
+	view_apply_vanished(&mine, slice_of(uids, 4));
+	view_begin(&mine, 1001);
+	assert_int_equal(mine.count, 301);
+	assert_int_equal(mine.dirty + mine.gone, 0);
+	assert_int_equal(mine.recent, 1);
+	assert_int_equal(view_find(&mine, 10)->flags, MESSAGE_SEEN);
+	assert_null(view_find(&mine, 200));
+	assert_int_equal(other.count, 300);
+	assert_int_equal(view_find(&other, 10)->flags, 0);
+	for (uint32_t uid = 2000; uid < 2200; uid++) /* more than there is room for */
+		view_apply_rows(&mine, &(struct index_row){ .uid = uid, .modseq = 8 }, 1, 0);
+	assert_int_equal(mine.count, 501);
+	assert_int_equal(view_find(&mine, 10)->flags, MESSAGE_SEEN);
+	view_release(&mine);
+	view_release(&other);
+}
+
+/* Marks at both ends, and between them. */
+static void
+marks_are_found_wherever_they_stand(void **state)
+{
+	struct index_row changed[] = { { .uid = 50, .flags = MESSAGE_SEEN, .modseq = 2 },
+		                           { .uid = 10, .flags = MESSAGE_SEEN, .modseq = 2 } };
+	char uids[4];
+	view_apply_rows(&view, &changed[0], 1, 0);
+	assert_int_equal(view.marked_from, 4);
+	view_apply_rows(&view, &changed[1], 1, 0);
+	put_uids(uids, (const uint32_t[]){ 30 }, 1);
+	view_apply_vanished(&view, slice_of(uids, sizeof uids));
+	assert_int_equal(view.marked_from, 0);
+	assert_int_equal(view.marked_end, 5);
+	assert_int_equal(view_next_gone(&view, view.count), 3);
+	view_close_gaps(&view);
+	assert_int_equal(view.marked_end, 4);
+	assert_int_equal(view.dirty, 2);
+	view_clean(&view, &view.rows[0]);
+	view_clean(&view, &view.rows[3]);
+	view_apply_rows(&view, &(struct index_row){ .uid = 20, .flags = MESSAGE_SEEN, .modseq = 3 }, 1, 0);
+	assert_int_equal(view.marked_from, 1);
+	assert_int_equal(view.marked_end, 2);
+}
+
 int
 main(void)
 {
@@ -232,6 +294,8 @@ main(void)
 		cmocka_unit_test(last_messages_of_spans),
 		cmocka_unit_test_setup_teardown(expunged_rows_keep_their_numbers_until_told, start, end),
 		cmocka_unit_test_setup_teardown(changes_of_others_make_rows_dirty, start, end),
+		cmocka_unit_test_setup_teardown(marks_are_found_wherever_they_stand, start, end),
+		cmocka_unit_test(rows_that_are_shared),
 		cmocka_unit_test_setup_teardown(own_changes_are_not_dirty, start, end),
 		cmocka_unit_test_setup_teardown(changes_of_others_below_own_ones_are_dirty, start, end),
 		cmocka_unit_test_setup_teardown(a_change_number_alone_is_news_to_those_who_asked, start, end),
