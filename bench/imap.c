@@ -2,6 +2,7 @@
 /* imap.c - times IMAP commands on one connection to a server on loopback. Blocking; one thread.
  *
  *   imap PORT USER PASSWORD STEP...
+ *   imap maildir FOLDER N BYTES        writes N messages into a maildir, without a server
  *
  * Steps: "name=COMMAND" is timed; "=COMMAND" is only done; "@fill MAILBOX N BYTES" appends N different messages,
  * 64 commands ahead of their answers (LITERAL+); "name@append MAILBOX N BYTES" times N appends one by one;
@@ -260,9 +261,26 @@ step(const char *text)
 	}
 }
 
+static void
+make_maildir(const char *folder, unsigned n, size_t bytes)
+{
+	char path[4096], *message = malloc(bytes + 4096);
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(path, sizeof path, "%s/cur/%u.M%uP1.bench:2,", folder, 1762000000 + i / 1000, i);
+		FILE *f = fopen(path, "w");
+		if (!f || fwrite(message, make_message(message, i, bytes), 1, f) != 1 || fclose(f) != 0)
+			fail(path, strerror(errno));
+	}
+	free(message);
+}
+
 int
 main(int argc, char **argv)
 {
+	if (argc == 5 && strcmp(argv[1], "maildir") == 0) {
+		make_maildir(argv[2], (unsigned)atoi(argv[3]), (size_t)atoi(argv[4]));
+		return 0;
+	}
 	if (argc < 5)
 		fail("usage", "imap PORT USER PASSWORD STEP...");
 	int one = 1, room = 1 << 20;
