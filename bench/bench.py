@@ -466,7 +466,7 @@ def dovecot_fill(server, user, count):
     sh(TOP / "build/bench-imap", "maildir", maildir, count, 4096)
     sh("chown", "-R", "vmail:vmail", home)
     if user == "sdbox":
-        sh("doveadm", "-c", server.dir / "dovecot.conf", "import", "-u", f"{user}@example.test", f"maildir:{maildir}", "", "all")
+        sh("doveadm", "-c", server.dir / "dovecot.conf", "-o", f"mail_location=sdbox:{home}/sdbox", "import", "-u", f"{user}@example.test", f"maildir:{maildir}", "", "all")
         shutil.rmtree(maildir)
 
 
