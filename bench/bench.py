@@ -422,6 +422,7 @@ def idle_rows(table, servers, args):
 
 # ---- IMAP: one large mailbox, a step at a time
 META = "FLAGS ENVELOPE BODYSTRUCTURE INTERNALDATE RFC822.SIZE"
+MULTIAPPEND = 64  # messages that one command may bring everywhere
 IMAP_FILLS = 16  # connections that fill it at once
 
 
@@ -441,7 +442,7 @@ def imap_multiappend(server, user, count):
         c.login(f"{user}@example.test", PASSWORD)
         if b"MULTIAPPEND" not in c.capability()[1][0]:
             return {}
-    return imap(server, user, ["=CREATE Many", f"many@multiappend Many {count // 100} 4096", "=DELETE Many"])
+    return imap(server, user, ["=CREATE Many", f"many@multiappend Many {min(count // 100, MULTIAPPEND)} 4096", "=DELETE Many"])
 
 
 def imap(server, user, steps):
@@ -509,7 +510,7 @@ def imap_rows(table, servers, args):
     row(f"COPY {count // 10:,}", "copy")
     row(f"EXPUNGE {count // 10:,}", "expunge")
     row(f"APPEND {count // 100:,} × 4 KiB one by one", "append")
-    row(f"MULTIAPPEND {count // 100:,} × 4 KiB", "many")
+    row(f"MULTIAPPEND {min(count // 100, MULTIAPPEND):,} × 4 KiB", "many")
 
 
 def search_rows(table, servers, args):
