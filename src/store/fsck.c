@@ -4,6 +4,7 @@
  * objects with the bytes in segments and their checksums. Called by the posthouse command, without a server.
  * Rows that are still to be removed in the background ('D') are no problem. Problems are told, not mended. */
 #include "store/fsck.h"
+#include "store/format.h"
 
 #include "mail/facts.h"
 #include "mail/search_pack.h"
@@ -699,6 +700,7 @@ open_all(struct check *c, const char *folder, int dir)
 		return false;
 	}
 	enum err e = engine_open(path, &options, &c->engine, &c->scratch, &why);
+	e = e ? e : format_check(c->engine, false, &c->scratch, &why);
 	if (!e)
 		e = segments_open(dir, &c->segments, &why);
 	if (e)

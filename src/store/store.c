@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "role/role.h"
 #include "store/commit.h"
+#include "store/format.h"
 #include "store/object.h"
 #include "store/texts.h"
 #include "store_msg.h"
@@ -28,6 +29,7 @@ open_files(struct store *s, const char *engine_folder, struct arena *a, const ch
 		.write_buffer_bytes = s->conf->v.store_write_buffer,
 	};
 	enum err e = engine_open(engine_folder, &options, &s->engine, a, why);
+	e = e ? e : format_check(s->engine, true, a, why);
 	if (e)
 		return e;
 	return segments_open(s->data_dir, &s->segments, why);
