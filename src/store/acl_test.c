@@ -569,6 +569,78 @@ move_body(void)
 	ASSERT(try_append(&w) == ERR_QUOTA);
 }
 
+/* ---- REPLACE (RFC 8508) across owners */
+
+struct replacing {
+	uint32_t handle, from; /* of the new message, of the one that is replaced */
+	const char *into;
+	uint64_t mailbox;
+	uint32_t uid;
+};
+
+static enum err
+await_replace(const struct replacing *r, const char *text)
+{
+	struct store_append a = { .body = body_of(slice_text(text)) };
+	struct store_message_append_in in = { r->handle, slice_text(r->into), &a, 1, r->mailbox, r->uid, r->from };
+	struct store_message_append_out out = { 0 };
+	return await_store_message_append(&house.user, &in, &house.a, &out);
+}
+
+/* With each right missing nothing comes and nothing goes; then it is done. */
+static void
+await_replace_needs(const struct replacing *r, uint32_t need)
+{
+	uint64_t owned = await_used(owner_handle), mine = await_used(friend_handle);
+	for (uint32_t bit = 1; bit <= ACL_ALL; bit <<= 1) {
+		if (!(need & bit))
+			continue;
+		await_let("Box", ACL_ALL & ~bit);
+		ASSERT(await_replace(r, "other text") == ERR_DENIED);
+	}
+	await_let("Box", 0);
+	enum err e = await_replace(r, "other text"); /* as if there were neither mailbox nor message */
+	ASSERT(e == ERR_NOT_FOUND || e == ERR_CONFLICT);
+	ASSERT(await_used(owner_handle) == owned && await_used(friend_handle) == mine);
+	await_let("Box", need | ACL_LOOKUP);
+	ASSERT(await_replace(r, "other text") == OK);
+	ASSERT(await_replace(r, "other text") == ERR_CONFLICT); /* it is gone */
+}
+
+static void
+replace_body(void)
+{
+	const uint32_t goes = ACL_DELETE_MESSAGE | ACL_EXPUNGE;
+	struct store_delivered own;
+	struct where w = { .own = 0 };
+	await_people();
+	await_box(&w); /* "text": 4 bytes */
+	/* the owner's goes, the new one is mine */
+	await_replace_needs(&(struct replacing){ friend_handle, w.handle, "INBOX", w.mailbox, w.uid }, goes);
+	ASSERT(await_used(owner_handle) == 0 && await_used(friend_handle) == 10);
+	/* mine goes, the new one is the owner's */
+	ASSERT(await_deliver(friend, "Drafts", S("draft"), &own) == OK);
+	await_replace_needs(&(struct replacing){ w.handle, friend_handle, "Box", own.mailbox, own.uid }, ACL_INSERT);
+	ASSERT(await_used(owner_handle) == 10 && await_used(friend_handle) == 10);
+	/* both are the owner's */
+	await_box(&w);
+	await_replace_needs(&(struct replacing){ w.handle, w.handle, "Box", w.mailbox, w.uid }, goes | ACL_INSERT);
+	ASSERT(await_used(owner_handle) == 10);
+	/* a mailbox of mine is none of the owner's, whatever its number */
+	await_let("Box", ACL_ALL);
+	ASSERT(await_replace(&(struct replacing){ friend_handle, w.handle, "INBOX", own.mailbox + 1000, 1 }, "x") != OK);
+	ASSERT(await_replace(&(struct replacing){ friend_handle, 12345, "INBOX", w.mailbox, 1 }, "x") == ERR_STALE);
+	/* the quota of whoever gets it counts, and nothing goes when it is full */
+	await_box(&w);
+	await_let("Box", ACL_ALL);
+	struct store_account_set_in quota = { S("friend@x.test"), ACCOUNT_ACTIVE, UINT64_MAX, 12, UINT64_MAX, UINT64_MAX };
+	struct store_account_set_out set;
+	ASSERT(await_store_account_set(&house.admin, &quota, &house.a, &set) == OK);
+	struct replacing full = { friend_handle, w.handle, "INBOX", w.mailbox, w.uid };
+	ASSERT(await_replace(&full, "xyz") == ERR_QUOTA && await_used(owner_handle) == 4);
+	ASSERT(await_replace(&full, "xy") == OK && await_used(owner_handle) == 0 && await_used(friend_handle) == 12);
+}
+
 /* A handle means one mailbox after the other only as far as each of them allows. */
 static void
 guessing_body(void)
@@ -862,6 +934,7 @@ HOUSE_TEST(rights_add_up)
 HOUSE_TEST(changing)
 HOUSE_TEST(flags)
 HOUSE_TEST(move)
+HOUSE_TEST(replace)
 HOUSE_TEST(guessing)
 HOUSE_TEST(handles)
 HOUSE_TEST(inherit)
@@ -876,20 +949,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_call),
-		cmocka_unit_test(rights_add_up),
-		cmocka_unit_test(changing),
-		cmocka_unit_test(flags),
-		cmocka_unit_test(move),
-		cmocka_unit_test(guessing),
-		cmocka_unit_test(handles),
-		cmocka_unit_test(inherit),
-		cmocka_unit_test(children),
-		cmocka_unit_test(sharers),
-		cmocka_unit_test(public_names_are_limited),
-		cmocka_unit_test(gone),
-		cmocka_unit_test(limit),
-		cmocka_unit_test(notices),
+		cmocka_unit_test(each_call), cmocka_unit_test(rights_add_up), cmocka_unit_test(changing),
+		cmocka_unit_test(flags),     cmocka_unit_test(move),          cmocka_unit_test(replace),
+		cmocka_unit_test(guessing),  cmocka_unit_test(handles),       cmocka_unit_test(inherit),
+		cmocka_unit_test(children),  cmocka_unit_test(sharers),       cmocka_unit_test(public_names_are_limited),
+		cmocka_unit_test(gone),      cmocka_unit_test(limit),         cmocka_unit_test(notices),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

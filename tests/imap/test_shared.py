@@ -276,3 +276,40 @@ def test_store_restarts(new_server):
     assert eve.line() == b"* 2 EXISTS"
     ann.close()
     eve.close()
+
+
+def test_replace_across_owners(three):
+    """RFC 8508 4.1: what goes needs the rights of its mailbox, what comes those of the other one."""
+    ann, bob, _ = three
+    text = b"Subject: new\r\n\r\nnew\r\n"
+    lit = b"{%d+}\r\n%b" % (len(text), text)
+    ann.ok("CREATE Box")
+    for _ in range(3):
+        ann.append(PLAIN, "Box")
+    bob.append(PLAIN)
+    count = lambda c, name: int(c.ok(f'STATUS "{name}" (MESSAGES)').untagged[0].split()[-1].rstrip(b")"))
+    for rights in ("lr", "lri", "lrt", "lre", "lrswi"):
+        ann.ok(f"SETACL Box {bob.user} {rights}")
+        bob.ok(f'SELECT "{ann.root}/Box"')
+        assert bob.do(b"REPLACE 1 INBOX " + lit).text.startswith("[READ-ONLY]" if rights == "lr" else "[NOPERM]"), rights
+    assert count(ann, "Box") == 3 and count(bob, "INBOX") == 1
+    # from the other's mailbox into mine, and back
+    ann.ok(f"SETACL Box {bob.user} lrte")
+    bob.ok(f'SELECT "{ann.root}/Box"')
+    assert b"* 1 EXPUNGE" in bob.ok(b"REPLACE 1 INBOX " + lit).untagged
+    assert count(ann, "Box") == 2 and count(bob, "INBOX") == 2
+    bob.ok("SELECT INBOX")
+    into = f'REPLACE 1 "{ann.root}/Box" '.encode()
+    assert bob.do(into + lit).text.startswith("[NOPERM]") and count(bob, "INBOX") == 2
+    ann.ok(f"SETACL Box {bob.user} lri")
+    assert b"* 1 EXPUNGE" in bob.ok(into + lit).untagged
+    assert count(ann, "Box") == 3 and count(bob, "INBOX") == 1
+    # both in the other's
+    ann.ok(f"SETACL Box {bob.user} lrite")
+    bob.ok(f'SELECT "{ann.root}/Box"')
+    assert b"* 1 EXPUNGE" in bob.ok(into + lit).untagged and count(ann, "Box") == 3
+    # what is gone is not replaced
+    ann.ok("SELECT Box")
+    ann.ok("STORE 1 +FLAGS \\Deleted")
+    ann.ok("EXPUNGE")
+    assert bob.do(b"REPLACE 1 INBOX " + lit).status == "NO" and count(ann, "Box") == 2 and count(bob, "INBOX") == 1
