@@ -246,6 +246,7 @@ put_program_part(struct report *r)
 	put_field(r, S("Original-Envelope-Id: "), d->envelope);
 	put_field(r, S("Reporting-MTA: dns; "), d->hostname);
 	put_date(r, S("Arrival-Date: "), d->arrived_sec);
+	put_date(r, S("Deliver-By-Date: "), d->by_sec); /* RFC 2852 5 */
 	for (size_t i = 0; i < d->nrecipients; i++)
 		put_for_programs(r, &d->recipients[i]);
 }

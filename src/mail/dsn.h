@@ -28,6 +28,8 @@ struct dsn {
 	struct slice sender;   /* reverse-path of the message: to whom the report goes */
 	struct slice envelope; /* ENVID without its xtext */
 	int64_t arrived_sec, now_sec;
+	int64_t by_sec;        /* RFC 2852 5: when it was to be delivered; 0: not said */
+	struct slice language; /* of the sender (RFC 5646); what is not spoken here is English */
 	int32_t zone;
 	struct slice message; /* the whole message, or at least its header */
 	bool full;            /* RET=FULL: the message is sent back, else its header */

@@ -35,8 +35,9 @@ int64_t
 relay_horizon(const struct relay *r)
 {
 	int64_t longest = MAX((int64_t)LEASE_SEC, r->conf->v.relay_delayed_after / 1000);
-	for (size_t i = 0; i < r->conf->nretry; i++)
-		longest = MAX(longest, r->conf->retry_sec[i]);
+	for (size_t class = 0; class < COUNT_OF(r->conf->schedules); class ++)
+		for (size_t i = 0; i < r->conf->schedules[class].nretry; i++)
+			longest = MAX(longest, r->conf->schedules[class].retry_sec[i]);
 	return longest + HORIZON_SLACK_SEC;
 }
 

@@ -7,16 +7,29 @@
 #include "relay/notice_mail.h"
 #include "store/rows.h"
 
-bool
-notice_wanted(const struct store_envelope *e, const struct store_recipient *to, enum notice kind, bool remote_dsn)
+/* RFC 3461 5.2.2; RFC 2852 4.1.4 (by-trace) and 4.1.4.2 (a server that knows no deadlines). */
+static bool
+relayed_wanted(const struct store_envelope *e, const struct store_recipient *to, const struct notice_next *next)
 {
-	if (e->reverse_path.len == 0)
+	if (to->notify & NOTIFY_NEVER)
+		return false;
+	return ((to->notify & NOTIFY_SUCCESS) && !next->dsn) || (e->by_mode & BY_TRACE) ||
+	       ((e->by_mode & BY_NOTIFY) && next->early && !next->by);
+}
+
+bool
+notice_wanted(const struct store_envelope *e, const struct store_recipient *to, enum notice kind,
+              const struct notice_next *next)
+{
+	if (e->reverse_path.len == 0 || (!e->account && !(e->flags & ENVELOPE_TRUSTED)))
 		return false;
 	switch (kind) {
 	case NOTICE_FAILED:
 		return to->notify == 0 || (to->notify & NOTIFY_FAILURE); /* RFC 3461 4.1: failure is the default */
-	case NOTICE_DELAYED: return to->notify == 0 || (to->notify & NOTIFY_DELAY);
-	case NOTICE_RELAYED: return (to->notify & NOTIFY_SUCCESS) && !remote_dsn; /* RFC 3461 5.2.2 */
+	case NOTICE_DELAYED:
+	case NOTICE_LATE: return to->notify == 0 || (to->notify & NOTIFY_DELAY);
+	case NOTICE_RELAYED: return relayed_wanted(e, to, next);
+	case NOTICE_DELIVERED: return to->notify & NOTIFY_SUCCESS;
 	}
 	UNREACHABLE();
 }
@@ -24,7 +37,12 @@ notice_wanted(const struct store_envelope *e, const struct store_recipient *to, 
 static enum dsn_action
 action_of(enum notice kind)
 {
-	return kind == NOTICE_FAILED ? DSN_FAILED : kind == NOTICE_DELAYED ? DSN_DELAYED : DSN_RELAYED;
+	static const enum dsn_action actions[] = { [NOTICE_FAILED] = DSN_FAILED,
+		                                       [NOTICE_DELAYED] = DSN_DELAYED,
+		                                       [NOTICE_LATE] = DSN_DELAYED,
+		                                       [NOTICE_RELAYED] = DSN_RELAYED,
+		                                       [NOTICE_DELIVERED] = DSN_DELIVERED };
+	return actions[kind];
 }
 
 static struct dsn_recipient
@@ -40,8 +58,10 @@ describe(const struct notice_input *in, struct arena *a, const struct store_reci
 	} else {
 		r.reason = to->reply;
 	}
-	if (in->kind == NOTICE_DELAYED)
+	if (r.action == DSN_DELAYED)
 		r.until_sec = in->give_up_at;
+	if (in->kind == NOTICE_LATE)
+		r.status = S("4.4.7");
 	return r;
 }
 
@@ -54,7 +74,9 @@ await_notice(const struct notice_input *in, struct arena *a, struct store_mail *
 		             .sender = row->envelope.reverse_path,
 		             .envelope = xtext_decode(row->envelope.envid, a),
 		             .arrived_sec = row->born,
+		             .by_sec = row->envelope.by_mode ? row->envelope.by_time : 0,
 		             .now_sec = in->now,
+		             .language = row->envelope.language.len ? row->envelope.language : slice_text(in->conf->v.language),
 		             .recipients = list,
 		             .message = in->original,
 		             .utf8 = row->envelope.flags & ENVELOPE_SMTPUTF8 };
@@ -67,5 +89,6 @@ await_notice(const struct notice_input *in, struct arena *a, struct store_mail *
 	if (!await_notice_mail(in->store, in->shm, &d, row->envelope.session, a, mail, block))
 		return false;
 	mail->envelope.flags |= protect;
+	mail->envelope.priority = row->envelope.priority; /* RFC 6710 4.6 */
 	return true;
 }

@@ -8,11 +8,19 @@
 #include "role/conf.h"
 #include "store_msg.h"
 
-enum notice { NOTICE_FAILED, NOTICE_DELAYED, NOTICE_RELAYED };
+enum notice { NOTICE_FAILED, NOTICE_DELAYED, NOTICE_LATE /* RFC 2852 4.1.3 */, NOTICE_RELAYED, NOTICE_DELIVERED };
 
-/* Does this recipient, in its present state, want a notice of that kind? remote_dsn: the next server took over the duty
- * of NOTIFY=SUCCESS. */
-bool notice_wanted(const struct store_envelope *e, const struct store_recipient *to, enum notice kind, bool remote_dsn);
+/* What the server that took the message does: it took over the duty of NOTIFY=SUCCESS, and that of DELIVERBY. early: it
+ * took it before the time that was asked for. */
+struct notice_next {
+	bool dsn, by, early;
+};
+
+/* Does this recipient, in its present state, want a notice of that kind? Mail that nobody logged in for and that came
+ * from nowhere trusted causes none: its reverse-path may be anybody's, who would get notices about mail that he never
+ * sent. */
+bool notice_wanted(const struct store_envelope *e, const struct store_recipient *to, enum notice kind,
+                   const struct notice_next *next);
 
 struct notice_input {
 	const struct conf *conf;

@@ -96,7 +96,7 @@ await_notice_mail(struct ipc_client *store, struct shm_pool *shm, const struct d
 {
 	struct dsn named = *d;
 	named.id = arena_printf(a, "%016llx.notice", (unsigned long long)random_u64());
-	*mail = (struct store_mail){ .received = d->now_sec, .envelope.session = id };
+	*mail = (struct store_mail){ .received = d->now_sec, .envelope.session = id, .envelope.class = CLASS_NOTICE };
 	*block = NULL;
 	ASSERT(d->nrecipients > 0);
 	enum err e = await_address(store, d->sender, a, mail);

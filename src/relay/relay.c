@@ -41,6 +41,11 @@ job_new(struct relay *r, const struct store_queue_row *row)
 	j->row.envelope.reverse_path = slice_keep(&j->arena, row->envelope.reverse_path);
 	j->row.envelope.envid = slice_keep(&j->arena, row->envelope.envid);
 	j->row.envelope.session = slice_keep(&j->arena, row->envelope.session);
+	j->row.envelope.language = slice_keep(&j->arena, row->envelope.language);
+	j->row.reroute = slice_keep(&j->arena, row->reroute);
+	j->row.hold_reason = SLICE_NONE;
+	j->row.attempts = NULL;
+	j->row.nattempts = 0;
 	j->row.recipients = ARENA_ARRAY(&j->arena, struct store_recipient, row->nrecipients + 1);
 	for (uint32_t i = 0; i < row->nrecipients; i++) {
 		struct store_recipient *to = &j->row.recipients[i];
@@ -145,7 +150,27 @@ on_connected(struct ipc_client *c)
 	pump(r);
 }
 
-static const struct store_listener store_heard = { .queue_ready = on_queue_ready, .connected = on_connected };
+static void
+give_back_task(void *arg)
+{
+	struct relay *r = arg;
+	await_give_back_all(r);
+	if (!r->stopping)
+		pump(r);
+}
+
+/* Something was paused, or goes on: what did not begin is claimed anew, and the store gives what may go. */
+static void
+on_memo_changed(struct ipc_client *c, const struct store_memo_changed_in *in)
+{
+	struct relay *r = c->owner;
+	if (slice_equal(in->kind, S("pause")) && r->tls && !r->stopping && !task_start(give_back_task, r))
+		pump(r); /* no stack: what is under way goes on, what follows obeys */
+}
+
+static const struct store_listener store_heard = { .queue_ready = on_queue_ready,
+	                                               .memo_changed = on_memo_changed,
+	                                               .connected = on_connected };
 
 static void
 relay_prepare(struct relay *r)

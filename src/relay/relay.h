@@ -17,6 +17,7 @@ enum {
 	SETTLE_JOBS = 64,             /* in one commit */
 	LEASE_SEC = 600,              /* how long mail waits after a crash of everything */
 	TRY_MS_MAX = 2 * 3600 * 1000, /* of one row, however many servers there are and however slowly they talk */
+	DELIVERIES_MAX = 100,         /* of one row into mailboxes of ours */
 	PIECE_BYTES = 256 * 1024,
 	ORIGINAL_BYTES_MAX = 64 * 1024, /* of the original message in a notice */
 	SHM_BYTES = 64 << 20,
@@ -59,10 +60,14 @@ struct job {
 	struct relay *relay;
 	struct arena arena;
 	struct store_queue_row row;
-	bool begun;      /* a worker has it, or the settler */
-	bool lost;       /* begun, and somebody else has the lease */
-	bool remote_dsn; /* the server that took it knows DSN */
-	char *block;     /* shared memory with a piece of the body */
+	bool begun;                        /* a worker has it, or the settler */
+	bool lost;                         /* begun, and somebody else has the lease */
+	bool remote_dsn;                   /* the server that took it knows DSN */
+	bool remote_by;                    /* and DELIVERBY */
+	bool tried;                        /* somebody was, or should have been, asked */
+	struct store_delivery *deliveries; /* of a row for mailboxes of ours */
+	uint32_t ndeliveries;
+	char *block; /* shared memory with a piece of the body */
 	uint64_t block_from;
 	size_t block_len;
 	void *notice_blocks[3];
@@ -81,7 +86,13 @@ enum tls_demand job_demand(const struct job *j);
 /* A piece of the row's body (await_piece_fn). */
 enum err await_job_piece(void *job, uint64_t from, struct slice *piece);
 
-/* settle.c: takes the job over. */
+/* local.c: a row for mailboxes of ours, which waited for its time: finds out which those are. */
+void await_local(struct relay *r, struct job *j);
+
+/* settle.c */
+int64_t job_lifetime_sec(const struct job *j);
+bool job_decided(struct job *j); /* without a try: it is returned, or its time is over */
+/* Takes the job over. */
 void settle_job(struct job *j);
 void settle_finished(struct relay *r); /* begins when there are any and nobody is at it */
 

@@ -87,6 +87,7 @@ fake_claim(struct ipc_call *call, const struct store_queue_claim_in *in)
 	struct store_queue_claim_out out = { .rows = &row };
 	row.envelope.reverse_path = slice_text(play.reverse_path);
 	row.envelope.session = S("test");
+	row.envelope.account = 1;
 	row.envelope.ret = play.ret;
 	row.recipients = play.recipients;
 	row.nrecipients = play.nrecipients;

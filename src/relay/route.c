@@ -163,6 +163,28 @@ await_route(struct ipc_client *resolver, const struct conf *conf, struct slice d
 	}
 }
 
+void
+route_by_hand(struct slice hop, struct route *out)
+{
+	struct slice host = hop;
+	char name[256];
+	uint32_t port = 25;
+	ptrdiff_t colon = slice_find_last_char(hop, ':'), bracket = slice_find_last_char(hop, ']');
+	out->nhosts = 0;
+	reply_begin(&out->reply);
+	if (colon > bracket && slice_to_u32(slice_from(hop, (size_t)colon + 1), &port))
+		host = slice_part(hop, 0, (size_t)colon);
+	if (host.len > 2 && *host.at == '[' && host.at[host.len - 1] == ']')
+		host = slice_part(host, 1, host.len - 2);
+	if (host.len == 0 || host.len >= sizeof name || port == 0 || port > 65535) {
+		reply_set(&out->reply, 451, "4.3.5", "the host that this message was rerouted to is no HOST[:PORT]");
+		return;
+	}
+	snprintf(name, sizeof name, "%.*s", SLICE_ARG(host));
+	host_add(out, name, (uint16_t)port, 0);
+	out->hosts[0].fixed = true;
+}
+
 static bool
 is_loopback(const struct sockaddr_storage *a)
 {

@@ -42,6 +42,8 @@ struct route_host_dns {
 const struct conf_route *route_line(const struct conf *conf, struct slice domain);
 /* Fills *out; asks the resolver where the configuration names no fixed next hop. */
 void await_route(struct ipc_client *resolver, const struct conf *conf, struct slice domain, struct route *out);
+/* HOST[:PORT], as an administrator named it for a row. */
+void route_by_hand(struct slice hop, struct route *out);
 /* The addresses of a host, IPv6 and IPv4 in turn, at most `max`. 0: why says what is wrong (a reply as above). */
 size_t await_route_addresses(struct ipc_client *resolver, const struct conf *conf, const struct route_host *host,
                              struct route_address *out, size_t max, struct route_host_dns *dns,

@@ -3,6 +3,8 @@
  * often, not lost. */
 #include "relay/schedule.h"
 
+#include "store/rows.h"
+
 struct decision
 schedule_after_try(const struct schedule *s, uint32_t tries, int64_t born, int64_t now, bool delayed_told)
 {
@@ -18,4 +20,21 @@ schedule_after_try(const struct schedule *s, uint32_t tries, int64_t born, int64
 	if (!delayed_told && !d.tell_delayed) /* not later than the moment at which the sender is to be told */
 		d.due = MIN(d.due, now + MAX(s->delayed_after_sec - age, (int64_t)1));
 	return d;
+}
+
+bool
+schedule_expired(const struct deadline_asked *by, int64_t now)
+{
+	return (by->mode & BY_RETURN) && now >= by->time;
+}
+
+void
+schedule_by(struct decision *d, const struct deadline_asked *by, int64_t now)
+{
+	if ((by->mode & ~(uint32_t)BY_TRACE) == BY_NONE || d->give_up)
+		return;
+	d->expired = d->give_up = schedule_expired(by, now);
+	d->tell_late = !d->give_up && now >= by->time && !by->told;
+	if (now < by->time)
+		d->due = MIN(d->due, by->time);
 }

@@ -3,6 +3,7 @@
  * DATA. */
 #include "relay/send.h"
 
+#include "base/clock.h"
 #include "mail/smtp_path.h"
 #include "mail/stuff.h"
 #include "relay/login.h"
@@ -92,6 +93,8 @@ take_keyword(struct remote *r, struct slice line)
 		{ S("DSN"), &r->dsn },
 		{ S("STARTTLS"), &r->starttls },
 		{ S("REQUIRETLS"), &r->requiretls },
+		{ S("DELIVERBY"), &r->deliverby },
+		{ S("MT-PRIORITY"), &r->priority },
 	};
 	for (size_t i = 0; i < COUNT_OF(known); i++)
 		if (slice_equal_nocase(word, known[i].word))
@@ -100,6 +103,10 @@ take_keyword(struct remote *r, struct slice line)
 		(void)slice_to_u64(rest, &r->size_max);
 	if (slice_equal_nocase(word, S("AUTH")))
 		r->auth |= auth_offered(rest);
+	if (slice_equal_nocase(word, S("DELIVERBY"))) { /* RFC 2852 2: [min-by-time] *( "," extension ) */
+		slice_cut(rest, ',', &word, &rest);
+		(void)slice_to_u64(word, &r->by_min);
+	}
 }
 
 static bool
@@ -107,8 +114,9 @@ await_ehlo(struct remote *r, const char *name)
 {
 	r->size = r->eightbit = r->smtputf8 = r->pipelining = r->chunking = r->binary = r->dsn = r->starttls =
 	    r->requiretls = false;
-	r->size_max = 0;
 	r->auth = 0;
+	r->deliverby = r->priority = false;
+	r->size_max = r->by_min = 0;
 	stream_printf(&r->io, "%s %s\r\n", r->lmtp ? "LHLO" : "EHLO", name);
 	if (await_flush(&r->io)) {
 		local_trouble(r, "sending EHLO");
@@ -309,6 +317,18 @@ put_path(struct stream *io, const char *before, struct slice address)
 	buf_release(&text);
 }
 
+/* RFC 2852 4: the time that is left, and RFC 6710 4.2. */
+static void
+put_wishes(struct sending *s)
+{
+	const struct store_envelope *e = &s->row->envelope;
+	if (e->by_mode && s->r->deliverby)
+		stream_printf(&s->r->io, " BY=%lld;%c%s", (long long)(e->by_time - clock_wall_sec()),
+		              e->by_mode & BY_RETURN ? 'R' : 'N', e->by_mode & BY_TRACE ? "T" : "");
+	if (e->priority && s->r->priority)
+		stream_printf(&s->r->io, " MT-PRIORITY=%lld", (long long)e->priority);
+}
+
 /* RFC 5321 4.1.1.2, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 (SMTPUTF8), RFC 3461 4.3 and 4.4 (RET, ENVID). */
 static void
 put_mail(struct sending *s)
@@ -330,7 +350,17 @@ put_mail(struct sending *s)
 		stream_printf(&r->io, " RET=%s", e->ret == RET_FULL ? "FULL" : "HDRS");
 	if (r->dsn && e->envid.len)
 		stream_printf(&r->io, " ENVID=%.*s", SLICE_ARG(e->envid));
+	put_wishes(s);
 	stream_put(&r->io, S("\r\n"));
+}
+
+/* RFC 2852 4.1.4.2: a server that knows no deadlines is asked to tell of delays. */
+static uint32_t
+notify_for(const struct sending *s, uint32_t notify)
+{
+	if (!(s->row->envelope.by_mode & BY_NOTIFY) || s->r->deliverby || (notify & NOTIFY_NEVER))
+		return notify;
+	return notify ? notify | NOTIFY_DELAY : NOTIFY_FAILURE | NOTIFY_DELAY;
 }
 
 /* RFC 5321 4.1.1.3, RFC 3461 4.1 and 4.2. */
@@ -339,7 +369,8 @@ put_rcpt(struct sending *s, const struct store_recipient *to)
 {
 	struct remote *r = s->r;
 	put_path(&r->io, "RCPT TO:<", to->address);
-	if (r->dsn && to->notify) {
+	uint32_t notify = notify_for(s, to->notify);
+	if (r->dsn && notify) {
 		static const struct {
 			uint32_t bit;
 			const char *word;
@@ -349,7 +380,7 @@ put_rcpt(struct sending *s, const struct store_recipient *to)
 			          { NOTIFY_DELAY, "DELAY" } };
 		const char *before = " NOTIFY=";
 		for (size_t i = 0; i < COUNT_OF(words); i++)
-			if (to->notify & words[i].bit) {
+			if (notify & words[i].bit) {
 				stream_printf(&r->io, "%s%s", before, words[i].word);
 				before = ",";
 			}
@@ -373,6 +404,12 @@ fits(struct sending *s)
 	else if ((e->flags & ENVELOPE_BINARY) && !(r->binary && r->chunking))
 		reply_set(&r->reply, 554, "5.6.3",
 		          "the message needs BINARYMIME, which the remote server does not offer (RFC 3030 3)");
+	else if ((e->by_mode & BY_RETURN) && !r->deliverby) /* RFC 2852 4.1.4.1 */
+		reply_set(
+		    &r->reply, 554, "5.3.3",
+		    "the message is to be delivered in time or returned, which the remote server does not offer (RFC 2852)");
+	else if ((e->by_mode & BY_RETURN) && e->by_time - clock_wall_sec() < (int64_t)MIN(r->by_min, (uint64_t)INT32_MAX))
+		reply_set(&r->reply, 554, "5.4.7", "the remote server cannot deliver in the time that is left (RFC 2852)");
 	else
 		return true;
 	return false;

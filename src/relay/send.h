@@ -28,6 +28,8 @@ struct remote {
 	enum tls_verdict verdict;   /* of its certificate, or why TLS did not come about */
 	bool no_starttls, in_plain; /* it was wanted, and not offered; it failed, and mail goes all the same */
 	uint64_t size_max;          /* announced with SIZE; 0: none */
+	bool deliverby, priority;   /* RFC 2852, RFC 6710 */
+	uint64_t by_min;            /* announced with DELIVERBY; 0: none */
 	int64_t timeout_ms;
 	int64_t end_ms;            /* of all waits for the row that is being sent; set by the caller */
 	unsigned messages;         /* handed over so far */

@@ -7,6 +7,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "mail/charset.h"
 #include "relay/notice.h"
 #include "relay/schedule.h"
 #include "store/rows.h"
@@ -20,13 +21,60 @@ struct batch {
 	struct store_settle settles[SETTLE_JOBS];     /* one for each job */
 	uint32_t first_mail[SETTLE_JOBS + 1], nmails; /* the mails of job i are first_mail[i] up to first_mail[i + 1] */
 };
-enum { NOTICES_OF_A_JOB = 3 };
+enum { NOTICES_OF_A_JOB = 3, ATTEMPT_BYTES_MAX = 500 };
+
+static const struct conf_schedule *
+class_schedule(const struct job *j)
+{
+	const struct conf *conf = j->relay->conf;
+	return &conf->schedules[MIN((size_t)j->row.envelope.class, COUNT_OF(conf->schedules) - 1)];
+}
 
 static struct schedule
-schedule_of(const struct conf *conf)
+schedule_of(const struct job *j)
 {
-	return (struct schedule){ conf->retry_sec, conf->nretry, conf->v.relay_delayed_after / 1000,
-		                      conf->v.relay_lifetime / 1000 };
+	const struct conf_schedule *s = class_schedule(j);
+	return (struct schedule){ s->retry_sec, s->nretry, j->relay->conf->v.relay_delayed_after / 1000, s->lifetime_sec };
+}
+
+static struct deadline_asked
+deadline_of(const struct job *j)
+{
+	return (struct deadline_asked){ j->row.envelope.by_mode, j->row.envelope.by_time,
+		                            j->row.notices & QUEUE_NOTICE_LATE };
+}
+
+static void
+fail_waiting(struct job *j, struct slice status, struct slice why)
+{
+	for (uint32_t i = 0; i < j->row.nrecipients; i++) {
+		struct store_recipient *to = &j->row.recipients[i];
+		if (to->state != RECIPIENT_WAITING)
+			continue;
+		to->state = RECIPIENT_FAILED;
+		to->status = status;
+		to->reply = why;
+		to->mta = SLICE_NONE;
+	}
+}
+
+int64_t
+job_lifetime_sec(const struct job *j)
+{
+	return class_schedule(j)->lifetime_sec;
+}
+
+bool
+job_decided(struct job *j)
+{
+	struct deadline_asked by = deadline_of(j);
+	if (j->row.returned)
+		fail_waiting(j, S("5.0.0"), S("the administrator of this server returned the message"));
+	else if (schedule_expired(&by, clock_wall_sec())) /* RFC 2852 4.1.3 */
+		fail_waiting(j, S("5.4.7"), S("it could not be delivered within the time that was asked for"));
+	else
+		return false;
+	return true;
 }
 
 /* The beginning of the message as it was sent, for the notice. */
@@ -46,9 +94,10 @@ static void
 await_add_notice(struct batch *b, struct job *j, enum notice kind, uint32_t state, int64_t now)
 {
 	bool *about = ARENA_ARRAY(&j->arena, bool, j->row.nrecipients + 1), any = false;
+	struct notice_next next = { .dsn = j->remote_dsn, .by = j->remote_by, .early = now < j->row.envelope.by_time };
 	for (uint32_t i = 0; i < j->row.nrecipients; i++) {
 		const struct store_recipient *to = &j->row.recipients[i];
-		about[i] = to->state == state && notice_wanted(&j->row.envelope, to, kind, j->remote_dsn);
+		about[i] = to->state == state && notice_wanted(&j->row.envelope, to, kind, &next);
 		any |= about[i];
 	}
 	if (!any)
@@ -60,7 +109,7 @@ await_add_notice(struct batch *b, struct job *j, enum notice kind, uint32_t stat
 	};
 	in.original = await_original(j, &in.original_whole);
 	in.now = now;
-	in.give_up_at = j->row.born + conf->v.relay_lifetime / 1000;
+	in.give_up_at = j->row.born + class_schedule(j)->lifetime_sec;
 	void *block = NULL;
 	if (await_notice(&in, &j->arena, &b->mails[b->nmails], &block)) {
 		b->nmails++;
@@ -107,34 +156,68 @@ add_put_back(struct batch *b, struct job *j)
 	b->first_mail[b->njobs] = b->nmails;
 }
 
+/* What the try came to, for the history of a row that stays. */
+static struct store_attempt
+attempt_of(const struct job *j, int64_t now)
+{
+	for (uint32_t i = 0; i < j->row.nrecipients && j->tried; i++) {
+		const struct store_recipient *to = &j->row.recipients[i];
+		if (to->state == RECIPIENT_WAITING)
+			return (struct store_attempt){ now, to->mta, utf8_prefix(to->reply, ATTEMPT_BYTES_MAX) };
+	}
+	return (struct store_attempt){ 0 };
+}
+
+static struct decision
+decide(const struct job *j, int64_t now)
+{
+	struct schedule schedule = schedule_of(j);
+	struct deadline_asked by = deadline_of(j);
+	bool told = j->row.notices & QUEUE_NOTICE_DELAYED;
+	struct decision d = schedule_after_try(&schedule, MAX(j->row.tries, 1u), j->row.born, now, told);
+	schedule_by(&d, &by, now);
+	return d;
+}
+
+static void
+await_add_notices(struct batch *b, struct job *j, const struct decision *d, int64_t now)
+{
+	await_add_notice(b, j, NOTICE_FAILED, RECIPIENT_FAILED, now);
+	await_add_notice(b, j, j->row.local ? NOTICE_DELIVERED : NOTICE_RELAYED, RECIPIENT_DONE, now);
+	if (!d->give_up && (d->tell_late || d->tell_delayed)) /* one says it all */
+		await_add_notice(b, j, d->tell_late ? NOTICE_LATE : NOTICE_DELAYED, RECIPIENT_WAITING, now);
+}
+
 static void
 await_add_job(struct batch *b, struct job *j)
 {
 	int64_t now = clock_wall_sec();
-	struct schedule schedule = schedule_of(j->relay->conf);
-	bool told = j->row.notices & QUEUE_NOTICE_DELAYED;
 	if (j->put_back) {
 		add_put_back(b, j);
 		return;
 	}
-	struct decision d = schedule_after_try(&schedule, j->row.tries, j->row.born, now, told);
+	struct decision d = decide(j, now);
 	struct store_settle *s = &b->settles[b->njobs];
 	b->first_mail[b->njobs] = b->nmails;
 	b->jobs[b->njobs++] = j;
-	if (d.give_up)
-		for (uint32_t i = 0; i < j->row.nrecipients; i++)
-			if (j->row.recipients[i].state == RECIPIENT_WAITING)
-				j->row.recipients[i].state = RECIPIENT_FAILED;
+	struct store_attempt attempt = attempt_of(j, now);
+	if (d.expired)
+		fail_waiting(j, S("5.4.7"), S("it could not be delivered within the time that was asked for"));
+	for (uint32_t i = 0; i < j->row.nrecipients && d.give_up; i++)
+		if (j->row.recipients[i].state == RECIPIENT_WAITING)
+			j->row.recipients[i].state = RECIPIENT_FAILED;
 	count_results(j);
-	await_add_notice(b, j, NOTICE_FAILED, RECIPIENT_FAILED, now);
-	await_add_notice(b, j, NOTICE_RELAYED, RECIPIENT_DONE, now);
-	if (!d.give_up && d.tell_delayed)
-		await_add_notice(b, j, NOTICE_DELAYED, RECIPIENT_WAITING, now);
-	*s = (struct store_settle){
-		.id = j->row.id, .lease = j->row.lease, .due = d.due, .tries = j->row.tries, .notices = j->row.notices
-	};
-	if (d.tell_delayed)
-		s->notices |= QUEUE_NOTICE_DELAYED;
+	await_add_notices(b, j, &d, now);
+	*s = (struct store_settle){ .id = j->row.id,
+		                        .lease = j->row.lease,
+		                        .due = d.due,
+		                        .tries = j->row.tries,
+		                        .notices = j->row.notices,
+		                        .attempt = attempt,
+		                        .deliveries = j->deliveries,
+		                        .ndeliveries = j->ndeliveries };
+	if (d.tell_delayed || d.tell_late)
+		s->notices |= QUEUE_NOTICE_DELAYED | (d.tell_late ? QUEUE_NOTICE_LATE : 0);
 	s->nrecipients = keep_waiting(j, &s->recipients);
 	s->gone = s->nrecipients == 0;
 	b->first_mail[b->njobs] = b->nmails;
@@ -183,14 +266,37 @@ is_about_notices(enum err e)
 	return e == ERR_QUOTA || e == ERR_SUSPENDED || e == ERR_NOT_FOUND || e == ERR_LIMIT;
 }
 
+/* A mailbox of ours does not take the message now: it waits on. */
+static enum err
+await_commit_undelivered(struct batch *b, size_t i, enum err why)
+{
+	struct job *j = b->jobs[i];
+	struct store_settle *s = &b->settles[i];
+	for (uint32_t k = 0; k < j->row.nrecipients; k++) {
+		struct store_recipient *to = &j->row.recipients[k];
+		if (to->state != RECIPIENT_DONE)
+			continue;
+		to->state = RECIPIENT_WAITING;
+		to->status = why == ERR_QUOTA ? S("4.2.2") : S("4.2.1");
+		to->reply = slice_text(err_text(why));
+	}
+	s->ndeliveries = 0;
+	s->attempt = attempt_of(j, clock_wall_sec());
+	s->nrecipients = keep_waiting(j, &s->recipients);
+	s->gone = s->nrecipients == 0;
+	return await_commit(b, i, i + 1, false);
+}
+
 /* A mailbox that takes no notice (it is full, its account is gone) must not keep the row from being settled: recipients
  * that have the message already would get it again with each try. */
 static enum err
 await_commit_one(struct batch *b, size_t i)
 {
 	enum err e = await_commit(b, i, i + 1, true);
-	if (!is_about_notices(e) || b->first_mail[i + 1] == b->first_mail[i])
+	if (!is_about_notices(e))
 		return e;
+	if (b->first_mail[i + 1] == b->first_mail[i])
+		return b->settles[i].ndeliveries ? await_commit_undelivered(b, i, e) : e;
 	struct log l;
 	log_begin(&l, LOG_WARN, "notice.lost");
 	log_slice(&l, "id", b->jobs[i]->row.envelope.session);
@@ -198,7 +304,8 @@ await_commit_one(struct batch *b, size_t i)
 	log_slice(&l, "to", b->jobs[i]->row.envelope.reverse_path);
 	log_err(&l, e);
 	log_end(&l);
-	return await_commit(b, i, i + 1, false);
+	e = await_commit(b, i, i + 1, false);
+	return is_about_notices(e) && b->settles[i].ndeliveries ? await_commit_undelivered(b, i, e) : e;
 }
 
 /* The row may have been claimed again under the job, which has the newer lease then: a settle that was refused under

@@ -138,7 +138,9 @@ static void
 put_back_at(struct job *j, int64_t at_ms)
 {
 	int64_t wait = MIN(MAX(at_ms - clock_mono_ms(), (int64_t)1000), (int64_t)PARK_MS_MAX);
-	int64_t end = j->row.born + j->relay->conf->v.relay_lifetime / 1000, now = clock_wall_sec();
+	int64_t end = j->row.born + job_lifetime_sec(j), now = clock_wall_sec();
+	if (j->row.envelope.by_mode && j->row.envelope.by_time > now)
+		end = MIN(end, j->row.envelope.by_time);
 	site_forget_job(j);
 	j->begun = true; /* it is the settler's */
 	if (now < end)
@@ -279,6 +281,27 @@ domain_learnt(struct domain *d, struct site *site)
 	}
 }
 
+#define HOP_LOCAL S("<local>")
+
+/* The domain, or what stands for it: rows for mailboxes of ours go nowhere, rerouted ones to their own host. */
+static struct slice
+job_hop(struct job *j)
+{
+	return j->row.local         ? HOP_LOCAL
+	       : j->row.reroute.len ? arena_join(&j->arena, S(">"), j->row.reroute)
+	                            : j->row.domain;
+}
+
+static void
+await_hop_route(struct relay *r, struct slice hop, struct route *route)
+{
+	route->nhosts = 0;
+	if (slice_starts(hop, S(">")))
+		route_by_hand(slice_from(hop, 1), route);
+	else if (!slice_equal(hop, HOP_LOCAL))
+		await_route(&r->resolver, r->conf, hop, route);
+}
+
 static void
 await_learn(struct domain *d, struct route *route)
 {
@@ -286,7 +309,7 @@ await_learn(struct domain *d, struct route *route)
 	char name[SITE_NAME_BYTES];
 	struct pace_limits limits;
 	bool new;
-	await_route(&r->resolver, r->conf, slice_text(d->name), route);
+	await_hop_route(r, slice_text(d->name), route);
 	site_name_of(r->conf, slice_text(d->name), route, name, &limits);
 	struct site *site = site_of(r, name, &limits, &new);
 	domain_learnt(d, site);
@@ -332,10 +355,15 @@ learn_next(struct relay *r)
 void
 site_take(struct relay *r, struct job *j)
 {
-	struct domain *d = domain_of(r, j->row.domain);
+	struct domain *d = domain_of(r, job_hop(j));
 	j->domain = d;
 	j->taken_ms = clock_mono_ms();
 	d->njobs++;
+	if (job_decided(j)) {
+		j->begun = true;
+		settle_job(j);
+		return;
+	}
 	if (!r->sweep.slot)
 		timer_set(&r->sweep, deadline_in_ms(HOLD_MS / 2));
 	if (!d->learning && d->site && clock_mono_ms() - d->learnt_ms < ROUTE_KEPT_MS) {

@@ -89,13 +89,16 @@ await_try(struct relay *r, struct job *j, struct route *route, struct remote *re
 	int64_t began = clock_mono_ms();
 	struct remote_reply why;
 	j->row.tries++;
+	j->tried = true;
 	remote->end_ms = deadline_in_ms(TRY_MS_MAX);
 	if (remote->usable && remote->demand != job_demand(j)) /* it was opened under other rules */
 		await_remote_quit(remote);
 	for (int round = 0; round < 2; round++) {
 		bool used_before = remote->usable && remote->messages > 0;
 		if (!remote->usable) {
-			if (round == 0 || route->nhosts == 0)
+			if (j->row.reroute.len)
+				route_by_hand(j->row.reroute, route);
+			else if (round == 0 || route->nhosts == 0)
 				await_route(&r->resolver, r->conf, j->row.domain, route);
 			why = route->reply;
 			if (route->nhosts == 0 || !await_open(r, j, route, remote, &why)) {
@@ -105,6 +108,7 @@ await_try(struct relay *r, struct job *j, struct route *route, struct remote *re
 		}
 		await_remote_send(remote, &j->row, &j->arena, await_job_piece, j);
 		j->remote_dsn = remote->dsn;
+		j->remote_by = remote->deliverby;
 		if (remote->usable)
 			break;
 		stream_release(&remote->io);

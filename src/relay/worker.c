@@ -95,6 +95,7 @@ void
 job_answer(struct job *j, const char *text, const char *status, const char *mta)
 {
 	j->row.tries++;
+	j->tried = true;
 	for (uint32_t i = 0; i < j->row.nrecipients; i++) {
 		struct store_recipient *to = &j->row.recipients[i];
 		to->reply = slice_keep(&j->arena, slice_text(text));
@@ -127,6 +128,12 @@ await_job(struct worker *w, struct job *j)
 	struct site *site = w->site;
 	struct relay *r = site->relay;
 	int64_t began = clock_mono_ms();
+	if (j->row.local)
+		await_local(r, j);
+	if (j->row.local || job_decided(j)) {
+		settle_job(j);
+		return;
+	}
 	if (site->dead_ms > began) {
 		job_answer(j, site->dead_text, site->dead_status, site->dead_mta);
 		settle_job(j);

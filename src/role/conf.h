@@ -79,6 +79,11 @@ struct conf {
 	size_t npaces;
 	int64_t *retry_sec; /* relay.retry: waits between tries; the last repeats */
 	size_t nretry;
+	struct conf_schedule {
+		int64_t *retry_sec;
+		size_t nretry;
+		int64_t lifetime_sec;
+	} schedules[3];    /* by CLASS_* of store/rows.h */
 	struct slice text; /* as read, to hand on */
 	unsigned uses;
 };

@@ -406,21 +406,53 @@ retry_parse(struct slice value, int64_t *sec, size_t max)
 enum { RETRY_MAX = 100 };
 
 static void
-check_retry(struct conf_parser *p, struct slice value)
+check_waits(struct conf_parser *p, const char *name, struct slice value)
 {
 	int64_t sec[RETRY_MAX];
 	if (retry_parse(value, sec, RETRY_MAX) == 0)
-		conf_complain(p,
-		              "relay.retry = '%s' is not a row of waits such as 5m 20m 1h; allowed: 1 to %d of 1s to 30d each",
+		conf_complain(p, "%s = '%s' is not a row of waits such as 5m 20m 1h; allowed: 1 to %d of 1s to 30d each", name,
 		              conf_show(p, value), RETRY_MAX);
+}
+
+static void
+check_retry(struct conf_parser *p, struct slice value)
+{
+	check_waits(p, "relay.retry", value);
+}
+
+static void
+check_retry_bulk(struct conf_parser *p, struct slice value)
+{
+	if (value.len)
+		check_waits(p, "relay.retry-bulk", value);
+}
+
+static void
+check_retry_notice(struct conf_parser *p, struct slice value)
+{
+	if (value.len)
+		check_waits(p, "relay.retry-notice", value);
+}
+
+/* What is not said for a class is as it is for all. */
+static void
+schedule_make(struct conf *c, struct conf_schedule *s, const char *waits, int64_t lifetime_ms)
+{
+	s->retry_sec = ARENA_ARRAY(&c->arena, int64_t, RETRY_MAX);
+	s->nretry = retry_parse(slice_text(*waits ? waits : c->v.relay_retry), s->retry_sec, RETRY_MAX);
+	s->lifetime_sec = MAX((lifetime_ms ? lifetime_ms : (int64_t)c->v.relay_lifetime) / 1000, (int64_t)1);
+	ASSERT(s->nretry > 0);
 }
 
 static void
 retry_make(struct conf *c)
 {
-	c->retry_sec = ARENA_ARRAY(&c->arena, int64_t, RETRY_MAX);
-	c->nretry = retry_parse(slice_text(c->v.relay_retry), c->retry_sec, RETRY_MAX);
-	ASSERT(c->nretry > 0);
+	const struct conf_values *v = &c->v;
+	schedule_make(c, &c->schedules[0], "", 0);
+	schedule_make(c, &c->schedules[1], v->relay_retry_bulk, (int64_t)v->relay_lifetime_bulk);
+	schedule_make(c, &c->schedules[2], v->relay_retry_notice, (int64_t)v->relay_lifetime_notice);
+	c->retry_sec = c->schedules[0].retry_sec;
+	c->nretry = c->schedules[0].nretry;
 }
 
 /* ---- the rest */
@@ -466,6 +498,8 @@ static const struct {
 	{ "listen", check_listen },
 	{ "trusted", check_trusted },
 	{ "route", check_route },
+	{ "relay.retry-bulk", check_retry_bulk },
+	{ "relay.retry-notice", check_retry_notice },
 	{ "relay.retry", check_retry },
 	{ "dns.server", check_dns_server },
 	{ "subaddress", check_subaddress },

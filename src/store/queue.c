@@ -85,7 +85,8 @@ queue_add(struct job *j, struct txn *t, const struct store_mail *mail, const str
 		                     .envelope = mail->envelope,
 		                     .recipients = group->recipients,
 		                     .nrecipients = group->nrecipients,
-		                     .appointed = group->appointed };
+		                     .appointed = group->appointed,
+		                     .local = group->local };
 	sequence.last++;
 	sequence.count++;
 	sequence_put(t, S("queue"), &sequence);
@@ -177,6 +178,7 @@ queue_answer(struct job *j, uint64_t id, const struct row_queue *row, struct sto
 		                             .state = queue_state(row),
 		                             .hold_reason = slice_keep(a, row->hold_reason),
 		                             .reroute = slice_keep(a, row->reroute),
+		                             .local = row->local,
 		                             .returned = row->returned };
 	out->envelope.reverse_path = slice_keep(a, row->envelope.reverse_path);
 	out->envelope.envid = slice_keep(a, row->envelope.envid);

@@ -285,6 +285,7 @@ queue_later_fields(struct codec *c, struct row_queue *r)
 	bytes(c, &e->language);
 	flag(c, &r->appointed);
 	flag(c, &r->returned);
+	flag(c, &r->local);
 	i64(c, &r->paused_until);
 	bytes(c, &r->hold_reason);
 	bytes(c, &r->reroute);

@@ -110,7 +110,7 @@ struct row_queue {
 	struct store_recipient *recipients;
 	uint32_t nrecipients;
 	bool appointed; /* somebody asked for that due time */
-	bool returned;
+	bool returned, local;
 	int64_t paused_until; /* 0: it is not paused */
 	struct slice hold_reason, reroute;
 	struct store_attempt *attempts; /* at most QUEUE_ATTEMPTS_MAX */
