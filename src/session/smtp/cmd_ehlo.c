@@ -5,6 +5,8 @@
 
 #include "session/sasl.h"
 
+#include <time.h>
+
 static bool
 is_helo_char(char c)
 {
@@ -64,6 +66,44 @@ has_auth(struct smtp *s, struct buf *line)
 	return true;
 }
 
+/* RFC 3461. Who sends must be known to get reports: then they cannot be had for others. */
+static bool
+has_dsn(struct smtp *s, struct buf *line)
+{
+	buf_put(line, S("DSN"));
+	return s->face != FACE_SMTP || sender_known(s);
+}
+
+/* RFC 4865 3: the most seconds, and the last moment. */
+static bool
+has_futurerelease(struct smtp *s, struct buf *line)
+{
+	int64_t max = (int64_t)s->c->conf->v.submission_hold_max / 1000;
+	time_t last = (time_t)(clock_wall_sec() + max);
+	struct tm tm;
+	char text[40];
+	if (s->face != FACE_SUBMISSION || max == 0 || !gmtime_r(&last, &tm))
+		return false;
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	buf_printf(line, "FUTURERELEASE %lld %s", (long long)max, text);
+	return true;
+}
+
+/* RFC 2852 2 */
+static bool
+has_deliverby(struct smtp *s, struct buf *line)
+{
+	buf_printf(line, "DELIVERBY %llu", (unsigned long long)s->c->conf->v.submission_deliver_by_min / 1000);
+	return s->face == FACE_SUBMISSION;
+}
+
+static bool
+has_priority(struct smtp *s, struct buf *line)
+{
+	buf_put(line, S("MT-PRIORITY"));
+	return s->face == FACE_SUBMISSION;
+}
+
 /* RFC 9422 */
 static bool
 has_limits(struct smtp *s, struct buf *line)
@@ -87,12 +127,14 @@ static const struct {
 	capability_fn put; /* instead of text */
 	const char *rfc;
 } capabilities[] = {
-	{ "PIPELINING", NULL, "2920" }, { NULL, has_size, "1870" },
-	{ NULL, has_starttls, "3207" }, { NULL, has_auth, "4954" },
-	{ "8BITMIME", NULL, "6152" },   { "SMTPUTF8", NULL, "6531" },
-	{ "CHUNKING", NULL, "3030" },   { "BINARYMIME", NULL, "3030" },
-	{ "DSN", NULL, "3461" },        { "ENHANCEDSTATUSCODES", NULL, "2034" },
-	{ NULL, has_limits, "9422" },   { NULL, has_requiretls, "8689" },
+	{ "PIPELINING", NULL, "2920" },      { NULL, has_size, "1870" },
+	{ NULL, has_starttls, "3207" },      { NULL, has_auth, "4954" },
+	{ "8BITMIME", NULL, "6152" },        { "SMTPUTF8", NULL, "6531" },
+	{ "CHUNKING", NULL, "3030" },        { "BINARYMIME", NULL, "3030" },
+	{ NULL, has_dsn, "3461" },           { "ENHANCEDSTATUSCODES", NULL, "2034" },
+	{ NULL, has_futurerelease, "4865" }, { NULL, has_deliverby, "2852" },
+	{ NULL, has_priority, "6710" },      { NULL, has_limits, "9422" },
+	{ NULL, has_requiretls, "8689" },
 };
 
 struct reply

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_mail.c - MAIL: begins a transaction (RFC 5321 4.1.1.2) and reads its parameters: SIZE (RFC 1870), BODY (RFC 6152,
- * RFC 3030), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461), AUTH (RFC 4954 5, read and not believed). */
+ * RFC 3030), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461), AUTH (RFC 4954 5, read and not believed), and on submission
+ * those of wishes.c. */
 #include "session/smtp/smtp.h"
 
 #include "store/rows.h"
@@ -12,7 +13,11 @@ enum mail_param {
 	PARAM_RET = 8,
 	PARAM_ENVID = 16,
 	PARAM_AUTH = 32,
-	PARAM_REQUIRETLS = 64
+	PARAM_REQUIRETLS = 1024,
+	PARAM_HOLDFOR = 64,
+	PARAM_HOLDUNTIL = 128,
+	PARAM_BY = 256,
+	PARAM_PRIORITY = 512,
 };
 
 struct mail_args {
@@ -21,6 +26,7 @@ struct mail_args {
 	uint64_t size;
 	bool binary;
 	struct slice envid;
+	struct wishes wishes;
 };
 
 static struct reply
@@ -96,6 +102,30 @@ take_requiretls(struct smtp *s, struct mail_args *m, const struct smtp_param *p)
 	return REPLY_NONE;
 }
 
+static struct reply
+take_hold_for(struct smtp *s, struct mail_args *m, const struct smtp_param *p)
+{
+	return wish_hold_for(s, &m->wishes, p->value);
+}
+
+static struct reply
+take_hold_until(struct smtp *s, struct mail_args *m, const struct smtp_param *p)
+{
+	return wish_hold_until(s, &m->wishes, p->value);
+}
+
+static struct reply
+take_by(struct smtp *s, struct mail_args *m, const struct smtp_param *p)
+{
+	return wish_by(s, &m->wishes, p->value);
+}
+
+static struct reply
+take_priority(struct smtp *s, struct mail_args *m, const struct smtp_param *p)
+{
+	return wish_priority(s, &m->wishes, p->value);
+}
+
 static const struct {
 	struct slice name;
 	uint32_t bit, faces;
@@ -108,6 +138,10 @@ static const struct {
 	{ S_ROW("ENVID"), PARAM_ENVID, FACE_ALL, take_envid },
 	{ S_ROW("AUTH"), PARAM_AUTH, FACE_SUBMISSION, take_auth },
 	{ S_ROW("REQUIRETLS"), PARAM_REQUIRETLS, FACE_ALL, take_requiretls },
+	{ S_ROW("HOLDFOR"), PARAM_HOLDFOR, FACE_SUBMISSION, take_hold_for },
+	{ S_ROW("HOLDUNTIL"), PARAM_HOLDUNTIL, FACE_SUBMISSION, take_hold_until },
+	{ S_ROW("BY"), PARAM_BY, FACE_SUBMISSION, take_by },
+	{ S_ROW("MT-PRIORITY"), PARAM_PRIORITY, FACE_SUBMISSION, take_priority },
 };
 
 static struct reply
@@ -138,7 +172,8 @@ take_mail(struct smtp *s, struct cursor *args, struct mail_args *m)
 		return reply(501, "5.1.7", "malformed address; it stands in angle brackets");
 	if (!path_fits(&m->path))
 		return reply(501, "5.1.7", "an address this long cannot exist (RFC 5321 4.5.3.1)");
-	return take_params(s, args, take_one_param, m);
+	struct reply r = take_params(s, args, take_one_param, m);
+	return r.code ? r : wishes_check(&m->wishes);
 }
 
 /* RFC 6409 6.1: who is logged in writes as somebody that the account is. Asked each time: rights end while a session
@@ -188,5 +223,10 @@ await_cmd_mail(struct smtp *s, struct cursor *args)
 	s->tx.flags = m.flags;
 	s->tx.binary = m.binary;
 	s->tx.size = m.size;
+	s->tx.wishes = m.wishes;
+	if (m.wishes.lowered) /* RFC 6710 4.1: X.3.6, the new priority first */
+		return reply_slice(250, "2.3.6",
+		                   arena_printf(s->command, "%lld is the priority of this message, as high as it may be",
+		                                (long long)m.wishes.priority));
 	return reply(250, "2.1.0", "sender accepted");
 }

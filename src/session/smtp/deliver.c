@@ -54,24 +54,36 @@ put_deliveries(struct store_mail *mail, struct store_delivery *all, uint32_t n)
 
 /* One queue row for each domain; one recipient once. */
 static void
-put_groups(struct smtp *s, struct store_mail *mail, struct store_recipient *all, uint32_t n)
+put_groups(struct smtp *s, struct store_mail *mail, struct store_recipient *all, uint32_t n, bool local)
 {
 	enum { GROUP_MAX = 1000 };
 	if (n == 0)
 		return;
 	qsort(all, n, sizeof *all, by_domain);
-	mail->groups = ARENA_ARRAY(s->command, struct store_group, n);
 	struct store_group *g = NULL;
 	for (uint32_t i = 0; i < n; i++) {
 		struct slice domain = domain_of(all[i].address);
 		if (!g || !slice_equal(g->domain, domain) || g->nrecipients == GROUP_MAX) {
 			g = &mail->groups[mail->ngroups++];
-			*g = (struct store_group){ .domain = domain, .recipients = &all[i] };
+			*g = (struct store_group){ .domain = domain, .recipients = &all[i], .local = local };
+			g->due = s->tx.wishes.hold_until;
+			g->appointed = g->due != 0;
 		}
 		bool again = g->nrecipients && slice_equal(g->recipients[g->nrecipients - 1].address, all[i].address);
 		if (!again)
 			g->recipients[g->nrecipients++] = all[i];
 	}
+}
+
+/* A mailbox of ours that gets the message later: by the address that was named where that means this mailbox alone, so
+ * that a sub-address keeps its folder. */
+static struct store_recipient
+waiting_recipient(const struct smtp_rcpt *rcpt, const struct smtp_target *t)
+{
+	bool alone = rcpt->count == 1 && slice_find_char(rcpt->address, '@') >= 0;
+	return (struct store_recipient){ .address = alone ? rcpt->address : t->address,
+		                             .orcpt = rcpt->orcpt,
+		                             .notify = rcpt->notify };
 }
 
 void
@@ -80,13 +92,17 @@ split_targets(struct smtp *s, struct store_mail *mail)
 	const struct transaction *tx = &s->tx;
 	struct store_delivery *local = ARENA_ARRAY(s->command, struct store_delivery, tx->ntargets + 1);
 	struct store_recipient *remote = ARENA_ARRAY(s->command, struct store_recipient, tx->ntargets + 1);
-	uint32_t nlocal = 0, nremote = 0;
+	struct store_recipient *later = ARENA_ARRAY(s->command, struct store_recipient, tx->ntargets + 1);
+	uint32_t nlocal = 0, nremote = 0, nlater = 0;
 	mail->ndeliveries = mail->ngroups = 0;
+	mail->groups = ARENA_ARRAY(s->command, struct store_group, 2 * tx->ntargets + 1);
 	for (uint32_t r = 0; r < tx->nrcpts; r++) {
 		const struct smtp_rcpt *rcpt = &tx->rcpts[r];
 		for (uint32_t i = rcpt->first; i < rcpt->first + rcpt->count && !rcpt->outcome.code; i++) {
 			const struct smtp_target *t = &tx->targets[i];
-			if (t->account)
+			if (t->account && tx->wishes.hold_until)
+				later[nlater++] = waiting_recipient(rcpt, t);
+			else if (t->account)
 				local[nlocal++] = (struct store_delivery){ .account = t->account, .mailbox = t->mailbox };
 			else
 				remote[nremote++] =
@@ -94,7 +110,8 @@ split_targets(struct smtp *s, struct store_mail *mail)
 		}
 	}
 	put_deliveries(mail, local, nlocal);
-	put_groups(s, mail, remote, nremote);
+	put_groups(s, mail, remote, nremote, false);
+	put_groups(s, mail, later, nlater, true);
 }
 
 /* ---- policy: facts in, verdict out */
@@ -123,11 +140,18 @@ fill_mail(struct smtp *s, struct store_mail *mail, const struct arrival *a)
 		              .flags = tx->flags,
 		              .skip = tx->in.skip,
 		              .account = s->account,
-		              .session = tx_message_id(s) },
+		              .session = tx_message_id(s),
+		              .priority = tx->wishes.priority,
+		              .by_time = tx->wishes.by_time,
+		              .by_mode = tx->wishes.by_mode },
 	};
+	if (s->c->trusted)
+		mail->envelope.flags |= ENVELOPE_TRUSTED;
 	if (a->facts.flags & (FACTS_8BIT | FACTS_8BIT_HEADER)) /* whatever was declared: the next server must know */
 		mail->envelope.flags |= ENVELOPE_8BIT;
 	split_targets(s, mail);
+	if (mail->ngroups)
+		mail->envelope.class = sender_class(s);
 }
 
 static enum err
@@ -225,6 +249,10 @@ log_message(struct smtp *s, const struct arrival *a, struct reply r)
 		log_slice(&l, "to", s->tx.rcpts[0].path);
 	log_u64(&l, "rcpts", s->tx.nrcpts);
 	log_u64(&l, "bytes", s->tx.in.bytes);
+	if (s->tx.wishes.priority) /* RFC 6710 4.1 (3) */
+		log_i64(&l, "priority", s->tx.wishes.priority);
+	if (s->tx.wishes.hold_until)
+		log_i64(&l, "hold_until", s->tx.wishes.hold_until);
 	if (a->facts.all.len)
 		log_slice(&l, "msgid", facts_get(&a->facts, FACTS_MESSAGE_ID));
 	log_u64(&l, "code", r.code);

@@ -63,6 +63,15 @@ struct intake {
 	int64_t began_ms;
 };
 
+/* wishes.c: what MAIL said about when and how to send. */
+struct wishes {
+	int64_t hold_until; /* RFC 4865; 0: at once */
+	int64_t by_time;    /* RFC 2852 */
+	uint32_t by_mode;   /* BY_* */
+	int64_t priority;   /* RFC 6710 */
+	bool lowered;       /* from what was asked for */
+};
+
 struct transaction {
 	struct arena arena;
 	bool open;                 /* MAIL was accepted */
@@ -72,6 +81,7 @@ struct transaction {
 	struct slice envid;
 	uint32_t ret, flags; /* RET_*, ENVELOPE_* */
 	bool binary;
+	struct wishes wishes;
 	uint64_t size; /* declared; 0: not */
 	struct smtp_rcpt *rcpts;
 	uint32_t nrcpts, rcpts_room;
@@ -166,6 +176,13 @@ bool is_orcpt(struct slice value, bool utf8);       /* RFC 3461 4.2, RFC 6533 3 
 struct slice path_address(struct arena *a, const struct path *p);
 struct slice path_written(struct arena *a, const struct path *p); /* as in trace fields, without brackets */
 
+/* ---- wishes.c */
+struct reply wish_hold_for(struct smtp *s, struct wishes *w, struct slice value);
+struct reply wish_hold_until(struct smtp *s, struct wishes *w, struct slice value);
+struct reply wish_by(struct smtp *s, struct wishes *w, struct slice value);
+struct reply wish_priority(struct smtp *s, struct wishes *w, struct slice value);
+struct reply wishes_check(const struct wishes *w); /* of all of them together */
+uint32_t sender_class(struct smtp *s);             /* CLASS_* of store/rows.h, of the whole message */
 /* ---- trace.c */
 struct slice trace_fields(struct smtp *s, uint32_t *skip); /* Return-Path and Received; skip: bytes of the former */
 
@@ -182,6 +199,8 @@ struct reply await_check_head(struct smtp *s, struct slice head, struct buf *add
 
 /* ---- success.c: NOTIFY=SUCCESS. Is a notice due to the sender, because somebody's mailbox here gets the message? */
 bool success_wanted(const struct smtp *s);
+/* Is it known who sends? Others cause no notices: their reverse-path may be anybody's. */
+bool sender_known(const struct smtp *s);
 /* Builds it (mail and what it points to in the command's arena; *block: shared memory, freed by the caller after the
  * commit) and finds out where it goes. False: nowhere; why is logged. */
 bool await_success_notice(struct smtp *s, struct store_mail *mail, void **block);

@@ -314,6 +314,9 @@ test_targets(void **state)
 	        "DATA\r\nFrom: alice@example.test\r\n\r\n.\r\n");
 	assert_int_equal(house.rows, 3);
 	deliver(SMTP, EHLO "MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test> NOTIFY=SUCCESS\r\nDATA\r\n" TEXT);
+	assert_int_equal(house.notices, 0); /* a stranger: alice may know nothing of it */
+	deliver(SUBM, EHLO AUTH FROM_ALICE "RCPT TO:<bob@example.test> NOTIFY=SUCCESS\r\n"
+	                                   "DATA\r\nFrom: alice@example.test\r\n\r\n.\r\n");
 	assert_int_equal(house.notices, 1);
 	deliver(SMTP, EHLO "MAIL FROM:<>\r\nRCPT TO:<bob@example.test> NOTIFY=SUCCESS\r\nDATA\r\n" TEXT);
 	assert_int_equal(house.notices, 1);

@@ -25,8 +25,16 @@ is_delivered(const struct smtp *s, const struct smtp_rcpt *r)
 }
 
 bool
+sender_known(const struct smtp *s)
+{
+	return s->account || s->c->trusted;
+}
+
+bool
 success_wanted(const struct smtp *s)
 {
+	if (s->tx.wishes.hold_until || !sender_known(s)) /* relay tells, when it is delivered; or nobody is told */
+		return false;
 	if (s->tx.reverse.len == 0) /* RFC 5321 6.1: never a notice about a notice */
 		return false;
 	for (uint32_t i = 0; i < s->tx.nrcpts; i++)
@@ -55,7 +63,9 @@ await_success_notice(struct smtp *s, struct store_mail *mail, void **block)
 		             .sender = s->tx.reverse,
 		             .envelope = xtext_decode(s->tx.envid, s->command),
 		             .arrived_sec = clock_wall_sec(),
+		             .by_sec = s->tx.wishes.by_mode ? s->tx.wishes.by_time : 0,
 		             .now_sec = clock_wall_sec(),
+		             .language = slice_text(s->c->conf->v.language),
 		             .recipients = list,
 		             .message = original(s),
 		             .utf8 = s->tx.flags & ENVELOPE_SMTPUTF8 };

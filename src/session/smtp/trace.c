@@ -47,6 +47,8 @@ put_received(struct buf *to, struct smtp *s)
 	put_with(to, s);
 	buf_put(to, S("\r\n\tid "));
 	buf_put(to, tx_message_id(s));
+	if (s->tx.wishes.priority) /* RFC 6710 7 */
+		buf_printf(to, "\r\n\tPRIORITY %lld", (long long)s->tx.wishes.priority);
 	if (s->tx.nrcpts == 1) { /* of several the field must not tell each who the others are (RFC 5321 7.2) */
 		buf_put(to, S("\r\n\tfor <"));
 		buf_put(to, s->tx.rcpts[0].path);
