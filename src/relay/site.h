@@ -33,7 +33,7 @@ struct domain {
 	size_t njobs;
 	bool learning;
 	int64_t learnt_ms;
-	char name[264];
+	char name[304]; /* or of a host: ">HOST:PORT" */
 };
 
 struct site {
