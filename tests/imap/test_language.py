@@ -119,3 +119,13 @@ def test_thread_by_comparator(box):
     box.ok("COMPARATOR i;octet")
     assert box.ok("THREAD ORDEREDSUBJECT UTF-8 FROM PF").untagged == [b"* THREAD (6)"]
     assert b"(3)" in box.ok("THREAD ORDEREDSUBJECT UTF-8 ALL").untagged[0]
+
+
+def test_names_of_namespaces(inbox):
+    """RFC 5255 3.4"""
+    c = inbox
+    assert c.ok("LANGUAGE de").of(rb"NAMESPACE") == [b'* NAMESPACE (("" "/")) (("Other Users/" "/" "TRANSLATION" ("Andere Benutzer/"))) (("Shared/" "/" "TRANSLATION" ("Gemeinsame Postf&AOQ-cher/")))']
+    c.ok("LANGUAGE fr")
+    assert b'"TRANSLATION" ("Bo&AO4-tes partag&AOk-es/")' in c.ok("NAMESPACE").untagged[0]
+    c.ok("LANGUAGE i-default")
+    assert c.ok("NAMESPACE").untagged == [b'* NAMESPACE (("" "/")) (("Other Users/" "/")) (("Shared/" "/"))']

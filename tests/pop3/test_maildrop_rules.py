@@ -135,12 +135,20 @@ def test_the_same_message_id_twice(server, account, tmp_path):
 def test_lang(server, account):
     assert "LANG" in capa(server)
     d = Dialog(server)
-    assert d.say("LANG").startswith("+OK") and d.more() == ["en English"]
-    for word in ("en", "EN", "*"):
+    assert d.say("LANG").startswith("+OK") and d.more() == ["en English", "de Deutsch", "fr Français"]
+    for word in ("en", "EN", "*", "en-GB"):
         assert d.say(f"LANG {word}").startswith("+OK en ")
-    assert d.say("LANG tlh").startswith("-ERR")
-    d.login(account)
-    assert d.say("LANG en").startswith("+OK en ")
+    assert d.say("LANG de") == "+OK de die Sprache ist jetzt Deutsch"
+    for word in ("tlh", "default", "-", "d" * 200, "de fr"):
+        assert d.say(f"LANG {word}").startswith("-ERR diese Sprache wird hier nicht gesprochen"), word
+    assert d.say("STAT") == "-ERR nicht vor der Anmeldung"
+    assert d.say("USER x") == "+OK und das Kennwort?"
+    assert d.say("PASS wrong") == "-ERR [AUTH] Benutzer oder Kennwort falsch"
+    assert d.say(f"USER {account}").startswith("+OK") and d.say(f"PASS {PASSWORD}") == "+OK 0 Nachrichten"
+    assert d.say("DELE 1") == "-ERR diese Nachricht gibt es nicht"
+    assert d.say("LIST") == "+OK 0 Nachrichten" and d.more() == []
+    assert d.say("LANG fr-CA").startswith("+OK fr ")
+    assert d.say("QUIT") == "+OK au revoir"
     d.close()
 
 

@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "session/imap/match.h"
+#include "session/imap/mutf7.h"
 
 enum {
 	PATTERNS_MAX = 100,
@@ -493,10 +494,30 @@ imap_cmd_lsub(struct imap *im, struct cursor *args)
 	return e ? imap_err(e) : imap_ok("listed");
 }
 
+/* RFC 5255 3.4: ("Other Users/" "/" "TRANSLATION" ("Andere Benutzer/")), in modified UTF-7 whatever was enabled */
+static void
+put_root(struct imap *im, struct slice root)
+{
+	struct slice local = lang_text(im->language, root);
+	buf_put(&im->text, S("((\""));
+	buf_put(&im->text, root);
+	buf_put(&im->text, S("/\" \"/\""));
+	if (!slice_equal(local, root)) {
+		buf_put(&im->text, S(" \"TRANSLATION\" (\""));
+		mutf7_encode(local, &im->text);
+		buf_put(&im->text, S("/\")"));
+	}
+	buf_put(&im->text, S("))"));
+}
+
 void
 imap_put_namespace(struct imap *im)
 {
-	imap_untagged(im, S("NAMESPACE ((\"\" \"/\")) ((\"" ROOT_OTHERS "/\" \"/\")) ((\"" ROOT_SHARED "/\" \"/\"))"));
+	buf_put(&im->text, S("* NAMESPACE ((\"\" \"/\")) "));
+	put_root(im, S(ROOT_OTHERS));
+	buf_put_char(&im->text, ' ');
+	put_root(im, S(ROOT_SHARED));
+	buf_put(&im->text, S("\r\n"));
 }
 
 /* RFC 2342 5: one's own mailboxes, those of others, those that are public in the domain */

@@ -35,7 +35,7 @@ await_listing(struct pop3 *p, bool uidl)
 	struct stream *io = &p->c->io;
 	char gather[GATHER_BYTES];
 	size_t have = 0;
-	stream_printf(io, "+OK %zu messages\r\n", p->nmessages - p->ndeleted);
+	pop3_put_count(p, p->nmessages - p->ndeleted, "messages");
 	for (size_t i = 0; i < p->nmessages && !io->error; i++) {
 		if (p->messages[i].deleted)
 			continue;
@@ -141,7 +141,7 @@ await_quit(struct pop3 *p, const struct pop3_line *line)
 	free(uids);
 	if (e)
 		return bye(pop3_err("[SYS/TEMP] some deleted messages are not removed: try again later"));
-	return bye(pop3_ok(arena_printf(p->arena, "%zu removed, goodbye", n).at));
+	return bye(pop3_count(p, n, "removed, goodbye"));
 }
 
 static const struct pop3_command rows[] = {

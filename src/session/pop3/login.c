@@ -38,7 +38,8 @@ await_capa(struct pop3 *p, const struct pop3_line *line)
 	struct stream *io = &p->c->io;
 	if (line->has_rest)
 		return pop3_err("CAPA takes no argument");
-	stream_put(io, S("+OK what this server can do\r\nTOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
+	pop3_put_ok(p, "what this server can do");
+	stream_put(io, S("TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
 	                 "LANG\r\nUTF8 USER\r\n"));
 	put_expire(p);
 	if (p->c->secure) /* RFC 2449 6.3: only while it can be used */
@@ -61,22 +62,40 @@ await_stls(struct pop3 *p, const struct pop3_line *line)
 		return pop3_err("STLS comes before UTF8"); /* RFC 6856 2.1 */
 	if (!conn_can_starttls(p->c))
 		return pop3_err("[SYS/PERM] no TLS here: the server has no certificate");
-	stream_put(&p->c->io, S("+OK begin TLS now\r\n"));
+	pop3_put_ok(p, "begin TLS now");
 	p->have_user = false;
 	await_conn_starttls(p->c); /* a failure is sticky in the stream */
 	return pop3_sent();
 }
 
-/* LANG [range] - RFC 6856 3: English is what there is; a basic range (RFC 4647 2.1) may name it. */
+static void
+put_languages(struct pop3 *p)
+{
+	pop3_put_ok(p, "the languages");
+	for (enum lang l = LANG_EN; l < LANG_COUNT; l++) {
+		stream_put(&p->c->io, lang_tag(l));
+		stream_put(&p->c->io, S(" "));
+		stream_put(&p->c->io, lang_name(l));
+		stream_put(&p->c->io, S("\r\n"));
+	}
+	stream_put(&p->c->io, S(".\r\n"));
+}
+
+/* LANG [range] - RFC 6856 3: a basic range (RFC 4647 2.1) names one, "*" the house's own. */
 static struct pop3_reply
 await_lang(struct pop3 *p, const struct pop3_line *line)
 {
 	if (!line->has_rest) {
-		stream_put(&p->c->io, S("+OK the languages\r\nen English\r\n.\r\n"));
+		put_languages(p);
 		return pop3_sent();
 	}
-	if (slice_equal(line->rest, S("*")) || slice_equal_nocase(line->rest, S("en")))
-		return pop3_ok("en English it is");
+	enum lang preferred = lang_preferred(slice_text(p->c->conf->v.language)), lang;
+	if (!slice_equal_nocase(line->rest, S("default")) && lang_of_range(line->rest, preferred, &lang)) {
+		p->language = lang;
+		struct slice tag = lang_tag(lang), text = lang_text(lang, S("this is the language now"));
+		struct slice both = arena_join(p->arena, arena_join(p->arena, tag, S(" ")), text);
+		return pop3_ok(arena_join(p->arena, both, S("\0")).at);
+	}
 	return pop3_err("this language is not spoken here: LANG alone names those that are");
 }
 
@@ -128,7 +147,7 @@ await_enter(struct pop3 *p, const struct auth_login_out *who)
 	p->state = POP3_TRANSACTION;
 	p->c->idle_ms = p->c->conf->v.pop3_timeout;
 	conn_account(p->c, who->account);
-	return pop3_ok(arena_printf(p->arena, "%zu messages", p->nmessages).at);
+	return pop3_count(p, p->nmessages, "messages");
 }
 
 static struct pop3_reply

@@ -37,18 +37,53 @@ await_run(struct pop3 *p, struct slice text)
 	return command->await_run(p, &line);
 }
 
+/* "[CODE] text": the code stays as it is. */
+static void
+put_text(struct pop3 *p, struct slice text)
+{
+	size_t code = slice_starts(text, S("[")) ? (size_t)(slice_find(text, S("] ")) + 2) : 0;
+	stream_put(&p->c->io, slice_part(text, 0, code));
+	stream_put(&p->c->io, lang_text(p->language, slice_from(text, code)));
+}
+
+void
+pop3_put_ok(struct pop3 *p, const char *text)
+{
+	stream_put(&p->c->io, S("+OK "));
+	put_text(p, slice_text(text));
+	stream_put(&p->c->io, S("\r\n"));
+}
+
+void
+pop3_put_count(struct pop3 *p, uint64_t n, const char *text)
+{
+	stream_printf(&p->c->io, "+OK %llu ", (unsigned long long)n);
+	put_text(p, slice_text(text));
+	stream_put(&p->c->io, S("\r\n"));
+}
+
+struct pop3_reply
+pop3_count(struct pop3 *p, uint64_t n, const char *text)
+{
+	pop3_put_count(p, n, text);
+	p->errors = 0;
+	return pop3_sent();
+}
+
 static enum next
 write_reply(struct pop3 *p, struct pop3_reply r)
 {
 	struct stream *io = &p->c->io;
 	if (r.kind != POP3_SENT) {
 		stream_put(io, r.kind == POP3_OK ? S("+OK ") : S("-ERR "));
-		stream_put(io, slice_text(r.text));
+		put_text(p, slice_text(r.text));
 		stream_put(io, S("\r\n"));
 	}
 	p->errors = r.kind == POP3_ERR ? p->errors + 1 : 0;
 	if (p->errors >= POP3_ERRORS_MAX && !r.close) {
-		stream_put(io, S("-ERR too many refused commands, goodbye\r\n"));
+		stream_put(io, S("-ERR "));
+		put_text(p, S("too many refused commands, goodbye"));
+		stream_put(io, S("\r\n"));
 		r.close = true;
 	}
 	return r.close || io->error ? NEXT_CLOSE : NEXT_COMMAND;

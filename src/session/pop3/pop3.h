@@ -4,6 +4,7 @@
 #ifndef SESSION_POP3_POP3_H
 #define SESSION_POP3_POP3_H
 
+#include "session/lang.h"
 #include "session/pop3/lines.h"
 #include "session/session.h"
 #include "store_msg.h"
@@ -49,6 +50,7 @@ struct pop3 {
 	struct arena *arena; /* the command's */
 	unsigned state;      /* POP3_AUTHORIZATION or POP3_TRANSACTION */
 	bool utf8, have_user;
+	enum lang language; /* of texts (RFC 6856 3) */
 	unsigned errors, failures;
 	struct buf user;
 	/* after login */
@@ -96,6 +98,11 @@ pop3_sent(void)
 {
 	return (struct pop3_reply){ POP3_SENT, NULL, false };
 }
+/* The first line of an answer that goes on: "+OK text", in the client's language. */
+void pop3_put_ok(struct pop3 *p, const char *text);
+/* "+OK 12 text" */
+void pop3_put_count(struct pop3 *p, uint64_t n, const char *text);
+struct pop3_reply pop3_count(struct pop3 *p, uint64_t n, const char *text);
 /* The world failed: [SYS/TEMP] or [SYS/PERM] (RFC 3206). */
 struct pop3_reply pop3_trouble(struct pop3 *p, enum err e);
 

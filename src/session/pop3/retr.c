@@ -55,9 +55,9 @@ await_begin(struct sending *s, size_t replaced)
 {
 	stuffer_init(&s->stuffer, STUFF_KEEP);
 	if (s->top)
-		stream_put(&s->p->c->io, S("+OK the top of it follows\r\n"));
+		pop3_put_ok(s->p, "the top of it follows");
 	else
-		stream_printf(&s->p->c->io, "+OK %zu octets\r\n", s->m->bytes - replaced + s->surrogate.len);
+		pop3_put_count(s->p, s->m->bytes - replaced + s->surrogate.len, "octets");
 	if (s->surrogate.len)
 		await_send(s, buf_slice(&s->surrogate));
 }
