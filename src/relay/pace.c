@@ -45,7 +45,7 @@ observed(struct pace *p, int64_t now)
 static void
 recover_step(struct pace *p)
 {
-	p->connections = MIN(p->limits.connections, p->connections + MAX(p->limits.connections / 10, 1u));
+	p->connections = MIN(p->limits.connections, p->connections + 1);
 	if (p->rate == p->limits.rate)
 		return;
 	uint32_t aim = p->limits.rate ? p->limits.rate : p->rate_aim;
@@ -64,11 +64,13 @@ static void
 recover(struct pace *p, int64_t now)
 {
 	while (now >= p->step_ms && !recovered(p, now)) {
-		p->step_ms += PACE_STEP_MS;
+		p->step_ms += MAX(p->step_len_ms, (int64_t)PACE_STEP_MS);
 		recover_step(p);
 	}
-	if (recovered(p, now))
+	if (recovered(p, now)) {
 		p->why[0] = '\0';
+		p->step_len_ms = 0;
+	}
 }
 
 int64_t
@@ -112,23 +114,28 @@ say_why(struct pace *p, struct slice reply)
 }
 
 bool
-pace_cut(struct pace *p, const struct answer *a, struct slice reply, int64_t now)
+pace_cut(struct pace *p, const struct answer *a, struct slice reply, uint32_t open, int64_t now)
 {
 	if (a->action <= ANSWER_RECIPIENT)
 		return false;
-	int64_t last = a->ms ? a->ms : PACE_STEP_MS;
+	bool fewer = a->action == ANSWER_CONNECTIONS && open < p->connections;
+	if (fewer)
+		p->connections = MAX(open, 1u);
 	bool again = now - p->cut_ms < PACE_CUT_MS;
+	int64_t last = a->ms ? a->ms : PACE_STEP_MS;
 	if (again && (a->action != ANSWER_SUSPEND || p->suspended_ms >= now + last - PACE_CUT_MS))
 		return false;
 	recover(p, now);
-	if (a->action != ANSWER_SLOW && !again)
+	if (!again)
+		p->step_len_ms = MIN(MAX(p->step_len_ms * 2, (int64_t)PACE_STEP_MS), (int64_t)PACE_STEP_MS_MAX);
+	if (!again && !fewer && a->action != ANSWER_SLOW)
 		p->connections = MAX(p->connections / 2, 1u);
 	if (a->action != ANSWER_CONNECTIONS && !again)
 		cut_rate(p, now);
 	if (a->action == ANSWER_SUSPEND)
 		p->suspended_ms = MAX(p->suspended_ms, now + last);
 	p->cut_ms = now;
-	p->step_ms = MAX(p->step_ms, now + last);
+	p->step_ms = MAX(p->step_ms, now + MAX(last, p->step_len_ms));
 	say_why(p, reply);
 	return true;
 }

@@ -3,7 +3,8 @@
  * them. Pure: times (clock_mono_ms) and answers in, decisions out.
  *
  * Additive increase, multiplicative decrease: an answer that complains halves what it complains about, at most once in
- * PACE_CUT_MS (answers of one moment say one thing); then each PACE_STEP_MS gives a tenth of the limit back. */
+ * PACE_CUT_MS (answers of one moment say one thing); then each step of time gives a tenth of the rate and a connection
+ * back. A step is PACE_STEP_MS; when it was too much again before all was given back, twice as long as the last. */
 #ifndef RELAY_PACE_H
 #define RELAY_PACE_H
 
@@ -11,6 +12,7 @@
 
 #define PACE_CUT_MS 5000
 #define PACE_STEP_MS 60000
+#define PACE_STEP_MS_MAX 600000
 #define PACE_WHY_BYTES 200
 
 struct pace_limits {
@@ -27,6 +29,7 @@ struct pace {
 	int64_t next_ms;          /* before that no message begins */
 	int64_t suspended_ms;     /* before that nothing goes there */
 	int64_t cut_ms, step_ms;  /* the last cut; when the next step of recovery is */
+	int64_t step_len_ms;      /* 0: nothing was cut */
 	int64_t minute_ms;        /* what was sent of late: */
 	uint32_t minute, before;  /* in the minute from minute_ms on, and in the one before */
 	char why[PACE_WHY_BYTES]; /* the answer that caused the last cut; empty: none since it recovered */
@@ -39,8 +42,9 @@ void pace_limit(struct pace *p, const struct pace_limits *limits);
 int64_t pace_wait(struct pace *p, int64_t now);
 /* A message begins. */
 void pace_begin(struct pace *p, int64_t now);
-/* What an answer says. True: something changed. */
-bool pace_cut(struct pace *p, const struct answer *a, struct slice reply, int64_t now);
+/* What an answer says. open: connections that the site serves at this moment: when it wants no more, it gets no more
+ * than those. True: something changed. */
+bool pace_cut(struct pace *p, const struct answer *a, struct slice reply, uint32_t open, int64_t now);
 /* Nothing is left of any cut. */
 bool pace_at_rest(struct pace *p, int64_t now);
 /* About how long one message takes by the rate, ms; 0: the rate says nothing. */

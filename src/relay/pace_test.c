@@ -91,7 +91,7 @@ cuts(void **state)
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct pace p = pace_of(20, 600);
 		struct answer a = answer(rows[i].action, rows[i].ms);
-		assert_int_equal(pace_cut(&p, &a, S("4xx why"), START), rows[i].action > ANSWER_RECIPIENT);
+		assert_int_equal(pace_cut(&p, &a, S("4xx why"), 20, START), rows[i].action > ANSWER_RECIPIENT);
 		assert_int_equal(p.connections, rows[i].connections);
 		assert_int_equal(p.rate, rows[i].rate);
 		assert_int_equal(pace_wait(&p, START), rows[i].wait);
@@ -107,13 +107,13 @@ one_cut_for_one_moment(void **state)
 	struct pace p = pace_of(20, 0);
 	struct answer a = answer(ANSWER_CONNECTIONS, 0);
 	for (int64_t i = 0; i < 20; i++)
-		pace_cut(&p, &a, S("421 too many connections"), START + i * 100);
-	assert_int_equal(p.connections, 10);
+		pace_cut(&p, &a, S("421 too many connections"), 13, START + i * 100);
+	assert_int_equal(p.connections, 13);               /* that is how many it serves */
 	struct answer stop = answer(ANSWER_SUSPEND, HOUR); /* but what says more counts */
-	assert_true(pace_cut(&p, &stop, S("421 blocked"), START + 2 * SEC));
+	assert_true(pace_cut(&p, &stop, S("421 blocked"), 13, START + 2 * SEC));
 	assert_int_equal(pace_wait(&p, START + 2 * SEC), HOUR);
 	for (int64_t i = 1; i < 20; i++) /* never below one */
-		pace_cut(&p, &a, S("421 too many connections"), START + i * 10 * SEC);
+		pace_cut(&p, &a, S("421 too many connections"), 0, START + i * 10 * SEC);
 	assert_int_equal(p.connections, 1);
 }
 
@@ -123,18 +123,20 @@ comes_back(void **state)
 	(void)state;
 	struct pace p = pace_of(20, 600);
 	struct answer a = answer(ANSWER_SUSPEND, 10 * MINUTE);
-	pace_cut(&p, &a, S("421 x"), START);
+	pace_cut(&p, &a, S("421 x"), 20, START);
 	assert_int_equal(pace_wait(&p, START + 10 * MINUTE - 1), 1);
 	assert_int_equal(pace_wait(&p, START + 10 * MINUTE), 0);
 	assert_int_equal(p.rate, 360); /* the first step comes with the end of it */
-	assert_int_equal(p.connections, 12);
+	assert_int_equal(p.connections, 11);
 	pace_wait(&p, START + 12 * MINUTE);
 	assert_int_equal(p.rate, 480);
+	assert_int_equal(p.connections, 13);
 	pace_wait(&p, START + 14 * MINUTE - 1);
 	assert_false(pace_at_rest(&p, START + 14 * MINUTE - 1));
 	assert_true(p.why[0]);
-	assert_true(pace_at_rest(&p, START + 14 * MINUTE));
+	pace_wait(&p, START + 14 * MINUTE);
 	assert_int_equal(p.rate, 600);
+	assert_true(pace_at_rest(&p, START + 19 * MINUTE)); /* ten connections, one a minute */
 	assert_int_equal(p.connections, 20);
 	assert_string_equal(p.why, "");
 }
@@ -147,12 +149,12 @@ a_rate_is_found(void **state)
 	struct pace p = pace_of(20, 0);
 	assert_int_equal(send_all(&p, START, START + 2 * MINUTE, 601), 1200);
 	struct answer a = answer(ANSWER_SLOW, 0);
-	pace_cut(&p, &a, S("421 rate limited"), START + 2 * MINUTE);
+	pace_cut(&p, &a, S("421 rate limited"), 20, START + 2 * MINUTE);
 	assert_int_equal(p.rate, 300);
 	assert_false(pace_at_rest(&p, START + 9 * MINUTE));
 	assert_true(pace_at_rest(&p, START + 12 * MINUTE));
 	assert_int_equal(p.rate, 0);
-	assert_true(pace_cut(&p, &a, S("421 x"), START + HOUR)); /* from next to nothing to one a minute */
+	assert_true(pace_cut(&p, &a, S("421 x"), 20, START + HOUR)); /* from next to nothing to one a minute */
 	assert_int_equal(p.rate, 1);
 }
 
@@ -171,7 +173,7 @@ finds_what_is_taken(void **state)
 		pace_begin(&p, now);
 		if (n >= 120 && now - at[n - 120] < MINUTE) {
 			refused++;
-			pace_cut(&p, &a, S("451 rate limited"), now);
+			pace_cut(&p, &a, S("451 rate limited"), 20, now);
 		} else {
 			at[n++] = now;
 			taken++;
@@ -190,7 +192,7 @@ limits_change(void **state)
 	assert_int_equal(p.connections, 5);
 	assert_int_equal(p.rate, 60);
 	struct answer a = answer(ANSWER_SUSPEND, HOUR);
-	pace_cut(&p, &a, S("421 x"), START);
+	pace_cut(&p, &a, S("421 x"), 20, START);
 	pace_limit(&p, &(struct pace_limits){ 50, 10, 600 });
 	assert_int_equal(p.connections, 2);
 	assert_int_equal(p.rate, 30);
@@ -205,7 +207,7 @@ memos(void **state)
 	arena_init(&a, 0);
 	struct pace p = pace_of(20, 600), q = pace_of(20, 600);
 	struct answer stop = answer(ANSWER_SUSPEND, HOUR);
-	pace_cut(&p, &stop, S("421 4.7.0 why=\"rate=1\" \r\nlater"), START);
+	pace_cut(&p, &stop, S("421 4.7.0 why=\"rate=1\" \r\nlater"), 20, START);
 	const int64_t ahead = 1700000000000, other = ahead - 3 * HOUR; /* another start of the machine */
 	pace_from_memo(&q, pace_memo(&a, &p, ahead), other);
 	assert_int_equal(q.connections, p.connections);

@@ -42,8 +42,8 @@ struct site {
 	char name[SITE_NAME_BYTES];
 	size_t domains;
 	struct fair waiting;
-	struct link in_waiting; /* for a connection */
-	size_t connections, bulk;
+	struct link in_waiting;         /* for a connection */
+	size_t connections, bulk, open; /* open: those that the site serves */
 	struct pace pace;
 	struct timer timer;              /* the next message may begin */
 	int64_t parked_ms[FAIR_CLASSES]; /* what is put back comes after that */

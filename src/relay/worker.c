@@ -49,7 +49,7 @@ take_answer(struct site *site, struct slice reply)
 	struct answer a = answer_find(v->relay_answer, v->nrelay_answer, reply);
 	if (a.pattern.len && slice_find_nocase(a.pattern, S("complaint")) >= 0)
 		site->complained++;
-	if (pace_cut(&site->pace, &a, reply, clock_mono_ms()))
+	if (pace_cut(&site->pace, &a, reply, (uint32_t)site->open, clock_mono_ms()))
 		log_pace(site);
 }
 
@@ -120,7 +120,16 @@ struct worker {
 	struct route route;
 	const struct domain *domain; /* whose mail the connection was opened for; only compared */
 	unsigned sent;
+	bool open; /* counted in site->open */
 };
+
+static void
+count_open(struct worker *w)
+{
+	w->site->open -= w->open;
+	w->open = w->remote.usable;
+	w->site->open += w->open;
+}
 
 static void
 await_job(struct worker *w, struct job *j)
@@ -142,6 +151,7 @@ await_job(struct worker *w, struct job *j)
 	if (w->remote.usable &&
 	    (w->domain != j->domain || (site->pace.limits.messages && w->remote.messages >= site->pace.limits.messages)))
 		await_remote_quit(&w->remote);
+	count_open(w);
 	w->domain = j->domain;
 	bool bulk = job_class(j) == FAIR_BULK;
 	site->bulk += bulk;
@@ -150,6 +160,7 @@ await_job(struct worker *w, struct job *j)
 	site->bulk -= bulk;
 	r->bulk -= bulk;
 	w->sent++;
+	count_open(w);
 	measure(site, began);
 	note_reached(site, j, &w->remote);
 	take_answers(site, j);
@@ -205,6 +216,7 @@ worker(void *arg)
 		await_job(w, j);
 	if (w->remote.usable)
 		await_remote_quit(&w->remote);
+	count_open(w);
 	free(w);
 	worker_ended(site);
 }
