@@ -187,6 +187,14 @@ await_host(struct opening *o, const struct route_host *host)
 	return false;
 }
 
+/* Hosts may be shared between domains, and each domain has a policy of its own: what was opened under the one says
+ * nothing about the other. */
+bool
+remote_serves(const struct remote *remote, const struct job *j)
+{
+	return remote->demand == job_demand(j) && slice_equal_nocase(slice_text(remote->domain), j->row.domain);
+}
+
 /* RFC 8461 8: policies are about the MX hosts of the recipient's domain; where the configuration decides, nobody asks.
  */
 static bool
@@ -209,6 +217,7 @@ await_open(struct relay *r, struct job *j, const struct route *route, struct rem
 	o.line = route_line(o.conf, o.domain);
 	arena_init(&o.arena, 0);
 	remote->demand = o.demand;
+	snprintf(remote->domain, sizeof remote->domain, "%.*s", SLICE_ARG(o.domain));
 	if (wants_sts(&o))
 		await_sts(r, o.domain, &o.arena, &o.sts);
 	for (size_t h = 0; !open && h < route->nhosts && clock_mono_ms() < remote->end_ms; h++)

@@ -81,6 +81,8 @@ void await_try(struct relay *r, struct job *j, struct route *route, struct remot
  * False: none did; *why says what the last one said. */
 bool await_open(struct relay *r, struct job *j, const struct route *route, struct remote *remote,
                 struct remote_reply *why);
+/* Whether the open connection will do for the job too. */
+bool remote_serves(const struct remote *remote, const struct job *j);
 /* What the message asks of TLS (RFC 8689). */
 enum tls_demand job_demand(const struct job *j);
 /* A piece of the row's body (await_piece_fn). */

@@ -24,6 +24,7 @@ struct remote {
 	bool size, eightbit, smtputf8, pipelining, chunking, binary, dsn, starttls, requiretls;
 	unsigned auth;              /* REMOTE_AUTH_* that it offers */
 	struct tls_policy policy;   /* what this connection was opened under */
+	char domain[256];           /* whose policy that was */
 	enum tls_demand demand;     /* of the message that it was opened for */
 	enum tls_verdict verdict;   /* of its certificate, or why TLS did not come about */
 	bool no_starttls, in_plain; /* it was wanted, and not offered; it failed, and mail goes all the same */
