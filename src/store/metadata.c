@@ -7,6 +7,7 @@
 #define ENTRIES_MAX 1000 /* of a mailbox, of either kind */
 #define VALUES_BYTES_MAX (512u << 10)
 #define ANSWER_ENTRIES_MAX 2000
+#define GET_BYTES_MAX (1280u << 10) /* more than a mailbox holds; who names entries twice gets less */
 
 /* Whose rows an entry is among: a mailbox or the server, and a user or everybody. */
 struct scope {
@@ -80,46 +81,59 @@ mailbox_of(struct job *j, struct txn *t, struct slice name, uint64_t *mailbox)
 
 /* ---- get */
 
-static void
-answer_add(struct job *j, struct store_metadata_get_out *out, struct slice entry, struct slice value, bool gone)
+/* What is answered is kept as long as the call: it has a limit before it is copied, not only when it is sent. */
+struct getting {
+	struct job *j;
+	struct txn *t;
+	uint64_t mailbox;
+	size_t room; /* of GET_BYTES_MAX */
+};
+
+static enum err
+answer_add(struct getting *g, struct slice entry, struct slice value, bool gone)
 {
+	struct job *j = g->j;
+	struct store_metadata_get_out *out = j->out;
+	if (out->nannotations == ANSWER_ENTRIES_MAX || entry.len + value.len > g->room)
+		return ERR_LIMIT;
+	g->room -= entry.len + value.len;
 	out->annotations[out->nannotations++] = (struct store_annotation){ .entry = job_keep(j, entry),
 		                                                               .value = gone ? S("") : job_keep(j, value),
 		                                                               .gone = gone };
+	return OK;
 }
 
 /* Entries whose names begin with name and a slash, and have one part more (depth 1) or any number. */
 static enum err
-get_below(struct job *j, struct txn *t, const struct scope *s, struct slice name, uint32_t depth,
-          struct store_metadata_get_out *out)
+get_below(struct getting *g, const struct scope *s, struct slice name, uint32_t depth)
 {
 	struct key from = entry_key(s, name);
 	key_bytes(&from, S("/"));
 	struct key to = from;
 	struct slice k, value;
+	enum err e = OK;
 	key_after_prefix(&to);
-	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
-	while (out->nannotations < ANSWER_ENTRIES_MAX && range_next(r, &k, &value))
+	struct range *r = range_begin(g->t, key_slice(&from), key_slice(&to), false);
+	while (!e && range_next(r, &k, &value))
 		if (depth > 1 || slice_find_char(slice_from(k, from.len), '/') < 0)
-			answer_add(j, out, slice_from(k, scope_key(s).len), value, false);
-	return range_end(&r);
+			e = answer_add(g, slice_from(k, scope_key(s).len), value, false);
+	enum err ended = range_end(&r);
+	return e ? e : ended;
 }
 
 static enum err
-get_entry(struct job *j, struct txn *t, uint64_t mailbox, struct slice name, struct store_metadata_get_out *out)
+get_entry(struct getting *g, struct slice name)
 {
-	const struct store_metadata_get_in *in = j->in;
-	struct scope s = scope_of(j, mailbox, is_shared(name) || slice_equal(name, S("/shared")));
+	const struct store_metadata_get_in *in = g->j->in;
+	struct scope s = scope_of(g->j, g->mailbox, is_shared(name) || slice_equal(name, S("/shared")));
 	struct slice value = SLICE_NONE;
 	struct key k = entry_key(&s, name);
-	enum err e = txn_get(t, key_slice(&k), &value);
-	if (out->nannotations == ANSWER_ENTRIES_MAX)
-		return ERR_LIMIT;
-	if (!e || (e == ERR_NOT_FOUND && in->depth == 0))
-		answer_add(j, out, name, value, e != OK);
+	enum err e = txn_get(g->t, key_slice(&k), &value);
 	if (e && e != ERR_NOT_FOUND)
 		return e;
-	return in->depth ? get_below(j, t, &s, name, in->depth, out) : OK;
+	bool gone = e == ERR_NOT_FOUND;
+	e = gone && in->depth ? OK : answer_add(g, name, value, gone);
+	return e || !in->depth ? e : get_below(g, &s, name, in->depth);
 }
 
 enum err
@@ -127,11 +141,11 @@ metadata_get(struct job *j, struct txn *t)
 {
 	const struct store_metadata_get_in *in = j->in;
 	struct store_metadata_get_out *out = j->out;
-	uint64_t mailbox;
-	enum err e = mailbox_of(j, t, in->name, &mailbox);
+	struct getting g = { .j = j, .t = t, .room = GET_BYTES_MAX };
+	enum err e = mailbox_of(j, t, in->name, &g.mailbox);
 	out->annotations = ARENA_ARRAY(&j->call->arena, struct store_annotation, ANSWER_ENTRIES_MAX);
 	for (uint32_t i = 0; i < in->nentries && !e; i++)
-		e = get_entry(j, t, mailbox, in->entries[i].text, out);
+		e = get_entry(&g, in->entries[i].text);
 	return e;
 }
 

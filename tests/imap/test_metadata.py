@@ -121,6 +121,18 @@ def test_special_use(inbox):
     assert inbox.do(r'SETMETADATA nothing (/private/specialuse "\\Sent")').text.startswith("[NONEXISTENT]")
 
 
+def test_an_entry_named_often_is_answered_within_a_limit(inbox):
+    for i in range(7):
+        put(inbox, "INBOX", f"/private/v{i}", b"a" * 65000)
+        put(inbox, "INBOX", f"/shared/v{i}", b"b" * 65000)
+    whole = got(inbox.ok("GETMETADATA (DEPTH infinity) INBOX (/private /shared)"))[0]
+    assert len(whole) > 14 * 65000
+    for times in (3, 100):
+        r = inbox.do("GETMETADATA (DEPTH infinity) INBOX (" + " ".join(["/private"] * times) + ")")
+        assert r.status == "NO" and r.text.startswith("[LIMIT]") and not got(r)
+    assert inbox.ok("GETMETADATA INBOX /private/v0")
+
+
 def test_filters(inbox):
     for message in (PLAIN, NESTED, PLAIN + b"x" * 3000):
         inbox.append(message)
