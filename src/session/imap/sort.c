@@ -7,7 +7,12 @@
 #include "session/imap/fetch.h"
 #include "session/imap/search.h"
 
-enum { FOLD_BYTES_MAX = 64 << 10, KEY_BYTES_MAX = 1000 };
+enum {
+	FOLD_BYTES_MAX = 64 << 10,
+	KEY_BYTES_MAX = 1000,
+	KEY_BYTES_MIN = 64,         /* that many count in any case, */
+	KEYS_BYTES_MAX = 256 << 20, /* more only as long as all keys of the command stay below this */
+};
 
 enum by { BY_ARRIVAL, BY_SIZE, BY_RELEVANCY, BY_DATE, BY_TEXT };
 
@@ -74,7 +79,7 @@ fold_key(struct sorting *s, struct slice text)
 {
 	buf_clear(&s->folded);
 	fold_put_as(&s->folded, s->how, text);
-	return slice_keep(&s->arena, slice_part(buf_slice(&s->folded), 0, KEY_BYTES_MAX));
+	return slice_keep(&s->arena, slice_part(buf_slice(&s->folded), 0, s->key_bytes));
 }
 
 static void
@@ -96,9 +101,21 @@ make_keys(void *to, size_t i, const struct facts *facts)
 	}
 }
 
+/* So many bytes of a text count: fewer when very many messages are sorted by several. */
+static size_t
+key_bytes_for(const struct sorting *s, size_t n)
+{
+	size_t texts = 0;
+	for (size_t k = 0; k < s->nby; k++)
+		texts += s->by[k]->by == BY_TEXT;
+	size_t each = KEYS_BYTES_MAX / (n * texts + 1);
+	return MAX((size_t)KEY_BYTES_MIN, MIN(each, (size_t)KEY_BYTES_MAX));
+}
+
 static enum err
 await_keys(struct sorting *s, const uint32_t *rows, size_t n)
 {
+	s->key_bytes = s->key_bytes ? s->key_bytes : key_bytes_for(s, n); /* a context goes on as it began */
 	s->items = must_calloc(n + 1, sizeof *s->items);
 	struct sort_key *keys = ARENA_ARRAY(&s->arena, struct sort_key, n * s->nby);
 	memset(keys, 0, n * s->nby * sizeof *keys);

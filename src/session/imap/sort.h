@@ -24,7 +24,7 @@ struct sorting {
 	enum fold_how how; /* texts are compared */
 	const struct sort_criterion *by[SORT_CRITERIA_MAX];
 	bool reverse[SORT_CRITERIA_MAX];
-	size_t nby;
+	size_t nby, key_bytes; /* key_bytes: of a text that counts; 0: not known yet */
 	bool needs_facts, by_relevancy;
 	const struct search_run *search; /* when by_relevancy: whose scores */
 	struct sort_item *items;         /* after await_sort_items */
