@@ -32,8 +32,11 @@ def test_starttls(server, account):
         c.ask("EHLO c.test", 250)
         c.starttls()
         c.ask("MAIL FROM:<a@b.test>", 503)  # what was said before is forgotten
-        assert not any(line == "STARTTLS" for line in c.ask("EHLO c.test", 250))
+        offered = c.ask("EHLO c.test", 250)
+        assert "STARTTLS" not in offered and "REQUIRETLS" in offered
         c.ask("STARTTLS", 503)
+        c.ask("MAIL FROM:<a@b.test> REQUIRETLS", 250)
+        c.ask("RSET", 250)
         c.ask("MAIL FROM:<a@b.test>", 250)
         c.ask(f"RCPT TO:<{account}>", 250)
         c.ask("DATA", 354)

@@ -119,7 +119,7 @@ static bool
 has_requiretls(struct smtp *s, struct buf *line)
 {
 	buf_put(line, S("REQUIRETLS"));
-	return s->c->secure;
+	return s->c->io.tls != NULL;
 }
 
 static const struct {

@@ -96,7 +96,7 @@ take_requiretls(struct smtp *s, struct mail_args *m, const struct smtp_param *p)
 {
 	if (p->has_value)
 		return reply(501, "5.5.4", "REQUIRETLS takes no value");
-	if (!s->c->secure)
+	if (!s->c->io.tls)
 		return reply(530, "5.7.10", "REQUIRETLS needs TLS: say STARTTLS first");
 	m->flags |= ENVELOPE_REQUIRETLS;
 	return REPLY_NONE;

@@ -79,7 +79,8 @@ static const struct row rows[] = {
 	{ "wrong values of RCPT", SMTP,
 	  EHLO FROM "RCPT TO:<alice@example.test> NOTIFY=NEVER,DELAY\r\nRCPT TO:<alice@example.test> ORCPT=x\r\n",
 	  "220 250 250 501 501" },
-	{ "REQUIRETLS", SMTP, EHLO "MAIL FROM:<> REQUIRETLS=1\r\nMAIL FROM:<> REQUIRETLS\r\n", "220 250 501 250" },
+	{ "REQUIRETLS without TLS", SMTP, EHLO "MAIL FROM:<> REQUIRETLS=1\r\nMAIL FROM:<> REQUIRETLS\r\n",
+	  "220 250 501 530" },
 	{ "good values", SMTP,
 	  EHLO "MAIL FROM:<a@b.c> SIZE=100 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+20b\r\n"
 	       "RCPT TO:<alice@example.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a@b\r\n",
