@@ -80,7 +80,7 @@ def test_seen_set_by_fetch_carries_uid_and_modseq(inbox):
 def test_conditional_store(pair):
     c, other = pair
     h = highest(c.ok("SELECT INBOX (CONDSTORE)"))
-    other.ok("STORE 3 +FLAGS (\\Answered)")
+    other.ok("STORE 3 +FLAGS (\\Answered \\Deleted)")
     r = c.ok(f"STORE 2:4 (UNCHANGEDSINCE {h}) +FLAGS.SILENT (\\Deleted)")
     assert r.text.startswith("[MODIFIED 3] ")
     assert r.of(rb"^\* 2 FETCH \(UID 2 MODSEQ \(\d+\)\)$") and r.of(rb"^\* 4 FETCH \(UID 4 MODSEQ \(\d+\)\)$")
@@ -251,3 +251,29 @@ def test_match_data_has_bounds(qresync):
     validity = qresync.known.split()[0]
     for match in ("(1:4294967295 1:4294967295)", "(1,2,3 1)", "(1 1,2,3)", "(4294967295 7)", "(1:3,2:4 1:6)"):
         qresync.ok(f"SELECT INBOX (QRESYNC ({validity} 1 1:4294967295 {match}))")
+
+
+def test_a_change_of_other_flags_is_no_conflict(inbox, connect):
+    """RFC 7162 3.1.12: +FLAGS and -FLAGS go through when another session changed something else of the message."""
+    c, other = inbox, connect(inbox.user)
+    for _ in range(4):
+        c.append(PLAIN)
+    c.ok("ENABLE CONDSTORE")
+    c.ok("STORE 4 +FLAGS ($Mine)")
+    known = max(int(n) for u in c.ok("FETCH 1:4 (FLAGS MODSEQ)").untagged for n in re.findall(rb"MODSEQ \((\d+)\)", u))
+    other.ok("SELECT INBOX")
+    other.ok("STORE 2 +FLAGS (\\Answered)")
+    other.ok("STORE 3 +FLAGS (\\Flagged)")
+    other.ok("STORE 4 -FLAGS ($Mine)")
+    r = c.ok(f"STORE 1:3 (UNCHANGEDSINCE {known}) +FLAGS.SILENT (\\Flagged)")
+    assert "[MODIFIED 3]" in r.text, r
+    assert any(u.startswith(b"* 2 FETCH") and b"\\Flagged" in u and b"\\Answered" in u and b"MODSEQ" in u for u in r.untagged), r
+    r = c.ok(f"STORE 4 (UNCHANGEDSINCE {known}) -FLAGS.SILENT ($Mine)")
+    assert "[MODIFIED 4]" in r.text, r
+    other.ok("STORE 4 +FLAGS (\\Draft)")
+    r = c.ok(f"STORE 4 (UNCHANGEDSINCE {known}) FLAGS ($Mine)")  # not without + and -
+    assert "[MODIFIED 4]" in r.text, r
+    r = c.ok("STORE 1 (UNCHANGEDSINCE 1) +FLAGS ($New)")  # the client may not know what changed since
+    assert "[MODIFIED 1]" in r.text, r
+    flags = [re.search(rb"FLAGS \(([^)]*)\)", u).group(1) for u in other.ok("FETCH 1:4 FLAGS").of(rb"FETCH")]
+    assert [b"\\Flagged" in f for f in flags] == [True, True, True, False], flags

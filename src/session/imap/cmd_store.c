@@ -128,6 +128,88 @@ reply_stored(struct imap *im, struct buf *refused)
 	return r;
 }
 
+/* ---- RFC 7162 3.1.12: what was refused, because something else of it changed */
+
+enum { RETRY_KEYWORDS_MAX = 32 }; /* of one STORE; with more it stays refused */
+
+/* The named flags of a message as bits; false: the client need not know them as they are here. */
+static bool
+named_flags(const struct imap *im, const struct change *change, uint32_t uid, uint64_t known_upto, uint64_t *named)
+{
+	const struct view *v = &im->view;
+	size_t i = index_rows_from(v->rows, v->count, uid);
+	if (i == v->count || v->rows[i].uid != uid || (v->rows[i].flags & VIEW_GONE) || v->rows[i].modseq > known_upto)
+		return false;
+	*named = v->rows[i].flags & change->flags.system;
+	for (size_t k = 0; k < change->flags.nkeywords; k++)
+		*named |= (uint64_t)view_has_keyword(v, &v->rows[i], change->flags.keywords[k]) << (32 + k);
+	return true;
+}
+
+static bool
+is_dirty(const struct view *v, uint32_t uid)
+{
+	size_t i = index_rows_from(v->rows, v->count, uid);
+	return i < v->count && v->rows[i].uid == uid && (v->rows[i].flags & VIEW_DIRTY);
+}
+
+/* Uids of those whose named flags are still what the client knows, after the view was brought up to date. */
+static enum err
+await_same_flags(struct imap *im, const struct change *change, struct slice refused, struct buf *same)
+{
+	size_t n = refused.len / 4;
+	uint64_t *was = ARENA_ARRAY(&im->arena, uint64_t, n), now;
+	bool *known = ARENA_ARRAY(&im->arena, bool, n);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t uid = (uint32_t)bytes_get_le(refused.at + 4 * i, 4);
+		known[i] = !is_dirty(&im->view, uid) && named_flags(im, change, uid, change->unchanged_since, &was[i]);
+	}
+	enum err e = await_imap_catch_up(im);
+	await_imap_keywords(im, true);
+	for (size_t i = 0; i < n && !e; i++) {
+		struct slice uid = slice_part(refused, 4 * i, 4);
+		if (known[i] && named_flags(im, change, (uint32_t)bytes_get_le(uid.at, 4), UINT64_MAX, &now) && now == was[i])
+			buf_put(same, uid);
+	}
+	return e;
+}
+
+/* Out of refused goes what was stored after all. */
+static void
+take_out(struct buf *refused, struct slice tried, struct slice again)
+{
+	size_t to = 0;
+	for (size_t i = 0; i < refused->len; i += 4) {
+		uint32_t uid = (uint32_t)bytes_get_le(refused->at + i, 4);
+		if (is_refused(tried, uid) && !is_refused(again, uid))
+			continue;
+		memmove(refused->at + to, refused->at + i, 4);
+		to += 4;
+	}
+	refused->len = to;
+}
+
+static enum err
+await_retry(struct imap *im, const struct change *change, struct buf *refused)
+{
+	struct change second = *change;
+	struct buf same, again;
+	if (!refused->len || change->op == FLAGS_SET || change->flags.nkeywords > RETRY_KEYWORDS_MAX)
+		return OK;
+	buf_init(&same, refused->len);
+	buf_init(&again, refused->len);
+	enum err e = await_same_flags(im, change, buf_slice(refused), &same);
+	second.unchanged_since = im->view.modseq;
+	for (size_t at = 0; at < same.len && !e; at += 4 * UIDS_PER_CALL)
+		e = await_store_flags(im, &second,
+		                      slice_part(buf_slice(&same), at, MIN(same.len - at, (size_t)4 * UIDS_PER_CALL)), &again);
+	if (!e)
+		take_out(refused, buf_slice(&same), buf_slice(&again));
+	buf_release(&same);
+	buf_release(&again);
+	return e;
+}
+
 static struct imap_reply
 await_store(struct imap *im, const struct change *change, const struct view_spans *spans, struct buf *refused)
 {
@@ -140,6 +222,9 @@ await_store(struct imap *im, const struct change *change, const struct view_span
 		if (e != OK)
 			return imap_err(e);
 	}
+	enum err e = await_retry(im, change, refused);
+	if (e != OK)
+		return imap_err(e);
 	await_tell(im, change, spans, buf_slice(refused));
 	/* RFC 7162 3.2: what others did before must not be lost behind our change numbers */
 	im->changed = im->changed || (im->enabled & ENABLED_CONDSTORE);

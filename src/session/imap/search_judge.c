@@ -99,20 +99,6 @@ judge_sent(const struct imap_search_key *k, const struct facts *facts)
 
 /* ---- one key */
 
-static bool
-has_keyword(const struct view *v, const struct index_row *row, struct slice keyword)
-{
-	const struct slice *names = row->keyword_set ? view_keywords_get(v, row->keyword_set) : NULL;
-	struct slice name, rest = names ? *names : SLICE_NONE;
-	bool more = rest.len > 0;
-	while (more) {
-		more = slice_cut(rest, ' ', &name, &rest);
-		if (slice_equal_nocase(name, keyword))
-			return true;
-	}
-	return false;
-}
-
 static uint8_t
 judge_key(struct search_run *r, size_t key, size_t index, const struct facts *facts, const bool *hits)
 {
@@ -123,7 +109,7 @@ judge_key(struct search_run *r, size_t key, size_t index, const struct facts *fa
 	case SEARCH_SEQUENCE:
 	case SEARCH_UID: return view_spans_hold(&r->sets[key], index);
 	case SEARCH_FLAG: return (row->flags & k->number) != 0;
-	case SEARCH_KEYWORD: return has_keyword(&r->im->view, row, k->text);
+	case SEARCH_KEYWORD: return view_has_keyword(&r->im->view, row, k->text);
 	case SEARCH_EMAILID: return r->ids[index] != 0 && r->ids[index] == k->object;
 	case SEARCH_NONE: return SEARCH_NO;
 	case SEARCH_RECENT: return (row->flags & VIEW_RECENT) != 0;

@@ -458,3 +458,17 @@ view_walk_next(struct view_walk *w, size_t *index)
 		w->next = w->spans->spans[w->span].from;
 	return true;
 }
+
+bool
+view_has_keyword(const struct view *v, const struct index_row *row, struct slice keyword)
+{
+	const struct slice *names = row->keyword_set ? view_keywords_get(v, row->keyword_set) : NULL;
+	struct slice name, rest = names ? *names : SLICE_NONE;
+	bool more = rest.len > 0;
+	while (more) {
+		more = slice_cut(rest, ' ', &name, &rest);
+		if (slice_equal_nocase(name, keyword))
+			return true;
+	}
+	return false;
+}

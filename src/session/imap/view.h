@@ -88,6 +88,7 @@ uint32_t view_uid_last(const struct view *v);
 void view_keywords_set(struct view *v, uint32_t id, struct slice names);
 /* NULL: this set is not known yet. */
 const struct slice *view_keywords_get(const struct view *v, uint32_t id);
+bool view_has_keyword(const struct view *v, const struct index_row *row, struct slice keyword);
 
 /* Stretches [from, to) of row indices in rising order: what a sequence set means here. */
 struct view_span {
