@@ -85,6 +85,7 @@ claim_row(uint32_t i, const struct store_queue_claim_in *in, struct store_queue_
 	out->domain = arena_printf(&kept, "d%u.test", r->domain);
 	out->envelope.reverse_path = arena_printf(&kept, "s%u@here.test", r->sender);
 	out->envelope.session = S("test");
+	out->envelope.account = r->sender + 1;
 	out->envelope.class = r->bulk ? CLASS_BULK : CLASS_PERSONAL;
 	out->recipients = ARENA_NEW(&kept, struct store_recipient);
 	out->recipients[0].address = arena_printf(&kept, "u%u@d%u.test", i, r->domain);

@@ -111,6 +111,7 @@ site_of(struct relay *r, const char *name, const struct pace_limits *limits, boo
 	site = must_calloc(1, sizeof *site);
 	site->relay = r;
 	site->key = key;
+	site->usual = true;
 	site->timer.fire = site_timer_fired;
 	site->reached_ms = site->dead_ms = clock_mono_ms() - DEAD_MS;
 	snprintf(site->name, sizeof site->name, "%s", name);

@@ -45,6 +45,7 @@ struct site {
 	struct link in_waiting;         /* for a connection */
 	size_t connections, bulk, open; /* open: those that the site serves */
 	struct pace pace;
+	bool usual;                      /* no other pace is put down */
 	struct timer timer;              /* the next message may begin */
 	int64_t parked_ms[FAIR_CLASSES]; /* what is put back comes after that */
 	int64_t message_ms;              /* what one message takes of late, all connections together */

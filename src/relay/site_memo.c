@@ -105,24 +105,29 @@ await_site_remember(struct site *site)
 	struct arena a;
 	struct slice value;
 	arena_init(&a, 0);
-	if (await_memo(site->relay, &a, S("pace"), site->name, &value))
+	if (await_memo(site->relay, &a, S("pace"), site->name, &value)) {
 		pace_from_memo(&site->pace, value, clock_ahead_ms());
+		site->usual = false;
+	}
 	if (await_memo(site->relay, &a, S("reputation"), site->name, &value))
 		reputation_from_memo(site, value);
 	arena_release(&a);
 }
 
+/* The pace as long as it is not the usual one, and once more when it is again. */
 static uint32_t
 memos_of(struct site *site, struct arena *a, struct store_memo *memos)
 {
 	int64_t now = clock_wall_sec();
-	bool rest = pace_at_rest(&site->pace, clock_mono_ms());
-	memos[0] = (struct store_memo){ .kind = S("pace"), .name = slice_keep(a, slice_text(site->name)) };
-	memos[0].value = pace_memo(a, &site->pace, clock_ahead_ms());
-	memos[0].until = rest ? now + 1 : now + PACE_KEPT_SEC;
-	memos[1] = (struct store_memo){ .kind = S("reputation"), .name = memos[0].name };
-	memos[1].value = reputation_memo(a, site);
-	memos[1].until = now + REPUTATION_KEPT_SEC;
+	struct slice name = slice_keep(a, slice_text(site->name));
+	bool usual = pace_at_rest(&site->pace, clock_mono_ms()), was_usual = site->usual;
+	site->usual = usual;
+	memos[0] = (struct store_memo){ .kind = S("reputation"), .name = name, .until = now + REPUTATION_KEPT_SEC };
+	memos[0].value = reputation_memo(a, site);
+	if (usual && was_usual)
+		return 1;
+	memos[1] = (struct store_memo){ .kind = S("pace"), .name = name, .until = usual ? now : now + PACE_KEPT_SEC };
+	memos[1].value = pace_memo(a, &site->pace, clock_ahead_ms());
 	return 2;
 }
 
