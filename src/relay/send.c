@@ -155,7 +155,7 @@ verdict_text(enum tls_verdict v)
 static bool
 await_handshake(struct remote *r, const struct send_settings *s)
 {
-	bool dane = s->check.ntlsa > 0, names = !dane && s->check.nnames > 0;
+	bool dane = s->check.ntlsa > 0, names = !dane && s->check.nnames > 0 && (s->trusting || !s->check.soft);
 	const struct tls_check *check = dane || names ? &s->check : NULL;
 	if (names && !s->trusting) {
 		reply_set(&r->reply, 451, "4.7.5", "no trusted certificates are configured (relay.ca-file)");
