@@ -266,3 +266,22 @@ def test_a_sender_of_nothing(small):
             break
     assert b"* BYE" in got and time.time() - begun < 45
     c.close()
+
+
+def peak(s, role):
+    text = pathlib.Path(f"/proc/{s.role_pid(role)}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", text)[1]) * 1024
+
+
+def test_filters_take_little_memory(small):
+    """Each of 100 replacements reads the whole program again: what one read is not kept for the next."""
+    c = client(small)
+    c.ok("SELECT INBOX")
+    value = b"1" + b",1" * 30000
+    c.ok(b'SETMETADATA "" (/private/filters/values/x "ALL" /private/filters/values/big {%d+}\r\n%s)' % (len(value), value))
+    before = peak(small, "session-user")
+    assert c.ok("SEARCH FILTER big" + " FILTER x" * 99).of(rb"^\* SEARCH 1$")
+    assert c.do("SEARCH FILTER big" + " FILTER x" * 100).text.startswith("[UNDEFINED-FILTER")
+    assert peak(small, "session-user") - before < 32 * MEGABYTE
+    c.ok('SETMETADATA "" (/private/filters/values/x NIL /private/filters/values/big NIL)')
+    c.close()
