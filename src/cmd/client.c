@@ -270,9 +270,10 @@ cmd_list(struct args *a, const char *path, const char *list, const char *after,
 		size_t n = json_array_size(rows);
 		for (size_t i = 0; i < n; i++)
 			json_array_append(all, json_array_get(rows, i));
-		more = ok && n > 0 && json_is_true(json_object_get(page, "more"));
+		const json_t *end = json_object_get(page, "last"); /* a page of matches may be empty, and others follow */
+		more = ok && (n > 0 || end) && json_is_true(json_object_get(page, "more"));
 		if (more)
-			last = last_of(a, json_array_get(rows, n - 1), after);
+			last = last_of(a, end ? end : json_array_get(rows, n - 1), end ? NULL : after);
 		json_decref(page);
 	}
 	if (ok && a->json)

@@ -31,6 +31,12 @@ enum {
 	OPT_MAILBOXES = 2048,
 	OPT_DELETE_AFTER = 4096,
 	OPT_HIDE_AFTER = 8192,
+	OPT_FILTER = 1 << 16, /* of the queue */
+	OPT_YES = 1 << 17,
+	OPT_TO = 1 << 18,
+	OPT_AT = 1 << 19,
+	OPT_WHY = 1 << 20,
+	OPT_FOR = 1 << 21,
 };
 
 struct args {
@@ -38,6 +44,7 @@ struct args {
 	bool json;
 	uint32_t given; /* OPT_* */
 	const char *domain, *port_base, *quota, *hostname, *messages, *mailboxes, *delete_after, *hide_after;
+	const char *sender, *recipient, *reason, *older, *younger, *state, *to, *at, *why, *lasts;
 	const char *words[CMD_WORDS_MAX]; /* after the verb */
 	size_t nwords;
 	struct arena *arena;

@@ -30,6 +30,17 @@ static const struct option {
 	{ "--messages", "N", OPT_MESSAGES, offsetof(struct args, messages) },
 	{ "--mailboxes", "N", OPT_MAILBOXES, offsetof(struct args, mailboxes) },
 	{ "--all", NULL, OPT_ALL, 0 },
+	{ "--sender", "ADDRESS", OPT_FILTER, offsetof(struct args, sender) },
+	{ "--recipient", "ADDRESS", OPT_FILTER, offsetof(struct args, recipient) },
+	{ "--reason", "TEXT", OPT_FILTER, offsetof(struct args, reason) },
+	{ "--older", "TIME", OPT_FILTER, offsetof(struct args, older) },
+	{ "--younger", "TIME", OPT_FILTER, offsetof(struct args, younger) },
+	{ "--state", "STATE", OPT_FILTER, offsetof(struct args, state) },
+	{ "--yes", NULL, OPT_YES, 0 },
+	{ "--to", "HOST", OPT_TO, offsetof(struct args, to) },
+	{ "--at", "WHEN", OPT_AT, offsetof(struct args, at) },
+	{ "--why", "TEXT", OPT_WHY, offsetof(struct args, why) },
+	{ "--for", "TIME", OPT_FOR, offsetof(struct args, lasts) },
 	{ "--store", NULL, OPT_STORE, 0 },
 };
 

@@ -2,6 +2,8 @@
 /* schedule_test.c - a table of tries, and whole lives of messages played through. */
 #include "relay/schedule.h"
 
+#include "store/rows.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -65,9 +67,36 @@ whole_life(void **state)
 	assert_in_range(tries, 30, 45);
 }
 
+/* RFC 2852 4.1.3 */
+static void
+deadlines(void **state)
+{
+	(void)state;
+	struct deadline_asked back = { BY_RETURN, 1000, false }, tell = { BY_NOTIFY | BY_TRACE, 1000, false };
+	struct decision d = { .due = 5000 };
+	schedule_by(&d, &back, 900); /* looked at when the time is over, and not tried after */
+	assert_true(d.due == 1000 && !d.give_up && !schedule_expired(&back, 999) && schedule_expired(&back, 1000));
+	schedule_by(&d, &back, 1000);
+	assert_true(d.give_up && d.expired && !d.tell_late);
+	d = (struct decision){ .due = 5000 };
+	schedule_by(&d, &tell, 900);
+	assert_true(d.due == 1000 && !d.tell_late && !schedule_expired(&tell, 2000));
+	d = (struct decision){ .due = 5000 };
+	schedule_by(&d, &tell, 1000); /* it goes on, and the sender hears once */
+	assert_true(d.tell_late && !d.give_up && d.due == 5000);
+	tell.told = true;
+	d.tell_late = false;
+	schedule_by(&d, &tell, 1001);
+	assert_false(d.tell_late);
+	struct deadline_asked none = { BY_NONE, 0, false };
+	schedule_by(&d, &none, 1001);
+	assert_true(!d.tell_late && d.due == 5000);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(single_tries), cmocka_unit_test(whole_life) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(single_tries), cmocka_unit_test(whole_life),
+		                                cmocka_unit_test(deadlines) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 /* queue_test.c - rows for remote mail: claims under a lease, settling, holding, and the counts. */
 #include "base/clock.h"
 #include "base/counter.h"
+#include "store/rows.h"
 #include "store/rows_state.h"
 #include "store/store_testing.h"
 
@@ -201,6 +202,109 @@ clock_set_back_body(void)
 	ASSERT(out.nrows == 0 && out.next == now + 60); /* the end of the leases */
 	ASSERT(await_settle((struct store_settle){ .id = sent.rows[0].id, .lease = sent.rows[0].lease, .gone = true }) ==
 	       OK);
+}
+
+/* ---- order, appointments, pauses, changes */
+
+static void
+await_queue_as(struct slice domain, int64_t priority, uint32_t class, int64_t appointment)
+{
+	struct store_recipient *to = ARENA_NEW(&house.a, struct store_recipient);
+	to->address = arena_join(&house.a, S("u@"), domain);
+	struct store_group group = { domain, to, 1, appointment ? appointment : 100, appointment != 0, false };
+	struct store_mail mail = { .body = body_of(S("x")), .groups = &group, .ngroups = 1 };
+	mail.envelope.reverse_path = S("Me@x.test");
+	mail.envelope.priority = priority;
+	mail.envelope.class = class;
+	struct store_commit_in in = { .mails = &mail, .nmails = 1 };
+	ASSERT(await_commit(&in).verdict == OK);
+}
+
+/* Of a hundred of each, the first claim brings the urgent ones, and an eighth of each other band. */
+static void
+order_body(void)
+{
+	for (int i = 0; i < 100; i++) {
+		await_queue_as(S("bulk.test"), 0, CLASS_BULK, 0);
+		await_queue_as(S("plain.test"), 0, CLASS_PERSONAL, 0);
+		await_queue_as(S("urgent.test"), i % 2 ? 9 : 1, CLASS_PERSONAL, 0);
+	}
+	struct store_queue_claim_out out = await_claim(100, 64);
+	uint32_t urgent = 0, plain = 0, bulk = 0;
+	for (uint32_t i = 0; i < out.nrows; i++) {
+		urgent += slice_equal(out.rows[i].domain, S("urgent.test"));
+		plain += slice_equal(out.rows[i].domain, S("plain.test"));
+		bulk += slice_equal(out.rows[i].domain, S("bulk.test"));
+		ASSERT(i == 0 || out.rows[i - 1].envelope.priority >= out.rows[i].envelope.priority);
+	}
+	ASSERT(out.nrows == 64 && urgent == 48 && plain == 8 && bulk == 8 && out.next <= 100);
+}
+
+/* A time that somebody asked for is not one of a wrong clock. */
+static void
+appointments_body(void)
+{
+	const int64_t far = 100LL * 86400;
+	await_queue_as(S("later.test"), 0, CLASS_PERSONAL, far);
+	struct store_queue_claim_out out = await_claim(100, 10);
+	ASSERT(out.nrows == 0 && out.next == far && await_list(0, 0).rows[0].state == QUEUE_STATE_WAITING);
+	ASSERT(await_claim(far, 10).nrows == 1);
+}
+
+static void
+await_pause(struct slice scope, int64_t until)
+{
+	struct store_memo memo = { S("pause"), scope, S(""), until };
+	struct store_memo_put_in in = { &memo, 1 };
+	struct store_memo_put_out out;
+	ASSERT(await_store_memo_put(&house.admin, &in, &house.a, &out) == OK);
+}
+
+static void
+pauses_body(void)
+{
+	int64_t now = clock_wall_sec(), end = now + 3600;
+	await_queue_as(S("Two.test"), 0, CLASS_PERSONAL, 0);
+	await_queue_as(S("one.test"), 0, CLASS_PERSONAL, 0);
+	await_pause(S("domain/two.test"), end);
+	struct store_queue_claim_out out = await_claim(now, 10);
+	ASSERT(out.nrows == 1 && slice_equal(out.rows[0].domain, S("one.test")));
+	ASSERT(await_settle((struct store_settle){ .id = out.rows[0].id, .lease = out.rows[0].lease, .gone = true }) == OK);
+	ASSERT(await_claim(now, 10).nrows == 0 && await_list(0, 0).rows[0].state == QUEUE_STATE_PAUSED);
+	await_reopen(); /* after a restart, too */
+	ASSERT(await_claim(now, 10).nrows == 0);
+	await_pause(S("sender/me@x.test"), end);
+	await_pause(S("domain/two.test"), 0);
+	ASSERT(await_change(0, QUEUE_RESUME) == 1);
+	ASSERT(await_claim(now, 10).nrows == 0); /* another scope holds it */
+	await_pause(S("sender/me@x.test"), 0);
+	ASSERT(await_change(0, QUEUE_RESUME) == 1 && await_change(0, QUEUE_RESUME) == 0);
+	ASSERT(await_claim(now, 10).nrows == 1);
+}
+
+/* The last ten tries are remembered, and shown with the row alone. */
+static void
+attempts_body(void)
+{
+	await_queue(1, 1);
+	struct store_recipient left = { .address = S("a@remote.test"), .reply = S("450 Mailbox busy") };
+	uint64_t id = 0;
+	for (int64_t i = 1; i <= 12; i++) {
+		struct store_queue_claim_out c = await_claim(i, 1);
+		ASSERT(c.nrows == 1 && c.rows[0].nattempts == 0);
+		id = c.rows[0].id;
+		struct store_settle s = {
+			.id = id, .lease = c.rows[0].lease, .due = i + 1, .recipients = &left, .nrecipients = 1
+		};
+		s.attempt = (struct store_attempt){ i, S("mx.remote.test"), S("450 Mailbox busy") };
+		ASSERT(await_settle(s) == OK);
+	}
+	struct store_queue_list_out out = await_list(0, id);
+	ASSERT(out.rows[0].nattempts == 10 && out.rows[0].attempts[0].at == 3 && out.rows[0].attempts[9].at == 12);
+	struct store_queue_list_in in = { .filter = { .reason = S("BUSY"), .sender = S("@X.test") } };
+	ASSERT(await_store_queue_list(&house.admin, &in, &house.a, &out) == OK && out.nrows == 1 && out.last == id);
+	in.filter.recipient = S("nobody@remote.test");
+	ASSERT(await_store_queue_list(&house.admin, &in, &house.a, &out) == OK && out.nrows == 0 && !out.more);
 }
 
 /* ---- leases and their holders */
@@ -443,6 +547,10 @@ HOUSE_TEST(store_killed)
 HOUSE_TEST(renewing)
 HOUSE_TEST(lease_limits)
 HOUSE_TEST(horizon)
+HOUSE_TEST(order)
+HOUSE_TEST(appointments)
+HOUSE_TEST(pauses)
+HOUSE_TEST(attempts)
 
 int
 main(void)
@@ -461,6 +569,10 @@ main(void)
 		cmocka_unit_test(renewing),
 		cmocka_unit_test(lease_limits),
 		cmocka_unit_test(horizon),
+		cmocka_unit_test(order),
+		cmocka_unit_test(appointments),
+		cmocka_unit_test(pauses),
+		cmocka_unit_test(attempts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
