@@ -5,6 +5,7 @@
 
 #include "mail/charset.h"
 #include "mail/date.h"
+#include "mail/dsn_text.h"
 #include "mail/encoded_words.h"
 #include "mail/header.h"
 #include "mail/mime.h"
@@ -66,6 +67,12 @@ put_boundary(struct report *r, bool last)
 }
 
 /* ---- what people read */
+
+static struct slice
+say(const struct report *r, struct slice english)
+{
+	return dsn_text(r->d->language, english);
+}
 
 /* The worst that happened is what the report is about. */
 static enum dsn_action
@@ -136,7 +143,7 @@ put_about(struct report *r)
 	struct buf subject;
 	buf_init(&subject, f.value.len * 3 + 16);
 	encoded_words_put(&subject, f.value);
-	buf_put(r->out, S("Subject of your message: "));
+	buf_put(r->out, say(r, S("Subject of your message: ")));
 	put_clean(r->out, utf8_prefix(buf_slice(&subject), SUBJECT_BYTES_MAX), SUBJECT_BYTES_MAX, true);
 	buf_put(r->out, S("\r\n"));
 	buf_release(&subject);
@@ -161,45 +168,46 @@ put_for_people(struct report *r, const struct dsn_recipient *p)
 	buf_put(out, S("\r\n<"));
 	put_clean(out, p->address, ADDRESS_BYTES_MAX, true);
 	buf_put(out, S(">\r\n  "));
-	buf_put(out, outcome_of(p->action));
+	buf_put(out, say(r, outcome_of(p->action)));
 	buf_put(out, S(".\r\n"));
 	if (p->diagnostic.len) {
 		buf_put(out, S("  "));
 		put_clean(out, p->remote.len ? p->remote : S("The other server"), HOST_BYTES_MAX, true);
-		buf_put(out, S(" said: "));
+		buf_put(out, say(r, S(" said: ")));
 		put_clean(out, p->diagnostic, DIAGNOSTIC_BYTES_MAX, true);
 		buf_put(out, S("\r\n"));
 	} else if (p->reason.len) {
-		buf_put(out, S("  Reason: "));
+		buf_put(out, say(r, S("  Reason: ")));
 		put_clean(out, p->reason, DIAGNOSTIC_BYTES_MAX, true);
 		buf_put(out, S("\r\n"));
 	}
 	struct slice advice = p->action == DSN_FAILED ? advice_for(p->status) : SLICE_NONE;
 	if (advice.len) {
 		buf_put(out, S("  "));
-		buf_put(out, advice);
+		buf_put(out, say(r, advice));
 		buf_put(out, S("\r\n"));
 	}
 	if (p->action == DSN_DELAYED)
-		put_date(r, S("  It will be tried until "), p->until_sec);
+		put_date(r, say(r, S("  It will be tried until ")), p->until_sec);
 }
 
 static void
 put_people_part(struct report *r)
 {
 	const struct dsn *d = r->d;
-	buf_put(r->out, S("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
-	                  "This is a message of the mail server "));
+	buf_put(r->out, S("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"));
+	buf_put(r->out, say(r, S("This is a message of the mail server ")));
 	buf_put(r->out, d->hostname);
 	buf_put(r->out, S(".\r\n\r\n"));
-	buf_put(r->out, subject_of(worst_action(d)));
-	buf_put(r->out, d->nrecipients == 1 ? S(" to this recipient.\r\n") : S(" to these recipients.\r\n"));
-	put_date(r, S("It came in on "), d->arrived_sec);
+	buf_put(r->out, say(r, subject_of(worst_action(d))));
+	buf_put(r->out, say(r, d->nrecipients == 1 ? S(" to this recipient.\r\n") : S(" to these recipients.\r\n")));
+	put_date(r, say(r, S("It came in on ")), d->arrived_sec);
 	put_about(r);
 	for (size_t i = 0; i < d->nrecipients; i++)
 		put_for_people(r, &d->recipients[i]);
-	buf_put(r->out, d->full ? S("\r\nYour message is attached, behind details for administrators.\r\n")
-	                        : S("\r\nThe header of your message is attached, behind details for administrators.\r\n"));
+	buf_put(r->out,
+	        say(r, d->full ? S("\r\nYour message is attached, behind details for administrators.\r\n")
+	                       : S("\r\nThe header of your message is attached, behind details for administrators.\r\n")));
 }
 
 /* ---- what programs read (RFC 3464 2) */

@@ -187,10 +187,34 @@ test_limits(void **state)
 	free(long_text);
 }
 
+static void
+test_languages(void **state)
+{
+	static const struct {
+		struct slice language;
+		const char *says;
+	} rows[] = { { S_ROW("de-AT"), "Ihre Nachricht wurde nicht zugestellt: an diesen" },
+		         { S_ROW("FR"), "Votre message n'a pas" },
+		         { S_ROW("tlh"), "Your message was not delivered to this" },
+		         { S_ROW(""), "Your message was not delivered to this" } };
+	struct dsn_recipient r = { .address = S("a@example.org"), .action = DSN_FAILED, .status = S("5.1.1") };
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct dsn d = report_on(&r, 1);
+		struct parsed p;
+		d.language = rows[i].language;
+		d.by_sec = 978307200;
+		build(&p, &d);
+		assert_has(part_bytes(&p, 1), rows[i].says);
+		assert_has(part_bytes(&p, 2), "Deliver-By-Date: Mon, "); /* programs read no language */
+		drop(&p);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_failed), cmocka_unit_test(test_delayed),
-		                                cmocka_unit_test(test_utf8), cmocka_unit_test(test_limits) };
+		                                cmocka_unit_test(test_utf8), cmocka_unit_test(test_limits),
+		                                cmocka_unit_test(test_languages) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,13 +27,18 @@ note_trouble(struct store_recipient *to, enum err e)
 		note(to, RECIPIENT_WAITING, S("4.3.0"), S("the mailbox could not be looked up"));
 }
 
+/* A mailbox gets one copy. False: it is one too many for this time. */
 static bool
-has_room(const struct job *j, const struct store_target *t)
+add_mailbox(struct job *j, const struct store_target *t)
 {
 	for (uint32_t i = 0; i < j->ndeliveries; i++)
 		if (j->deliveries[i].account == t->account && slice_equal(j->deliveries[i].mailbox, t->mailbox))
-			return false; /* it gets one copy */
-	return j->ndeliveries < DELIVERIES_MAX;
+			return true;
+	if (j->ndeliveries == DELIVERIES_MAX)
+		return false;
+	j->deliveries[j->ndeliveries++] =
+	    (struct store_delivery){ .account = t->account, .mailbox = slice_keep(&j->arena, t->mailbox) };
+	return true;
 }
 
 static void
@@ -41,7 +46,7 @@ await_one(struct relay *r, struct job *j, struct store_recipient *to)
 {
 	struct store_resolve_in in = { .address = to->address, .bytes = j->row.bytes };
 	struct store_resolve_out out = { 0 };
-	uint32_t found = 0;
+	uint32_t found = 0, before = j->ndeliveries;
 	enum err e = await_store_resolve(&r->store, &in, &j->arena, &out);
 	if (e == OK)
 		e = out.local ? (enum err)out.verdict : ERR_NOT_FOUND;
@@ -50,12 +55,13 @@ await_one(struct relay *r, struct job *j, struct store_recipient *to)
 		if (t->verdict || !t->account)
 			continue;
 		found++;
-		if (has_room(j, t))
-			j->deliveries[j->ndeliveries++] =
-			    (struct store_delivery){ .account = t->account, .mailbox = slice_keep(&j->arena, t->mailbox) };
+		if (!add_mailbox(j, t))
+			e = ERR_LIMIT; /* with the next try */
 	}
 	if (e == OK && found == 0)
 		e = ERR_NOT_FOUND;
+	if (e)
+		j->ndeliveries = before;
 	if (e)
 		note_trouble(to, e);
 	else
