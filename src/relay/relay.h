@@ -91,6 +91,9 @@ enum err await_job_piece(void *job, uint64_t from, struct slice *piece);
 /* local.c: a row for mailboxes of ours, which waited for its time: finds out which those are. */
 void await_local(struct relay *r, struct job *j);
 
+/* suppress.c: recipients of bulk mail that do not exist are not written to any more */
+void await_suppress_refused(struct job *j);
+
 /* settle.c */
 int64_t job_lifetime_sec(const struct job *j);
 bool job_decided(struct job *j); /* without a try: it is returned, or its time is over */

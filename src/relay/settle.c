@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "mail/charset.h"
+#include "relay/breaker_mail.h"
 #include "relay/notice.h"
 #include "relay/schedule.h"
 #include "store/rows.h"
@@ -129,6 +130,17 @@ count_results(const struct job *j)
 	}
 }
 
+/* For the breaker of who submitted it. That they asked for too short a time, or an administrator returned the message,
+ * says nothing about them. */
+static uint32_t
+count_refused(const struct job *j)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < j->row.nrecipients && j->tried; i++)
+		n += j->row.recipients[i].state == RECIPIENT_FAILED && slice_starts(j->row.recipients[i].reply, S("5"));
+	return n;
+}
+
 /* The recipients that wait on, in the same order. */
 static uint32_t
 keep_waiting(struct job *j, struct store_recipient **kept)
@@ -207,6 +219,7 @@ await_add_job(struct batch *b, struct job *j)
 		if (j->row.recipients[i].state == RECIPIENT_WAITING)
 			j->row.recipients[i].state = RECIPIENT_FAILED;
 	count_results(j);
+	await_suppress_refused(j);
 	await_add_notices(b, j, &d, now);
 	*s = (struct store_settle){ .id = j->row.id,
 		                        .lease = j->row.lease,
@@ -214,6 +227,7 @@ await_add_job(struct batch *b, struct job *j)
 		                        .tries = j->row.tries,
 		                        .notices = j->row.notices,
 		                        .attempt = attempt,
+		                        .failed = count_refused(j),
 		                        .deliveries = j->deliveries,
 		                        .ndeliveries = j->ndeliveries };
 	if (d.tell_delayed || d.tell_late)
@@ -244,6 +258,8 @@ await_commit(struct batch *b, size_t from, size_t to, bool with_notices)
 		if (await_sleep(1000) == ERR_CLOSED)
 			break;
 	}
+	if (e == OK)
+		await_breaker_mail(b->relay->conf, &b->relay->store, b->relay->shm, &out, &b->arena);
 	return e;
 }
 

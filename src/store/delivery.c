@@ -88,7 +88,10 @@ commit_mail(struct job *j, struct txn *t, uint32_t at, struct store_commit_out *
 	struct mail_object o = { .bytes = j->bodies[at].len, .received = mail->received };
 	if (refs == 0)
 		return OK;
-	enum err e = object_new(j->s, t, &j->bodies[at], mail->facts, refs, &o.object);
+	enum err e = sending_charge(j, t, mail, out);
+	if (e)
+		return e;
+	e = object_new(j->s, t, &j->bodies[at], mail->facts, refs, &o.object);
 	for (uint32_t i = 0; i < mail->ndeliveries && !e; i++) {
 		e = deliver(j, t, &mail->deliveries[i], &o, &out->delivered[out->ndelivered], &j->modseqs[out->ndelivered]);
 		if (e)
@@ -153,6 +156,7 @@ commit_mails(struct job *j, struct txn *t)
 		e = commit_mail(j, t, i, out);
 	for (uint32_t i = 0; i < in->nsettles && !e; i++) {
 		e = deliver_row(j, t, &in->settles[i], out);
+		e = e ? e : sending_failed(j, t, &in->settles[i], out);
 		e = e ? e : queue_settle(j, t, &in->settles[i]);
 	}
 	if (!e)

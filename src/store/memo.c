@@ -14,12 +14,14 @@ static const struct memo_kind kinds[] = {
 	{ S_ROW("host"), IPC_CLASS_RELAY },       /* what worked with a host: address family, TLS */
 	{ S_ROW("pace"), IPC_CLASS_RELAY | IPC_CLASS_ADMIN }, /* limits of a site, learnt from its answers, by site */
 	{ S_ROW("reputation"), IPC_CLASS_RELAY },             /* counts by destination and source address */
-	{ S_ROW("pause"), IPC_CLASS_ADMIN }, /* scopes of the queue that wait: "all", "domain/D", "sender/A" */
+	{ S_ROW("pause"), IPC_CLASS_ADMIN }, /* scopes of the queue that wait: "all", "domain/D", "sender/A",
+	                                      * "account/ID" */
 	{ S_ROW("suppress"),
 	  IPC_CLASS_RELAY | IPC_CLASS_MX | IPC_CLASS_USER | IPC_CLASS_ADMIN }, /* by sending domain and address */
-	{ S_ROW("sent"), IPC_CLASS_USER | IPC_CLASS_RELAY }, /* what an account sent of late, by account */
-	{ S_ROW("known"), IPC_CLASS_USER },                  /* addresses that an account has written to */
-	{ S_ROW("breaker"), IPC_CLASS_RELAY | IPC_CLASS_USER | IPC_CLASS_ADMIN }, /* accounts whose mail is held */
+	{ S_ROW("sent"), IPC_CLASS_ADMIN },    /* what an account sent of late, by account */
+	{ S_ROW("known"), 0 },                 /* addresses that an account has written to */
+	{ S_ROW("limits"), IPC_CLASS_ADMIN },  /* what an account may send (sent.h), by account */
+	{ S_ROW("breaker"), IPC_CLASS_ADMIN }, /* accounts whose mail is held */
 };
 
 const struct memo_kind *
@@ -101,13 +103,32 @@ static enum err
 row_put(struct txn *t, const struct store_memo *m)
 {
 	struct key k = memo_key(m->kind, m->name), at = time_key(m->until, m->kind, m->name);
+	enum err e = count(t, m->kind, 1);
+	if (e)
+		return e;
 	char *bytes = arena_alloc(txn_arena(t), UNTIL_BYTES + m->value.len);
 	bytes_set_le(bytes, (uint64_t)m->until, UNTIL_BYTES);
 	if (m->value.len)
 		memcpy(bytes + UNTIL_BYTES, m->value.at, m->value.len);
 	txn_put(t, key_slice(&k), slice_of(bytes, UNTIL_BYTES + m->value.len));
 	txn_put(t, key_slice(&at), SLICE_NONE);
-	return count(t, m->kind, 1);
+	return OK;
+}
+
+enum err
+memo_read(struct txn *t, struct slice kind, struct slice name, struct slice *value)
+{
+	struct key k = memo_key(kind, name);
+	int64_t until = 0;
+	enum err e = row_get(t, &k, &until, value);
+	return e ? e : until > clock_wall_sec() ? OK : ERR_NOT_FOUND;
+}
+
+enum err
+memo_write(struct txn *t, const struct store_memo *m)
+{
+	enum err e = row_take_out(t, m->kind, m->name);
+	return e ? e : row_put(t, m);
 }
 
 enum err
@@ -123,9 +144,7 @@ memo_put(struct job *j, struct txn *t)
 			return ERR_SYNTAX;
 		if (!(kind->putters & j->call->peer->class_bit))
 			return ERR_DENIED;
-		e = row_take_out(t, m->kind, m->name);
-		if (!e && m->until > now)
-			e = row_put(t, m);
+		e = m->until > now ? memo_write(t, m) : row_take_out(t, m->kind, m->name);
 		j->memo_kind = kind->kind;
 	}
 	return e;

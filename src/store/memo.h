@@ -5,9 +5,9 @@
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "store/rows.h"
 
 #define MEMOS_MAX 4000000 /* of a kind */
-#define MEMO_NAME_BYTES_MAX 600
 #define MEMO_VALUE_BYTES_MAX 65536
 #define MEMO_LIST_BYTES_MAX (1u << 20) /* of one answer of memo_list */
 
@@ -19,6 +19,9 @@ struct memo_kind {
 struct txn;
 /* Until when such a memo stands (wall seconds); 0: there is none. */
 enum err memo_until(struct txn *t, struct slice kind, struct slice name, int64_t *until);
+enum err memo_read(struct txn *t, struct slice kind, struct slice name, struct slice *value); /* or ERR_NOT_FOUND */
+struct store_memo;
+enum err memo_write(struct txn *t, const struct store_memo *m); /* whoever may; ERR_LIMIT */
 enum err memo_any(struct txn *t, struct slice kind, bool *any); /* of this kind */
 const struct memo_kind *memo_kind_find(struct slice kind);      /* NULL: there is no such kind */
 

@@ -302,7 +302,8 @@ paused_until(struct txn *t, const struct row_queue *row, int64_t *until)
 {
 	struct arena *a = txn_arena(t);
 	struct slice domain = lower(a, row->domain), sender = lower(a, row->envelope.reverse_path);
-	struct slice scopes[3] = { S("all"), arena_join(a, S("domain/"), domain), arena_join(a, S("sender/"), sender) };
+	struct slice scopes[4] = { S("all"), arena_join(a, S("domain/"), domain), arena_join(a, S("sender/"), sender),
+		                       arena_printf(a, "account/%llu", (unsigned long long)row->envelope.account) };
 	enum err e = OK;
 	*until = 0;
 	for (size_t i = 0; i < COUNT_OF(scopes) && !e; i++) {

@@ -48,7 +48,8 @@ matches(const struct row_queue *row, const struct store_queue_filter *f)
 	return address_matches(row->envelope.reverse_path, f->sender) && recipients_match(row, f) &&
 	       (f->domain.len == 0 || slice_equal_nocase(row->domain, f->domain)) && reason_matches(row, f->reason) &&
 	       (f->born_after == 0 || row->born > f->born_after) && (f->born_before == 0 || row->born < f->born_before) &&
-	       (f->state == QUEUE_STATE_ANY || queue_state(row) == f->state);
+	       (f->state == QUEUE_STATE_ANY || queue_state(row) == f->state) &&
+	       (f->account == 0 || row->envelope.account == f->account);
 }
 
 /* ---- lists */

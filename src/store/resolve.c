@@ -318,6 +318,9 @@ resolve(struct job *j, struct txn *t)
 		}
 	}
 	resolver_release(&r);
+	if (!e && !out->local && in->sender.len)
+		e = sending_suppressed(t, in->sender, in->address, &out->suppressed);
+	out->suppressed = job_keep(j, out->suppressed);
 	return e == ERR_LIMIT ? OK : e;
 }
 

@@ -108,6 +108,9 @@ enum {
 };
 #define QUEUE_ATTEMPTS_MAX 10 /* that a row remembers */
 
+#define MEMO_NAME_BYTES_MAX 600
+#define MEMO_FOREVER 253402300799 /* until then: the end of the year 9999 */
+
 enum { URL_ANONYMOUS, URL_AUTHUSER, URL_USER, URL_SUBMIT }; /* RFC 4467 3 */
 #define URL_TOKEN_BYTES 33
 

@@ -210,6 +210,14 @@ enum err queue_add(struct job *j, struct txn *t, const struct store_mail *mail, 
 enum err queue_settle(struct job *j, struct txn *t, const struct store_settle *settle);
 void queue_change_call(struct ipc_call *call, const struct store_queue_change_in *in);
 
+/* ---- sending.c: what an account may send */
+/* Counts the mail for who submitted it. ERR_LIMIT, ERR_SUSPENDED: it may not send it now, *out says why. */
+enum err sending_charge(struct job *j, struct txn *t, const struct store_mail *mail, struct store_commit_out *out);
+/* Counts recipients that refused for who submitted the row. */
+enum err sending_failed(struct job *j, struct txn *t, const struct store_settle *settle, struct store_commit_out *out);
+/* Why the domain of the sender does not write to address; empty: it does. */
+enum err sending_suppressed(struct txn *t, struct slice sender, struct slice address, struct slice *why);
+
 /* ---- lease.c */
 void queue_claim_call(struct ipc_call *call, const struct store_queue_claim_in *in);
 void queue_renew_call(struct ipc_call *call, const struct store_queue_renew_in *in);

@@ -148,13 +148,20 @@ static struct reply
 await_resolve(struct smtp *s, const struct rcpt_args *m)
 {
 	struct slice address = path_address(s->command, &m->path);
-	struct store_resolve_in in = { .address = address, .bytes = s->tx.size };
+	bool asks = s->face == FACE_SUBMISSION && s->c->conf->v.suppression;
+	struct store_resolve_in in = { .address = address,
+		                           .bytes = s->tx.size,
+		                           .sender = asks ? s->tx.reverse : SLICE_NONE };
 	struct store_resolve_out out = { 0 };
 	enum err e = await_store_resolve(&s->c->session->store, &in, s->command, &out);
 	if (e != OK)
 		return reply_trouble(e);
 	if (!out.local && out.verdict == ERR_SYNTAX) /* an empty local-part: of no use here, nor to anybody else */
 		return reply(501, "5.1.3", "nobody can have this address");
+	if (out.suppressed.len)
+		return reply_slice(
+		    550, "5.7.1",
+		    arena_printf(s->command, "your domain does not write to it any more: %.*s", SLICE_ARG(out.suppressed)));
 	return out.local ? keep_local(s, m, address, &out) : keep_remote(s, m, address);
 }
 

@@ -7,6 +7,7 @@
 #include "base/counter.h"
 #include "base/random.h"
 #include "mail/facts.h"
+#include "relay/breaker_mail.h"
 #include "store/rows.h"
 
 struct arrival {
@@ -214,8 +215,10 @@ await_commit(struct smtp *s, const struct arrival *a)
 			return reply_refused(e); /* nobody is left */
 		e = await_commit_once(s, a, &out, &culprit);
 	}
+	struct reply no = e != OK ? reply_sending(s, &out) : REPLY_NONE;
 	if (e != OK)
-		return reply_refused(e);
+		return no.code ? no : reply_refused(e);
+	await_breaker_mail(s->c->conf, &s->c->session->store, s->c->session->shm, &out, s->command);
 	return reply_slice(250, "2.0.0", arena_join(s->command, S("accepted as "), tx_message_id(s)));
 }
 

@@ -205,6 +205,10 @@ bool sender_known(const struct smtp *s);
  * commit) and finds out where it goes. False: nowhere; why is logged. */
 bool await_success_notice(struct smtp *s, struct store_mail *mail, void **block);
 
+/* ---- sending.c */
+/* Why the account may not send this now; code 0: that was not it. */
+struct reply reply_sending(struct smtp *s, const struct store_commit_out *out);
+
 /* ---- deliver.c */
 /* The targets of all recipients that the commit did not refuse; in the command's arena. */
 void split_targets(struct smtp *s, struct store_mail *mail);

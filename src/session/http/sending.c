@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sending.c - /api/v1/accounts/{}/limits, /api/v1/breakers, /api/v1/suppressions: what accounts may send, accounts
+ * whose mail is held, and addresses that a domain of ours does not write to any more. They are memos of the store
+ * (store/sending.c says what stands in them). */
+#include "base/clock.h"
+#include "session/http/api.h"
+#include "store/rows.h"
+#include "store/sent.h"
+
+#define ADDRESS_BYTES_MAX 1000
+#define SUPPRESSED_DAYS_MAX 36500
+#define DAY_SEC 86400
+
+static enum err
+await_put_memos(struct api_call *call, struct store_memo *memos, uint32_t n)
+{
+	struct store_memo_put_in in = { memos, n };
+	struct store_memo_put_out out;
+	return await_store_memo_put(&call->session->store, &in, call->arena, &out);
+}
+
+static enum err
+await_list_memos(struct api_call *call, struct slice kind, struct slice prefix, struct store_memo_list_out *out)
+{
+	struct store_memo_list_in in = {
+		.kind = kind, .prefix = prefix, .after = api_query(call, S("after")), .max = 1000
+	};
+	return await_store_memo_list(&call->session->store, &in, call->arena, out);
+}
+
+/* ---- limits */
+
+static bool
+await_account_name(struct api_call *call, struct slice *name)
+{
+	struct store_account_show_in in = { .address = slice_part(call->words[0], 0, ADDRESS_BYTES_MAX) };
+	struct store_account_show_out out;
+	enum err e = await_store_account_show(&call->session->store, &in, call->arena, &out);
+	if (api_failed(call, e, "account", in.address))
+		return false;
+	*name = arena_printf(call->arena, "%llu", (unsigned long long)out.account.id);
+	return true;
+}
+
+static enum err
+await_read_limits(struct api_call *call, struct slice name, struct send_limits *l)
+{
+	struct store_memo_get_in in = { S("limits"), name };
+	struct store_memo_get_out out;
+	enum err e = await_store_memo_get(&call->session->store, &in, call->arena, &out);
+	if (!e && !send_limits_take(out.found ? out.memo.value : S(""), l))
+		e = ERR_DAMAGED;
+	return e;
+}
+
+static void
+answer_limits(struct api_call *call, const struct send_limits *l)
+{
+	json_t *o = json_object();
+	for (size_t i = 0; i < SEND_LIMITS; i++)
+		json_object_set_new(o, send_limit_rows[i].name.at,
+		                    l->max[i] == SEND_LIMIT_DEFAULT ? json_null() : json_integer(l->max[i]));
+	api_answer(call, 200, o);
+}
+
+static void
+await_limits_show(struct api_call *call)
+{
+	struct slice name;
+	struct send_limits l;
+	if (await_account_name(call, &name) &&
+	    !api_failed(call, await_read_limits(call, name, &l), "limits of", call->words[0]))
+		answer_limits(call, &l);
+}
+
+/* Those that are named; null: as the server has it. */
+static bool
+limits_of(struct api_call *call, struct send_limits *l)
+{
+	const char *name;
+	json_t *value;
+	json_object_foreach(call->body, name, value)
+	{
+		size_t i = 0;
+		while (i < SEND_LIMITS && !slice_equal(slice_text(name), send_limit_rows[i].name))
+			i++;
+		json_int_t n = json_integer_value(value);
+		if (i == SEND_LIMITS || !(json_is_null(value) || json_is_integer(value)) || n < 0 || n >= SEND_LIMIT_DEFAULT) {
+			api_error(call, 400, "there is no such limit, or it is neither a number up to 4000000000 nor null",
+			          "messages-per-hour, messages-per-day, recipients-per-hour, recipients-per-day, distinct-per-day, "
+			          "first-time-per-day, breaker-first-time, breaker-bounces");
+			return false;
+		}
+		l->max[i] = json_is_null(value) ? SEND_LIMIT_DEFAULT : (uint32_t)n;
+	}
+	return true;
+}
+
+static void
+await_limits_set(struct api_call *call)
+{
+	struct slice name;
+	struct send_limits l;
+	if (!await_account_name(call, &name) ||
+	    api_failed(call, await_read_limits(call, name, &l), "limits of", call->words[0]) || !limits_of(call, &l))
+		return;
+	struct slice value = send_limits_put(&l, call->arena);
+	struct store_memo m = { S("limits"), name, value, value.len ? MEMO_FOREVER : 0 };
+	if (!api_failed(call, await_put_memos(call, &m, 1), "limits of", call->words[0]))
+		answer_limits(call, &l);
+}
+
+/* ---- breakers */
+
+static void
+await_breakers(struct api_call *call)
+{
+	struct store_memo_list_out out;
+	if (api_failed(call, await_list_memos(call, S("breaker"), S(""), &out), "list of breakers", S("")))
+		return;
+	json_t *list = json_array(), *o = json_object();
+	for (uint32_t i = 0; i < out.nmemos; i++) {
+		struct slice address, why;
+		json_t *row = json_object();
+		(void)slice_cut(out.memos[i].value, '\n', &address, &why);
+		json_put(row, "id", out.memos[i].name);
+		json_put(row, "address", address);
+		json_put(row, "why", why);
+		json_array_append_new(list, row);
+	}
+	json_object_set_new(o, "breakers", list);
+	json_object_set_new(o, "more", json_boolean(out.more));
+	api_answer(call, 200, o);
+}
+
+/* The account may be gone meanwhile: the breaker itself says whose it is. */
+static enum err
+await_find_breaker(struct api_call *call, uint64_t *id)
+{
+	struct store_memo_list_in in = { .kind = S("breaker"), .max = 1000 };
+	struct store_memo_list_out out = { .more = true };
+	for (enum err e = OK; out.more; in.after = out.memos[out.nmemos - 1].name) {
+		e = await_store_memo_list(&call->session->store, &in, call->arena, &out);
+		if (e)
+			return e;
+		for (uint32_t i = 0; i < out.nmemos; i++) {
+			struct slice address, why;
+			(void)slice_cut(out.memos[i].value, '\n', &address, &why);
+			if (slice_equal_nocase(address, call->words[0]))
+				return slice_to_u64(out.memos[i].name, id) ? OK : ERR_DAMAGED;
+		}
+		if (out.nmemos == 0)
+			break;
+	}
+	return ERR_NOT_FOUND;
+}
+
+/* op: what happens to its queue rows. Rows that are deleted go first: none of them may leave. Counts begin again, or
+ * the next message would trip it again. */
+static void
+await_breaker_end(struct api_call *call, uint32_t op)
+{
+	uint64_t id;
+	struct store_queue_change_out out;
+	enum err e = await_find_breaker(call, &id);
+	if (api_failed(call, e, "account whose mail is held:", call->words[0]))
+		return;
+	struct slice name = arena_printf(call->arena, "%llu", (unsigned long long)id);
+	struct store_queue_change_in in = { .op = op, .filter.account = id };
+	struct store_memo gone[] = { { S("breaker"), name, S(""), 0 },
+		                         { S("pause"), arena_join(call->arena, S("account/"), name), S(""), 0 },
+		                         { S("sent"), name, S(""), 0 } };
+	if (op == QUEUE_DELETE)
+		e = await_store_queue_change(&call->session->store, &in, call->arena, &out);
+	e = e ? e : await_put_memos(call, gone, COUNT_OF(gone));
+	if (!e && op != QUEUE_DELETE)
+		e = await_store_queue_change(&call->session->store, &in, call->arena, &out);
+	if (api_failed(call, e, "breaker of", call->words[0]))
+		return;
+	json_t *o = json_object();
+	json_put_number(o, "changed", out.changed);
+	api_answer(call, 200, o);
+}
+
+static void
+await_breaker_release(struct api_call *call)
+{
+	await_breaker_end(call, QUEUE_RESUME);
+}
+
+static void
+await_breaker_discard(struct api_call *call)
+{
+	await_breaker_end(call, QUEUE_DELETE);
+}
+
+/* ---- suppression */
+
+static struct slice
+lower(struct arena *a, struct slice s)
+{
+	char *to = arena_alloc(a, s.len + 1);
+	for (size_t i = 0; i < s.len; i++)
+		to[i] = ascii_lower(s.at[i]);
+	return slice_of(to, s.len);
+}
+
+static json_t *
+suppression_json(const struct store_memo *m)
+{
+	struct slice domain, address;
+	json_t *o = json_object();
+	(void)slice_cut(m->name, '/', &domain, &address);
+	json_put(o, "name", m->name);
+	json_put(o, "domain", domain);
+	json_put(o, "address", address);
+	json_put(o, "reason", m->value);
+	json_object_set_new(o, "until", m->until == MEMO_FOREVER ? json_null() : json_integer(m->until));
+	return o;
+}
+
+static void
+await_suppressions(struct api_call *call)
+{
+	struct store_memo_list_out out;
+	struct slice domain = slice_part(api_query(call, S("domain")), 0, 255);
+	struct slice prefix = domain.len ? lower(call->arena, arena_join(call->arena, domain, S("/"))) : S("");
+	if (api_failed(call, await_list_memos(call, S("suppress"), prefix, &out), "suppression list", S("")))
+		return;
+	json_t *list = json_array(), *o = json_object();
+	for (uint32_t i = 0; i < out.nmemos; i++)
+		json_array_append_new(list, suppression_json(&out.memos[i]));
+	json_object_set_new(o, "suppressions", list);
+	json_object_set_new(o, "more", json_boolean(out.more));
+	api_answer(call, 200, o);
+}
+
+/* The name of the memo; false: answered. */
+static bool
+suppression_name(struct api_call *call, struct slice domain, struct slice address, struct slice *name)
+{
+	*name = lower(call->arena, arena_printf(call->arena, "%.*s/%.*s", SLICE_ARG(domain), SLICE_ARG(address)));
+	bool good = slice_find_char(address, '@') > 0 && domain.len && slice_find_char(domain, '@') < 0 &&
+	            slice_find_char(domain, '/') < 0 && !slice_has_control(*name) && name->len <= MEMO_NAME_BYTES_MAX;
+	if (!good)
+		api_error(call, 400, "this is no domain, or no address", "an address is local-part@domain");
+	return good;
+}
+
+static void
+await_suppress(struct api_call *call)
+{
+	struct slice domain, address, reason, name;
+	uint64_t days = 0;
+	if (!api_text_needed(call, "domain", &domain) || !api_text_needed(call, "address", &address) ||
+	    !api_text(call, "reason", &reason) || !api_number(call, "days", &days) ||
+	    !suppression_name(call, domain, address, &name))
+		return;
+	if (reason.len > 300 || days > SUPPRESSED_DAYS_MAX) {
+		api_error(call, 400, "a reason has at most 300 bytes, and \"days\" is at most 36500", NULL);
+		return;
+	}
+	struct store_memo m = { S("suppress"), name, reason.len ? reason : S("by hand"), MEMO_FOREVER };
+	if (days)
+		m.until = clock_wall_sec() + (int64_t)days * DAY_SEC;
+	if (!api_failed(call, await_put_memos(call, &m, 1), "suppression of", address))
+		api_answer(call, 201, suppression_json(&m));
+}
+
+static void
+await_unsuppress(struct api_call *call)
+{
+	struct slice name;
+	struct store_memo_get_in in = { .kind = S("suppress") };
+	struct store_memo_get_out out;
+	if (!suppression_name(call, call->words[0], call->words[1], &name))
+		return;
+	in.name = name;
+	enum err e = await_store_memo_get(&call->session->store, &in, call->arena, &out);
+	if (!e && !out.found)
+		e = ERR_NOT_FOUND;
+	struct store_memo m = { S("suppress"), name, S(""), 0 };
+	e = e ? e : await_put_memos(call, &m, 1);
+	if (!api_failed(call, e, "suppression of", call->words[1]))
+		api_answer(call, 204, NULL);
+}
+
+static const struct api_row rows[] = {
+	{ "GET", "/api/v1/accounts/{}/limits", await_limits_show },
+	{ "PATCH", "/api/v1/accounts/{}/limits", await_limits_set },
+	{ "GET", "/api/v1/breakers", await_breakers },
+	{ "POST", "/api/v1/breakers/{}/release", await_breaker_release },
+	{ "POST", "/api/v1/breakers/{}/discard", await_breaker_discard },
+	{ "GET", "/api/v1/suppressions", await_suppressions },
+	{ "POST", "/api/v1/suppressions", await_suppress },
+	{ "DELETE", "/api/v1/suppressions/{}/{}", await_unsuppress },
+};
+const struct api_rows sending_methods = { rows, COUNT_OF(rows) };
