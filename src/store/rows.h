@@ -84,7 +84,7 @@ enum { CLASS_PERSONAL, CLASS_BULK, CLASS_NOTICE, CLASSES }; /* of senders: each 
 enum { BY_NONE, BY_NOTIFY, BY_RETURN, BY_TRACE = 4 };       /* RFC 2852 4; BY_TRACE is a bit */
 enum { PRIORITY_MAX = 9 };                                  /* RFC 6710 5; the least is -9 */
 enum { RECIPIENT_WAITING, RECIPIENT_DONE, RECIPIENT_FAILED };
-enum { QUEUE_NOTICE_DELAYED = 1, QUEUE_NOTICE_LATE = 2, QUEUE_NOTICE_TRACE = 4 }; /* LATE, TRACE: RFC 2852 */
+enum { QUEUE_NOTICE_DELAYED = 1, QUEUE_NOTICE_LATE = 2 }; /* LATE: RFC 2852 */
 enum {
 	QUEUE_RETRY,
 	QUEUE_DELETE,
