@@ -10,10 +10,11 @@
 
 #include "base/clock.h"
 
-#define MAILBOX_NAMES_MAX 100000 /* of an account */
 #define NAME_BYTES_MAX 1000
 #define COMPONENT_BYTES_MAX 255
 #define DEPTH_MAX 32
+
+uint32_t mailbox_names_max = 100000;
 
 /* ---- names */
 
@@ -112,7 +113,7 @@ name_add(struct change *c, struct slice name, bool there, const struct row_name 
 {
 	if (row->mailbox && is_reserved(name))
 		return ERR_DENIED;
-	if (!there && c->counters.names >= MAILBOX_NAMES_MAX)
+	if (!there && c->counters.names >= mailbox_names_max)
 		return ERR_LIMIT;
 	c->counters.names += !there;
 	name_put(c->t, c->account, name, row);

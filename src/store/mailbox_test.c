@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mailbox_test.c - the names of mailboxes as RFC 9051 6.3.4 to 6.3.11 has them, UIDVALIDITY, \Recent, notices. */
+#include "store/rows_state.h"
 #include "store/store_testing.h"
 
 #include <setjmp.h>
@@ -304,6 +305,21 @@ clock_set_back_body(void)
 	ASSERT(await_status("kept", &again) == OK && again.uidvalidity > kept.uidvalidity);
 }
 
+/* Subscriptions and parents count, too; what goes makes room. */
+static void
+too_many_names_body(void)
+{
+	uint32_t most = mailbox_names_max;
+	await_start();
+	ASSERT(await_create("one") == OK);
+	mailbox_names_max = 9; /* an account begins with six */
+	ASSERT(await_create("two/below") == OK && await_create("three") == ERR_LIMIT);
+	ASSERT(await_subscribe("three", true) == ERR_LIMIT && await_create("one/below") == ERR_LIMIT);
+	ASSERT(await_deliver(account, "three", S("0123456789"), NULL) == ERR_LIMIT);
+	ASSERT(await_rename("one", "three") == OK && await_delete("three") == OK && await_create("four") == OK);
+	mailbox_names_max = most;
+}
+
 #define HOUSE_TEST(name)                                                                                               \
 	static void name(void **state)                                                                                     \
 	{                                                                                                                  \
@@ -316,6 +332,7 @@ HOUSE_TEST(renaming_the_inbox)
 HOUSE_TEST(recent)
 HOUSE_TEST(listing_pages)
 HOUSE_TEST(notices)
+HOUSE_TEST(too_many_names)
 
 static void
 clock_set_back(void **state)
@@ -328,10 +345,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),    cmocka_unit_test(deleting),
-		cmocka_unit_test(renaming), cmocka_unit_test(renaming_the_inbox),
-		cmocka_unit_test(recent),   cmocka_unit_test(listing_pages),
-		cmocka_unit_test(notices),  cmocka_unit_test(clock_set_back), /* last: the clock stays simulated */
+		cmocka_unit_test(names),          cmocka_unit_test(deleting),
+		cmocka_unit_test(renaming),       cmocka_unit_test(renaming_the_inbox),
+		cmocka_unit_test(recent),         cmocka_unit_test(listing_pages),
+		cmocka_unit_test(too_many_names), cmocka_unit_test(notices),
+		cmocka_unit_test(clock_set_back), /* last: the clock stays simulated */
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,6 +94,7 @@ enum err sharer_forget(struct txn *t, uint64_t account, struct slice domain);
 enum err sharer_public_name(struct txn *t, uint64_t account, struct slice *name);
 
 /* ---- mailbox.c */
+extern uint32_t mailbox_names_max; /* of an account. Tests set it lower */
 /* INBOX in any case, also as the first component. ERR_SYNTAX: not a name that can be had. */
 enum err mailbox_name_check(struct arena *a, struct slice *name);
 /* ERR_NOT_FOUND: also for what is no name, and for a name without a mailbox. */
