@@ -3,23 +3,12 @@
  * temper of its own (limits of connections and of rate, complaints, greylisting, hanging, dropping), days in seconds
  * under the simulated clock. Nobody's mail is lost, what was accepted is not sent again, limits are kept, and a letter
  * does not wait for 100,000 newsletters. */
+#include "relay/relay_testing.h"
+
+#include "base/random.h"
 #include "relay/site.h"
 
-#include "base/log.h"
-#include "base/random.h"
-#include "resolver_msg.h"
-#include "role/role.h"
-#include "store/rows.h"
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <sys/socket.h>
-
-#include <cmocka.h>
-
-enum { MINUTE = 60, HOUR = 3600, DAY = 86400, BORN = 1700000000, SITES = 40, ROWS_MAX = 110000, TRIES_KEPT = 12 };
+enum { SITES = 40, ROWS_MAX = 110000, TRIES_KEPT = 12 };
 
 enum temper {
 	PLAIN,
@@ -58,10 +47,6 @@ static struct {
 		unsigned ntimes, most_a_minute;
 	} sites[SITES];
 } net;
-
-static struct arena kept;
-static struct ipc_peer *store_peer, *resolver_peer;
-static struct relay *relay;
 
 /* ---- the store */
 
@@ -127,23 +112,6 @@ fake_renew(struct ipc_call *call, const struct store_queue_renew_in *in)
 }
 
 static void
-fake_body(struct ipc_call *call, const struct store_queue_body_in *in)
-{
-	char *to = shm_range(&call->peer->shm, in->into.off, in->into.len);
-	assert_non_null(to);
-	memcpy(to, "Subject: x\r\n\r\nbody\r\n", 20);
-	store_queue_body_reply(call, &(struct store_queue_body_out){ .filled = 20, .total = 20 });
-}
-
-static void
-fake_resolve(struct ipc_call *call, const struct store_resolve_in *in)
-{
-	struct store_target target = { .account = 3, .address = in->address };
-	struct store_resolve_out out = { .local = true, .targets = &target, .ntargets = 1 };
-	store_resolve_reply(call, &out);
-}
-
-static void
 settle(const struct store_settle *s)
 {
 	struct row *r = &net.rows[s->id - 1];
@@ -172,13 +140,6 @@ fake_commit(struct ipc_call *call, const struct store_commit_in *in)
 }
 
 static void
-fake_memo_get(struct ipc_call *call, const struct store_memo_get_in *in)
-{
-	(void)in;
-	store_memo_get_reply(call, &(struct store_memo_get_out){ 0 });
-}
-
-static void
 fake_memo_put(struct ipc_call *call, const struct store_memo_put_in *in)
 {
 	(void)in;
@@ -187,9 +148,9 @@ fake_memo_put(struct ipc_call *call, const struct store_memo_put_in *in)
 
 static const struct store_server fake_store = { .queue_claim = fake_claim,
 	                                            .queue_renew = fake_renew,
-	                                            .queue_body = fake_body,
+	                                            .queue_body = play_body,
 	                                            .resolve = fake_resolve,
-	                                            .memo_get = fake_memo_get,
+	                                            .memo_get = fake_no_memo,
 	                                            .memo_put = fake_memo_put,
 	                                            .commit = fake_commit };
 
@@ -236,13 +197,6 @@ struct server {
 	bool too_fast; /* this recipient was told so */
 };
 
-static bool
-await_talk(struct server *s, const char *text)
-{
-	stream_put(&s->io, slice_text(text));
-	return await_flush(&s->io) == OK;
-}
-
 static void
 count_message(struct server *s)
 {
@@ -279,17 +233,17 @@ await_rcpt(struct server *s, struct slice line)
 	switch (net.sites[s->site].temper) {
 	case LIMITED:
 		s->too_fast = is_over_rate(s);
-		return await_talk(s, s->too_fast ? "451 4.7.1 rate limited, slow down\r\n" : "250 ok\r\n");
-	case GREYLISTS: return await_talk(s, first ? "451 4.7.1 greylisted\r\n" : "250 ok\r\n");
-	case REFUSES: return await_talk(s, "450 4.2.1 not today\r\n");
+		return await_talk(&s->io, s->too_fast ? "451 4.7.1 rate limited, slow down\r\n" : "250 ok\r\n");
+	case GREYLISTS: return await_talk(&s->io, first ? "451 4.7.1 greylisted\r\n" : "250 ok\r\n");
+	case REFUSES: return await_talk(&s->io, "450 4.2.1 not today\r\n");
 	case COMPLAINS:
 		if (clock_wall_sec() < BORN + 10 * MINUTE) {
 			net.early++;
-			(void)await_talk(s, "421 4.7.0 deferred due to user complaints\r\n");
+			(void)await_talk(&s->io, "421 4.7.0 deferred due to user complaints\r\n");
 			return false;
 		}
-		return await_talk(s, "250 ok\r\n");
-	default: return await_talk(s, "250 ok\r\n");
+		return await_talk(&s->io, "250 ok\r\n");
+	default: return await_talk(&s->io, "250 ok\r\n");
 	}
 }
 
@@ -299,10 +253,10 @@ await_data(struct server *s)
 	struct slice line;
 	enum temper temper = net.sites[s->site].temper;
 	if (temper == GREYLISTS && s->row->seen == 1)
-		return await_talk(s, "554 no recipients\r\n");
+		return await_talk(&s->io, "554 no recipients\r\n");
 	if (temper == REFUSES || (temper == LIMITED && s->too_fast))
-		return await_talk(s, "554 no recipients\r\n");
-	if (!await_talk(s, "354 go on\r\n"))
+		return await_talk(&s->io, "554 no recipients\r\n");
+	if (!await_talk(&s->io, "354 go on\r\n"))
 		return false;
 	while (await_line(&s->io, 2000, false, &line) == OK && !slice_equal(line, S(".")))
 		;
@@ -312,21 +266,21 @@ await_data(struct server *s)
 		return false;
 	s->row->taken++;
 	net.sites[s->site].taken++;
-	return await_talk(s, "250 2.0.0 taken\r\n");
+	return await_talk(&s->io, "250 2.0.0 taken\r\n");
 }
 
 static bool
 await_serve(struct server *s, struct slice line)
 {
 	if (slice_starts_nocase(line, S("EHLO")))
-		return await_talk(s, "250 remote.test\r\n");
+		return await_talk(&s->io, "250 remote.test\r\n");
 	if (slice_starts_nocase(line, S("RCPT")))
 		return await_rcpt(s, line);
 	if (slice_starts_nocase(line, S("DATA")))
 		return await_data(s);
 	if (slice_starts_nocase(line, S("QUIT")))
-		return await_talk(s, "221 bye\r\n"), false;
-	return await_talk(s, "250 ok\r\n");
+		return await_talk(&s->io, "221 bye\r\n"), false;
+	return await_talk(&s->io, "250 ok\r\n");
 }
 
 struct arrival {
@@ -348,8 +302,8 @@ server_task(void *arg)
 		await_sleep(HOUR * 1000);
 	} else if (net.sites[a.site].temper == FEW_CONNECTIONS && now > 3) {
 		net.sites[a.site].refused++;
-		await_talk(&s, "421 4.7.0 too many connections from you\r\n");
-	} else if (await_talk(&s, "220 remote.test\r\n")) {
+		await_talk(&s.io, "421 4.7.0 too many connections from you\r\n");
+	} else if (await_talk(&s.io, "220 remote.test\r\n")) {
 		while (await_line(&s.io, 2000, false, &line) == OK && await_serve(&s, line))
 			;
 	}
@@ -361,16 +315,13 @@ static enum err
 await_fake_connect(const struct sockaddr *to, unsigned to_len, const struct sockaddr *from, unsigned from_len,
                    int64_t deadline_ms, int *fd)
 {
-	int pair[2];
-	struct arrival a = { .site = (ntohl(((const struct sockaddr_in *)to)->sin_addr.s_addr) & 0xff) - 1 };
+	struct arrival a = { .site = stage_server_number(to) - 1 };
 	(void)to_len, (void)from, (void)from_len, (void)deadline_ms;
 	assert_true(a.site < SITES);
 	await_sleep(5); /* so far away */
 	if (net.sites[a.site].temper == DOWN)
 		return ERR_IO;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-	*fd = pair[0];
-	a.fd = pair[1];
+	*fd = stage_pair(&a.fd);
 	assert_true(task_start(server_task, &a));
 	return OK;
 }
@@ -378,46 +329,14 @@ await_fake_connect(const struct sockaddr *to, unsigned to_len, const struct sock
 /* ---- the stage */
 
 static int
-ipc_pair(int *other)
-{
-	int pair[2];
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-	*other = pair[1];
-	return pair[0];
-}
-
-static int
 stage_up(void **state)
 {
 	(void)state;
 	memset(&net, 0, sizeof net);
-	arena_init(&kept, 0);
-	loop_sim_start(BORN);
-	log_setup("relay", LOG_ERROR, false);
+	stage_begin();
+	play.body = S("Subject: x\r\n\r\nbody\r\n");
 	await_connect = await_fake_connect;
-	relay = must_calloc(1, sizeof *relay);
 	return 0;
-}
-
-static void
-go(void *arg)
-{
-	const char *why = NULL;
-	(void)arg;
-	assert_int_equal(role_relay.await_go(relay, &why), OK);
-}
-
-static void
-stop(void *arg)
-{
-	role_relay.await_stop(relay, 1000);
-	*(bool *)arg = true;
-}
-
-static bool
-is_set(void *arg)
-{
-	return *(bool *)arg;
 }
 
 static bool
@@ -428,41 +347,20 @@ all_gone(void *arg)
 }
 
 static void
-begin(const char *options)
+begin_with(const char *options)
 {
-	int other;
-	struct conf_error errors[4];
-	size_t nerrors;
-	const char *why = NULL;
-	struct slice text = arena_printf(&kept, "hostname = here.test\ndata = /nowhere\n%s", options);
-	struct conf *conf = conf_parse(text, "test.conf", "/", &kept, errors, COUNT_OF(errors), &nerrors);
-	assert_non_null(conf);
-	assert_int_equal(role_relay.configure(relay, conf, &why), OK);
-	conf_free(&conf);
-	role_relay.peer(relay, ROLE_STORE, 0, ipc_pair(&other));
-	store_peer = ipc_peer_open(other, &store_protocol, &fake_store, NULL, IPC_CLASS_RELAY, 0);
-	role_relay.peer(relay, ROLE_RESOLVER, 0, ipc_pair(&other));
-	resolver_peer = ipc_peer_open(other, &resolver_protocol, &fake_resolver, NULL, IPC_CLASS_RELAY, 0);
+	relay_open(options, &fake_store, &fake_resolver);
 	assert_true(task_start(go, NULL));
 }
 
 static int
 stage_down(void **state)
 {
-	bool stopped = false;
 	(void)state;
-	assert_true(task_start(stop, &stopped));
-	assert_true(loop_run_until(is_set, &stopped, 2LL * HOUR * 1000));
-	bool never = false;
-	loop_run_until(is_set, &never, 2LL * HOUR * 1000); /* servers that hang end */
-	relay_release(relay);
-	ipc_peer_close(store_peer);
-	ipc_peer_close(resolver_peer);
-	for (int i = 0; i < 50; i++)
-		loop_turn(0);
-	free(relay);
-	arena_release(&kept);
-	loop_reset();
+	relay_stop(2 * HOUR);
+	run_for(2 * HOUR); /* servers that hang end */
+	relay_close();
+	stage_end();
 	return 0;
 }
 
@@ -477,13 +375,6 @@ add(uint16_t domain, uint32_t sender, bool bulk)
 	return net.nrows++;
 }
 
-static void
-run_for(int64_t sec)
-{
-	bool never = false;
-	loop_run_until(is_set, &never, sec * 1000);
-}
-
 /* ---- tests */
 
 /* All tempers at once: five days. Every recipient has the message once, or its sender a notice. */
@@ -496,7 +387,7 @@ five_days(void **state)
 	for (uint16_t d = 0; d < 400; d++)
 		for (uint32_t k = 0; k < 5; k++)
 			add(d, k, k < 3);
-	begin("");
+	begin_with("");
 	assert_true(loop_run_until(all_gone, NULL, 6LL * DAY * 1000));
 	unsigned failed = 0;
 	for (uint32_t i = 0; i < net.nrows; i++) {
@@ -539,7 +430,7 @@ adapts(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		for (uint32_t k = 0; k < 1000; k++)
 			add((uint16_t)(i + SITES * (k % 10)), k % 3, true);
-	begin("");
+	begin_with("");
 	run_for(2 * HOUR);
 	assert_int_equal(net.sites[0].taken, 1000);
 	assert_in_range(net.sites[1].taken, 900, 1000); /* a few wait for their next try */
@@ -561,7 +452,7 @@ limits_are_kept(void **state)
 	for (uint32_t k = 0; k < 2000; k++)
 		add((uint16_t)(k % 100), k % 7, k % 2);
 	net.sites[3].temper = SLOW;
-	begin("relay.rate = 30\nrelay.connections = 4\npace = m05.test rate=6/m connections=1\n");
+	begin_with("relay.rate = 30\nrelay.connections = 4\npace = m05.test rate=6/m connections=1\n");
 	run_for(10 * MINUTE);
 	for (unsigned i = 0; i < SITES; i++) {
 		assert_in_range(net.sites[i].most_a_minute, 0, i == 5 ? 6 : 30);
@@ -579,7 +470,7 @@ letters_pass(void **state)
 	static uint32_t letters[600];
 	for (uint32_t k = 0; k < 100000; k++)
 		add((uint16_t)(k % 1000), 1, true);
-	begin("relay.rate = 60\n");
+	begin_with("relay.rate = 60\n");
 	run_for(10);
 	for (uint32_t k = 0; k < 120; k++) {
 		letters[k] = add((uint16_t)(random_u64() % 1000), 2 + k % 5, false);
@@ -606,8 +497,8 @@ letters_pass(void **state)
 int
 main(void)
 {
-#define STAGED(fn) cmocka_unit_test_setup_teardown(fn, stage_up, stage_down)
-	const struct CMUnitTest tests[] = { STAGED(adapts), STAGED(limits_are_kept), STAGED(letters_pass),
-		                                STAGED(five_days) };
+#define IN_NET(fn) cmocka_unit_test_setup_teardown(fn, stage_up, stage_down)
+	const struct CMUnitTest tests[] = { IN_NET(adapts), IN_NET(limits_are_kept), IN_NET(letters_pass),
+		                                IN_NET(five_days) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,26 +2,15 @@
 /* open_test.c - connections to servers whose TLS is good, broken or a lie, under each policy: what is used, what is
  * refused and in which words. The test plays DNS (with the resolver's verdict about DNSSEC), the store's memos, the
  * mail server, and the web server of MTA-STS; certificates are made here. */
+#include "relay/relay_testing.h"
+
 #include "base/base64.h"
-#include "base/log.h"
-#include "relay/relay.h"
 #include "relay/transport.h"
-#include "resolver_msg.h"
-#include "role/role.h"
-#include "store/rows.h"
 #include "task/task_testing.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <sys/socket.h>
 
-#include <cmocka.h>
-
-enum { BORN = 1700000000 };
 enum { TLSA_NONE, TLSA_MATCH, TLSA_ANCHOR, TLSA_OTHER, TLSA_USELESS, TLSA_SILENT, TLSA_FORGED };
 enum { CERT_GOOD, CERT_OTHER_NAME, CERT_EXPIRED, CERTS };
 enum {
@@ -132,9 +121,7 @@ static struct {
 	char words[700];
 	char memo[70000];
 	size_t memo_len;
-} play;
-static struct arena kept;
-static struct relay *relay;
+} seen;
 static EVP_PKEY *authority;
 
 /* ---- certificates: one authority, which servers send along, and what it signed */
@@ -185,8 +172,8 @@ static void
 authority_make(void)
 {
 	authority = EVP_EC_gen("P-256");
-	play.authority_pem = x509_take(x509_make(authority, "authority", NID_basic_constraints, "CA:TRUE", -9000, 9000),
-	                               play.authority_digest);
+	seen.authority_pem = x509_take(x509_make(authority, "authority", NID_basic_constraints, "CA:TRUE", -9000, 9000),
+	                               seen.authority_digest);
 }
 
 static void
@@ -195,11 +182,11 @@ certificate_make(int which, const char *names, long begins, long ends)
 	const char *why = NULL;
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *x = x509_make(key, "server", NID_subject_alt_name, names, begins, ends);
-	struct slice chain = arena_join(&kept, x509_take(x, play.digest[which]), play.authority_pem);
+	struct slice chain = arena_join(&kept, x509_take(x, seen.digest[which]), seen.authority_pem);
 	BIO *pem = BIO_new(BIO_s_mem());
 	PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL);
-	play.servers[which] = tls_server_context_with_key(chain, bio_text(pem), &why);
-	assert_non_null(play.servers[which]);
+	seen.servers[which] = tls_server_context_with_key(chain, bio_text(pem), &why);
+	assert_non_null(seen.servers[which]);
 	EVP_PKEY_free(key);
 }
 
@@ -208,10 +195,10 @@ certificate_make(int which, const char *names, long begins, long ends)
 static struct slice
 tlsa_of(int kind, struct arena *a)
 {
-	int which = play.scene->certificate;
-	struct slice digest = slice_of(play.digest[kind == TLSA_OTHER ? (which + 1) % CERTS : which], 32);
+	int which = seen.scene->certificate;
+	struct slice digest = slice_of(seen.digest[kind == TLSA_OTHER ? (which + 1) % CERTS : which], 32);
 	if (kind == TLSA_ANCHOR)
-		digest = slice_of(play.authority_digest, 32);
+		digest = slice_of(seen.authority_digest, 32);
 	struct slice head = kind == TLSA_ANCHOR ? S("\2\0\1") : kind == TLSA_USELESS ? S("\1\0\1") : S("\3\0\1");
 	return arena_join(a, head, digest);
 }
@@ -219,7 +206,7 @@ tlsa_of(int kind, struct arena *a)
 static void
 fake_lookup(struct ipc_call *call, const struct resolver_lookup_in *in)
 {
-	const struct scene *s = play.scene;
+	const struct scene *s = seen.scene;
 	struct resolver_record record[2] = { 0 };
 	struct resolver_lookup_out out = { .records = record, .secure = s->secure, .canonical = in->name };
 	if (in->type == 15 && slice_equal(in->name, S("good.test"))) {
@@ -249,9 +236,9 @@ static const struct resolver_server fake_resolver = { .lookup = fake_lookup };
 static void
 fake_memo_get(struct ipc_call *call, const struct store_memo_get_in *in)
 {
-	struct store_memo_get_out out = { .found = play.memo_len > 0 };
+	struct store_memo_get_out out = { .found = seen.memo_len > 0 };
 	assert_true(slice_equal(in->kind, S("sts")) && slice_equal(in->name, S("good.test")));
-	out.memo = (struct store_memo){ in->kind, in->name, slice_of(play.memo, play.memo_len), clock_wall_sec() + 86400 };
+	out.memo = (struct store_memo){ in->kind, in->name, slice_of(seen.memo, seen.memo_len), clock_wall_sec() + 86400 };
 	store_memo_get_reply(call, &out);
 }
 
@@ -260,8 +247,8 @@ fake_memo_put(struct ipc_call *call, const struct store_memo_put_in *in)
 {
 	assert_int_equal(in->nmemos, 1);
 	assert_int_equal(in->memos[0].until, clock_wall_sec() + 86400);
-	play.memo_len = in->memos[0].value.len;
-	memcpy(play.memo, in->memos[0].value.at, play.memo_len);
+	seen.memo_len = in->memos[0].value.len;
+	memcpy(seen.memo, in->memos[0].value.at, seen.memo_len);
 	store_memo_put_reply(call, &(struct store_memo_put_out){ 0 });
 }
 
@@ -270,20 +257,13 @@ static const struct store_server fake_store = { .memo_get = fake_memo_get, .memo
 /* ---- the mail server and the web server */
 
 static bool
-await_talk(struct stream *io, const char *text)
-{
-	stream_put(io, slice_text(text));
-	return await_flush(io) == OK;
-}
-
-static bool
 await_tls(struct stream *io)
 {
-	unsigned server = play.scene->server;
+	unsigned server = seen.scene->server;
 	if (server & TLS_REFUSED)
 		return await_talk(io, "454 4.7.0 not now\r\n");
 	await_talk(io, server & INJECTS ? "220 go\r\n250-mx\r\n250 REQUIRETLS\r\n" : "220 go\r\n");
-	return !(server & HANDSHAKE_BREAKS) && await_tls_accept(io, play.servers[play.scene->certificate]) == OK;
+	return !(server & HANDSHAKE_BREAKS) && await_tls_accept(io, seen.servers[seen.scene->certificate]) == OK;
 }
 
 static bool
@@ -291,16 +271,16 @@ await_auth(struct stream *io, struct slice line)
 {
 	struct slice got;
 	assert_non_null(io->tls);
-	play.passwords++;
+	seen.passwords++;
 	assert_true(base64_decode(slice_from(line, strlen("AUTH PLAIN ")), &kept, &got));
-	bool good = slice_equal(got, S("\0joe\0pass word")) && (play.scene->server & LOGS_IN);
+	bool good = slice_equal(got, S("\0joe\0pass word")) && (seen.scene->server & LOGS_IN);
 	return await_talk(io, good ? "235 2.7.0 ok\r\n" : "535 5.7.8 no\r\n");
 }
 
 static bool
 await_serve_line(struct stream *io, struct slice line)
 {
-	unsigned server = play.scene->server;
+	unsigned server = seen.scene->server;
 	if (slice_starts(line, S("EHLO"))) {
 		stream_put(io, S("250-mx\r\n"));
 		if (!(server & NO_TLS) && !io->tls)
@@ -339,12 +319,12 @@ web_server(void *arg)
 	struct slice line = S("x");
 	stream_init(&io, (int)(intptr_t)arg);
 	io.deadline_ms = deadline_in_ms(60000);
-	play.fetches++;
-	if (await_tls_accept(&io, play.servers[CERT_GOOD]) == OK) {
+	seen.fetches++;
+	if (await_tls_accept(&io, seen.servers[CERT_GOOD]) == OK) {
 		while (line.len > 0 && await_line(&io, 2000, false, &line) == OK)
 			;
 		stream_printf(&io, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n%s",
-		              strlen(play.scene->sts), play.scene->sts);
+		              strlen(seen.scene->sts), seen.scene->sts);
 		(void)await_flush(&io);
 	}
 	stream_release(&io);
@@ -354,26 +334,16 @@ static enum err
 await_fake_connect(const struct sockaddr *to, unsigned to_len, const struct sockaddr *from, unsigned from_len,
                    int64_t deadline_ms, int *fd)
 {
-	int pair[2];
+	int other;
 	(void)to_len, (void)from, (void)from_len, (void)deadline_ms;
 	bool web = ntohs(((const struct sockaddr_in *)to)->sin_port) == 443;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-	*fd = pair[0];
-	play.connections += !web;
-	assert_true(task_start(web ? web_server : mail_server, (void *)(intptr_t)pair[1]));
+	*fd = stage_pair(&other);
+	seen.connections += !web;
+	assert_true(task_start(web ? web_server : mail_server, (void *)(intptr_t)other));
 	return OK;
 }
 
 /* ---- one scene */
-
-static int
-ipc_pair(int *other)
-{
-	int pair[2];
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-	*other = pair[1];
-	return pair[0];
-}
 
 static void
 open_once(void *arg)
@@ -383,18 +353,18 @@ open_once(void *arg)
 	struct remote_reply why;
 	struct job j = { .relay = relay };
 	j.row.domain = S("good.test");
-	j.row.envelope.flags = play.scene->flags;
+	j.row.envelope.flags = seen.scene->flags;
 	j.row.envelope.reverse_path = S("a@here.test");
 	remote->end_ms = deadline_in_ms(3600 * 1000);
 	await_route(&relay->resolver, relay->conf, j.row.domain, route);
 	why = route->reply;
-	play.opened = await_open(relay, &j, route, remote, &why);
-	play.secure = play.opened && remote->secure;
-	play.smtp_after_injection = play.opened && remote->requiretls;
-	if (play.opened)
-		snprintf(play.words, sizeof play.words, "%s", remote->policy.words);
+	seen.opened = await_open(relay, &j, route, remote, &why);
+	seen.secure = seen.opened && remote->secure;
+	seen.smtp_after_injection = seen.opened && remote->requiretls;
+	if (seen.opened)
+		snprintf(seen.words, sizeof seen.words, "%s", remote->policy.words);
 	else
-		snprintf(play.words, sizeof play.words, "%u %s %s", why.code, why.status, why.text);
+		snprintf(seen.words, sizeof seen.words, "%u %s %s", why.code, why.status, why.text);
 	await_remote_quit(remote);
 	free(remote);
 	free(route);
@@ -403,26 +373,12 @@ open_once(void *arg)
 static void
 stage(const struct scene *s, int times)
 {
-	struct conf_error errors[4];
-	size_t nerrors;
-	int other;
-	const char *why = NULL;
-	play.scene = s;
-	play.memo_len = play.fetches = play.connections = play.passwords = 0;
-	relay = must_calloc(1, sizeof *relay);
-	struct slice text = arena_printf(&kept, "hostname = here.test\ndata = /nowhere\n%s%s\n", s->route ? "route = " : "",
-	                                 s->route ? s->route : "");
-	struct conf *conf = conf_parse(text, "test.conf", "/", &kept, errors, COUNT_OF(errors), &nerrors);
-	assert_non_null(conf);
-	assert_int_equal(role_relay.configure(relay, conf, &why), OK);
-	conf_free(&conf);
-	role_relay.peer(relay, ROLE_STORE, 0, ipc_pair(&other));
-	struct ipc_peer *store = ipc_peer_open(other, &store_protocol, &fake_store, NULL, IPC_CLASS_RELAY, 0);
-	role_relay.peer(relay, ROLE_RESOLVER, 0, ipc_pair(&other));
-	struct ipc_peer *resolver = ipc_peer_open(other, &resolver_protocol, &fake_resolver, NULL, IPC_CLASS_RELAY, 0);
+	seen.scene = s;
+	seen.memo_len = seen.fetches = seen.connections = seen.passwords = 0;
+	relay_open(s->route ? arena_printf(&kept, "route = %s\n", s->route).at : "", &fake_store, &fake_resolver);
 	const char *auth = relay->conf->nroutes ? relay->conf->routes[0].auth : NULL;
 	relay->tls = tls_client_context(NULL);
-	relay->transport->trusting = tls_client_context_trusting(play.authority_pem);
+	relay->transport->trusting = tls_client_context_trusting(seen.authority_pem);
 	relay->transport->secrets = must_calloc(1, sizeof(struct secret));
 	relay->transport->secrets[0] =
 	    (struct secret){ slice_dup(slice_text(auth && !strstr(auth, "lost") ? auth : "none")),
@@ -430,12 +386,7 @@ stage(const struct scene *s, int times)
 	relay->transport->nsecrets = 1;
 	for (int i = 0; i < times; i++)
 		test_in_task(open_once, NULL);
-	ipc_peer_close(store);
-	ipc_peer_close(resolver);
-	for (int i = 0; i < 20; i++)
-		loop_turn(0);
-	relay_release(relay);
-	free(relay);
+	relay_close();
 }
 
 static void
@@ -446,12 +397,12 @@ each_scene(void **state)
 	for (size_t i = 0; i < COUNT_OF(scenes); i++) {
 		const struct scene *s = &scenes[i];
 		stage(s, 1);
-		if (play.opened != s->opens || play.secure != s->encrypted || !strstr(play.words, s->words))
-			wrong++, print_error("%s: opened %d, encrypted %d, %s\n", s->what, play.opened, play.secure, play.words);
+		if (seen.opened != s->opens || seen.secure != s->encrypted || !strstr(seen.words, s->words))
+			wrong++, print_error("%s: opened %d, encrypted %d, %s\n", s->what, seen.opened, seen.secure, seen.words);
 		if (s->server & INJECTS)
-			assert_false(play.smtp_after_injection);
+			assert_false(seen.smtp_after_injection);
 		if (s->server & NO_TLS)
-			assert_int_equal(play.passwords, 0);
+			assert_int_equal(seen.passwords, 0);
 	}
 	assert_int_equal(wrong, 0);
 }
@@ -463,24 +414,22 @@ policies_are_kept(void **state)
 	(void)state;
 	static const struct scene good = { .what = "kept", .sts = ENFORCE }, bad = { .what = "in vain", .sts = "what" };
 	stage(&good, 5);
-	assert_int_equal(play.fetches, 1);
-	assert_true(play.opened && play.secure);
+	assert_int_equal(seen.fetches, 1);
+	assert_true(seen.opened && seen.secure);
 	stage(&bad, 5);
-	assert_int_equal(play.fetches, 1);
-	assert_true(play.opened);
+	assert_int_equal(seen.fetches, 1);
+	assert_true(seen.opened);
 }
 
 static int
 setup(void **state)
 {
 	(void)state;
-	arena_init(&kept, 0);
+	stage_begin();
 	authority_make();
 	certificate_make(CERT_GOOD, "DNS:mx.good.test,DNS:mta-sts.good.test", -60, 3600);
 	certificate_make(CERT_OTHER_NAME, "DNS:mx.other.test", -60, 3600);
 	certificate_make(CERT_EXPIRED, "DNS:mx.good.test", -7200, -3600);
-	loop_sim_start(BORN);
-	log_setup("relay", LOG_ERROR, false);
 	await_connect = await_fake_connect;
 	return 0;
 }
@@ -490,10 +439,9 @@ teardown(void **state)
 {
 	(void)state;
 	for (int i = 0; i < CERTS; i++)
-		tls_context_free(&play.servers[i]);
+		tls_context_free(&seen.servers[i]);
 	EVP_PKEY_free(authority);
-	arena_release(&kept);
-	loop_reset();
+	stage_end();
 	return 0;
 }
 
