@@ -65,6 +65,21 @@ struct conf_pace { /* pace = SITE [connections=N] [messages=N] [rate=N/m] */
 	uint32_t connections, messages, rate; /* 0: as everywhere */
 };
 
+enum { SOURCES_MAX = 64, POOL_SENDERS_MAX = 32, WARM_UP_DAYS_MAX = 100 };
+
+struct conf_source {                   /* source = ADDRESS [ehlo=NAME] [pool=NAME] [since=YYYY-MM-DD] */
+	const char *address, *ehlo, *pool; /* ehlo NULL: hostname */
+	int family;                        /* 4 or 6 */
+	int64_t since;                     /* the day, since 1970, on which it was new; -1: it is warm */
+};
+
+struct conf_pool { /* pool = NAME [personal] [bulk] [notice] [DOMAIN ...] */
+	const char *name;
+	unsigned classes;                      /* bits of CLASS_* of store/rows.h; 0: all */
+	const char *senders[POOL_SENDERS_MAX]; /* "example.org", ".example.org": what is below it */
+	size_t nsenders;                       /* 0: all */
+};
+
 struct conf {
 	struct arena arena;
 	struct conf_values v;            /* one member for each option, dots and dashes as underscores */
@@ -77,6 +92,12 @@ struct conf {
 	size_t nroutes;
 	struct conf_pace *paces;
 	size_t npaces;
+	struct conf_source *sources;
+	size_t nsources;
+	struct conf_pool *pools;
+	size_t npools;
+	uint32_t *warm_up; /* messages for each day of a new source */
+	size_t nwarm_up;
 	int64_t *retry_sec; /* relay.retry: waits between tries; the last repeats */
 	size_t nretry;
 	struct conf_schedule {

@@ -24,8 +24,8 @@ static const struct conf_listener kinds[LISTEN_KINDS] = {
 
 /* ---- addresses */
 
-static int
-ip_address(struct slice text, uint8_t address[16])
+int
+conf_ip_address(struct slice text, uint8_t address[16])
 {
 	char z[INET6_ADDRSTRLEN + 1];
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -58,7 +58,7 @@ conf_socket_address(struct slice text, uint8_t address[16], uint16_t *port)
 		return 0;
 	struct slice host = slice_part(text, 0, (size_t)colon);
 	bool brackets = host.len > 2 && host.at[0] == '[' && host.at[host.len - 1] == ']';
-	int family = ip_address(brackets ? slice_part(host, 1, host.len - 2) : host, address);
+	int family = conf_ip_address(brackets ? slice_part(host, 1, host.len - 2) : host, address);
 	return (family == 6) == brackets ? family : 0;
 }
 
@@ -67,7 +67,7 @@ network_of(struct slice text, struct conf_network *n)
 {
 	struct slice host, bits;
 	bool ranged = slice_cut(text, '/', &host, &bits);
-	int family = ip_address(host, n->address);
+	int family = conf_ip_address(host, n->address);
 	uint32_t v = family == 4 ? 32 : 128;
 	if (!family || (ranged && (!slice_to_u32(bits, &v) || v > (family == 4 ? 32u : 128u))))
 		return false;
@@ -188,8 +188,8 @@ trusted_make(struct conf *c)
 
 /* ---- names of hosts, routes */
 
-static bool
-is_host(struct slice s)
+bool
+conf_is_host(struct slice s)
 {
 	if (s.len == 0 || s.len > 255)
 		return false;
@@ -206,16 +206,16 @@ route_target(struct slice text, struct slice *host, uint16_t *port)
 	uint8_t ip[16];
 	*port = 0;
 	if (text.len && text.at[0] == '[') {
-		if (!slice_cut(slice_from(text, 1), ']', host, &rest) || ip_address(*host, ip) != 6)
+		if (!slice_cut(slice_from(text, 1), ']', host, &rest) || conf_ip_address(*host, ip) != 6)
 			return false;
 		return rest.len == 0 || (rest.at[0] == ':' && port_of(slice_from(rest, 1), port));
 	}
 	bool with_port = slice_cut(text, ':', host, &rest);
-	return is_host(*host) && (!with_port || port_of(rest, port));
+	return conf_is_host(*host) && (!with_port || port_of(rest, port));
 }
 
-static bool
-next_word(struct slice *rest, struct slice *word)
+bool
+conf_next_word(struct slice *rest, struct slice *word)
 {
 	*rest = slice_trim(*rest);
 	size_t n = 0;
@@ -244,7 +244,7 @@ static bool
 is_ip(struct slice s)
 {
 	uint8_t ip[16];
-	return ip_address(s, ip) != 0;
+	return conf_ip_address(s, ip) != 0;
 }
 
 static bool
@@ -256,7 +256,7 @@ route_tls(struct slice mode, struct arena *a, struct conf_route *r)
 	};
 	struct slice names;
 	if (slice_cut(mode, ':', &mode, &names) &&
-	    (!slice_equal(mode, S("verify")) || !route_list(names, a, is_host, r->names, ROUTE_NAMES_MAX, &r->nnames)))
+	    (!slice_equal(mode, S("verify")) || !route_list(names, a, conf_is_host, r->names, ROUTE_NAMES_MAX, &r->nnames)))
 		return false;
 	for (unsigned i = 0; i < COUNT_OF(modes); i++)
 		if (slice_equal(mode, slice_text(modes[i]))) {
@@ -282,7 +282,7 @@ route_flag(struct conf *c, struct slice word, struct arena *a, struct conf_route
 		return route_list(value, a, is_ip, r->sources, ROUTE_SOURCES_MAX, &r->nsources);
 	if (slice_equal(name, S("auth")))
 		return (r->auth = conf_path(c, value)) != NULL;
-	return slice_equal(name, S("ehlo")) && is_host(value) && (r->ehlo = slice_keep_text(a, value)) != NULL;
+	return slice_equal(name, S("ehlo")) && conf_is_host(value) && (r->ehlo = slice_keep_text(a, value)) != NULL;
 }
 
 static bool
@@ -290,12 +290,12 @@ route_parse(struct conf *c, struct slice value, struct arena *a, struct conf_rou
 {
 	struct slice domain, target, host, word;
 	*r = (struct conf_route){ 0 };
-	if (!next_word(&value, &domain) || !next_word(&value, &target) || !route_target(target, &host, &r->port))
+	if (!conf_next_word(&value, &domain) || !conf_next_word(&value, &target) || !route_target(target, &host, &r->port))
 		return false;
 	bool below = domain.len > 1 && domain.at[0] == '.';
-	if (!is_host(below ? slice_from(domain, 1) : domain) && !slice_equal(domain, S("*")))
+	if (!conf_is_host(below ? slice_from(domain, 1) : domain) && !slice_equal(domain, S("*")))
 		return false;
-	while (next_word(&value, &word))
+	while (conf_next_word(&value, &word))
 		if (!route_flag(c, word, a, r))
 			return false;
 	if (r->implicit_tls && (r->tls == ROUTE_TLS_NONE || r->tls == ROUTE_TLS_TRY))
@@ -357,13 +357,13 @@ pace_parse(struct slice value, struct arena *a, struct conf_pace *p)
 {
 	struct slice site, word;
 	*p = (struct conf_pace){ 0 };
-	if (!next_word(&value, &site) || site.len > 255 || slice_equal(site, S("*")))
+	if (!conf_next_word(&value, &site) || site.len > 255 || slice_equal(site, S("*")))
 		return false;
 	char *lower = arena_alloc(a, site.len + 1);
 	for (size_t i = 0; i < site.len; i++)
 		lower[i] = ascii_lower(site.at[i]);
 	p->site = lower;
-	while (next_word(&value, &word))
+	while (conf_next_word(&value, &word))
 		if (!pace_word(word, p))
 			return false;
 	return p->connections || p->messages || p->rate;
@@ -394,7 +394,7 @@ retry_parse(struct slice value, int64_t *sec, size_t max)
 {
 	struct slice word;
 	size_t n = 0;
-	while (next_word(&value, &word)) {
+	while (conf_next_word(&value, &word)) {
 		uint64_t ms;
 		if (!conf_quantity(word, CONF_TIME, &ms) || ms < 1000 || ms > UINT64_C(30) * 86400000 || n == max)
 			return 0;
@@ -460,7 +460,7 @@ retry_make(struct conf *c)
 static void
 check_hostname(struct conf_parser *p, struct slice value)
 {
-	if (!is_host(value))
+	if (!conf_is_host(value))
 		conf_complain(p, "hostname = '%s' is no name of a host; allowed: letters, digits, '-' and '.', at most 255",
 		              conf_show(p, value));
 }
@@ -472,7 +472,7 @@ check_dns_server(struct conf_parser *p, struct slice value)
 	uint8_t ip[16];
 	uint16_t port;
 	bool with_port = slice_cut(value, '@', &host, &port_text);
-	if (!ip_address(host, ip) || (with_port && !port_of(port_text, &port)))
+	if (!conf_ip_address(host, ip) || (with_port && !port_of(port_text, &port)))
 		conf_complain(p, "dns.server = '%s' is no address; allowed: 192.0.2.1 or 192.0.2.1@5353", conf_show(p, value));
 }
 
@@ -505,6 +505,9 @@ static const struct {
 	{ "subaddress", check_subaddress },
 	{ "admin-socket", check_admin_socket },
 	{ "pace", check_pace },
+	{ "source", conf_check_source },
+	{ "pool", conf_check_pool },
+	{ "relay.warm-up", conf_check_warm_up },
 };
 
 void
@@ -533,5 +536,6 @@ conf_special_finish(struct conf_parser *p)
 	trusted_make(p->conf);
 	routes_make(p->conf);
 	paces_make(p->conf);
+	conf_pools_make(p->conf);
 	retry_make(p->conf);
 }

@@ -22,9 +22,21 @@ const char *conf_path(struct conf *c, struct slice path); /* with the folder in 
 /* "5m" in the units of that type; false: not one. */
 bool conf_quantity(struct slice text, enum conf_type type, uint64_t *v);
 
+/* The next word of a text; false: there is none. */
+bool conf_next_word(struct slice *rest, struct slice *word);
+bool conf_is_host(struct slice s); /* a name, or an IPv4 address */
+/* 4 (kept as ::ffff:a.b.c.d), 6 or 0 (no address). */
+int conf_ip_address(struct slice text, uint8_t address[16]);
+
 /* Checks one value of an option when it has a form of its own. */
 void conf_special_check(struct conf_parser *p, const char *name, struct slice value);
 /* After all lines: fills what struct conf has beside the plain values. */
 void conf_special_finish(struct conf_parser *p);
+
+/* ---- conf_pools.c: options source, pool and relay.warm-up */
+void conf_check_source(struct conf_parser *p, struct slice value);
+void conf_check_pool(struct conf_parser *p, struct slice value);
+void conf_check_warm_up(struct conf_parser *p, struct slice value);
+void conf_pools_make(struct conf *c);
 
 #endif
