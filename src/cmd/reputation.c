@@ -57,7 +57,34 @@ list(struct args *a)
 	return EXIT_DONE;
 }
 
+static void
+list_source(const json_t *source, void *arg)
+{
+	struct listing *l = arg;
+	const char *since = cmd_text(source, "since");
+	table_add(&l->table, cmd_text(source, "source"), cmd_text(source, "pool"), *since ? since : "warm",
+	          number(l, source, "accepted"), number(l, source, "deferred"), number(l, source, "refused"),
+	          number(l, source, "complained"));
+}
+
+static int
+list_sources(struct args *a)
+{
+	struct listing l = { .arena = a->arena };
+	table_init(&l.table, a->arena, 7, "SOURCE", "POOL", "SINCE", ">ACCEPTED", ">DEFERRED", ">REFUSED", ">COMPLAINED");
+	int code = cmd_list(a, "/api/v1/reputation/sources", "sources", "source", list_source, &l);
+	if (code != EXIT_DONE || a->json)
+		return code;
+	if (l.table.nrows == 1)
+		puts("nothing was sent yet");
+	else
+		table_print(&l.table);
+	return EXIT_DONE;
+}
+
 static const struct verb rows[] = {
+	{ "reputation", "sources", list_sources, 0, 0, 0, "reputation sources",
+	  "the same for each address of ours that mail goes out from" },
 	{ "reputation", NULL, list, 0, 0, 0, "reputation", "what other servers made of our mail, how fast it goes there" },
 };
 const struct verbs reputation_verbs = { rows, COUNT_OF(rows) };

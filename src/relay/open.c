@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "relay/dane.h"
 #include "relay/relay.h"
+#include "relay/source.h"
 #include "relay/sts.h"
 #include "relay/transport.h"
 #include "store/rows.h"
@@ -16,6 +17,7 @@ struct opening {
 	struct relay *relay;
 	struct conf *conf; /* held: it may be replaced meanwhile */
 	const struct conf_route *line;
+	struct job *job;
 	struct slice domain;
 	enum tls_demand demand;
 	struct remote *remote;
@@ -109,26 +111,39 @@ harden(struct opening *o)
 	}
 }
 
-/* One of the route's own addresses of that family. False: it has some, none of them of that family. */
 static bool
-source_pick(const struct conf_route *line, int family, struct sockaddr_storage *from, struct send_settings *s)
+from_address(const char *text, int family, struct sockaddr_storage *from, struct send_settings *s)
 {
+	struct sockaddr_in *four = (struct sockaddr_in *)from;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)from;
+	memset(from, 0, sizeof *from);
+	bool good = family == AF_INET ? inet_pton(AF_INET, text, &four->sin_addr) == 1
+	                              : inet_pton(AF_INET6, text, &six->sin6_addr) == 1;
+	if (!good)
+		return false;
+	from->ss_family = (sa_family_t)family;
+	s->from = (struct sockaddr *)from;
+	s->from_len = family == AF_INET ? sizeof *four : sizeof *six;
+	return true;
+}
+
+/* Where the connection comes from: one of the route's own addresses, else one of the pool. False: none of these is of
+ * that family, or may be used now. */
+static bool
+set_source(struct opening *o, int family, struct sockaddr_storage *from, struct send_settings *s,
+           const struct conf_source **picked)
+{
+	const struct conf_route *line = o->line;
 	size_t n = line ? line->nsources : 0, start = n ? (size_t)(random_u64() % n) : 0;
-	for (size_t i = 0; i < n; i++) {
-		const char *text = line->sources[(start + i) % n];
-		struct sockaddr_in *four = (struct sockaddr_in *)from;
-		struct sockaddr_in6 *six = (struct sockaddr_in6 *)from;
-		memset(from, 0, sizeof *from);
-		bool good = family == AF_INET ? inet_pton(AF_INET, text, &four->sin_addr) == 1
-		                              : inet_pton(AF_INET6, text, &six->sin6_addr) == 1;
-		if (!good)
-			continue;
-		from->ss_family = (sa_family_t)family;
-		s->from = (struct sockaddr *)from;
-		s->from_len = family == AF_INET ? sizeof *four : sizeof *six;
-		return true;
-	}
-	return n == 0;
+	*picked = NULL;
+	for (size_t i = 0; i < n; i++)
+		if (from_address(line->sources[(start + i) % n], family, from, s))
+			return true;
+	if (n > 0 || !source_pick(o->remote, o->job, o->conf, family, picked))
+		return false;
+	if (*picked && (*picked)->ehlo && !(line && line->ehlo))
+		s->ehlo = (*picked)->ehlo;
+	return !*picked || from_address((*picked)->address, family, from, s);
 }
 
 static void
@@ -140,16 +155,21 @@ note_later(struct opening *o)
 
 static bool
 await_address(struct opening *o, const struct route_host *host, const struct route_address *address,
-              struct send_settings *s)
+              const struct send_settings *s)
 {
 	struct remote *r = o->remote;
 	struct sockaddr_storage from;
+	const struct conf_source *picked;
+	struct send_settings own = *s;
 	snprintf(r->host, sizeof r->host, "%s", host->name);
 	snprintf(r->address, sizeof r->address, "%s", address->text);
-	if (!source_pick(o->line, address->to.ss_family, &from, s))
-		reply_set(&r->reply, 451, "4.4.1", "the route names no source address of that family");
-	else if (await_remote_open(r, (const struct sockaddr *)&address->to, address->len, s) && await_fits_demand(o))
-		return true;
+	if (!set_source(o, address->to.ss_family, &from, &own, &picked)) {
+		reply_set(&r->reply, 451, "4.4.1", "there is no source address of that family that may be used now");
+	} else if (await_remote_open(r, (const struct sockaddr *)&address->to, address->len, &own)) {
+		source_opened(r, picked);
+		if (await_fits_demand(o))
+			return true;
+	}
 	harden(o);
 	*o->why = r->reply;
 	note_later(o);
@@ -208,6 +228,7 @@ bool
 await_open(struct relay *r, struct job *j, const struct route *route, struct remote *remote, struct remote_reply *why)
 {
 	struct opening o = { .relay = r,
+		                 .job = j,
 		                 .conf = conf_keep(r->conf),
 		                 .domain = j->row.domain,
 		                 .demand = job_demand(j),

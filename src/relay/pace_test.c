@@ -228,8 +228,8 @@ memos(void **state)
 		pace_from_memo(&q, slice_text(bad[i]), other);
 		assert_true(pace_at_rest(&q, START));
 	}
-	struct site s = { .accepted = 5, .deferred = 6, .refused = 7, .complained = 8 }, t = { .accepted = 1 };
-	reputation_from_memo(&t, reputation_memo(&a, &s));
+	struct tally s = { 5, 6, 7, 8 }, t = { .accepted = 1 };
+	tally_from_memo(&t, tally_memo(&a, &s));
 	assert_int_equal(t.accepted, 6);
 	assert_int_equal(t.deferred, 6);
 	assert_int_equal(t.refused, 7);

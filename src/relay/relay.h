@@ -33,6 +33,7 @@ struct relay {
 	struct map sites;                 /* hash of the name -> struct site */
 	struct link waiting;              /* sites that have jobs and may not have a connection yet */
 	struct map domains;               /* hash of the name -> struct domain */
+	struct map sources;               /* hash of the address -> struct source_total */
 	struct link domain_list, unknown; /* all of them, not used for longest first; those to be looked up */
 	struct link changed;              /* sites that are to be put down */
 	struct link finished;             /* jobs that wait to be settled */

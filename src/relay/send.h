@@ -16,8 +16,11 @@ enum { REMOTE_AUTH_PLAIN = 1, REMOTE_AUTH_LOGIN = 2, REMOTE_AUTH_SCRAM = 4 };
 
 struct remote {
 	struct stream io;
-	char host[256];   /* the name that was looked up, or the address literal */
-	char address[64]; /* address:port as text, for logs */
+	char host[256];     /* the name that was looked up, or the address literal */
+	char address[64];   /* address:port as text, for logs */
+	char source[64];    /* of ours, that it comes from; empty: not known */
+	char claims[2][64]; /* sources for which the message under way is counted (source.h) */
+	size_t nclaims;
 	bool lmtp, usable, secure;
 	bool data_sent; /* of the last message, all of it: a connection that ends now leaves it open whether it was accepted
 	                 */

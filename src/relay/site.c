@@ -129,14 +129,15 @@ site_free_unused(struct site *site)
 	list_remove(&site->in_waiting);
 	timer_cancel(&site->timer);
 	fair_release(&site->waiting);
+	pool_counts_release(&site->counts);
 	map_remove(&site->relay->sites, site->key);
 	free(site);
 }
 
 /* ---- waiting in memory or in the queue */
 
-static void
-put_back_at(struct job *j, int64_t at_ms)
+void
+job_put_back(struct job *j, int64_t at_ms)
 {
 	int64_t wait = MIN(MAX(at_ms - clock_mono_ms(), (int64_t)1000), (int64_t)PARK_MS_MAX);
 	int64_t end = j->row.born + job_lifetime_sec(j), now = clock_wall_sec();
@@ -167,7 +168,7 @@ put_back(struct site *site, struct job *j, int64_t turn, int64_t each)
 {
 	int64_t *after = &site->parked_ms[job_class(j)];
 	*after = MIN(MAX(*after + each + each / 32, turn), clock_mono_ms() + PARK_MS_MAX);
-	put_back_at(j, *after);
+	job_put_back(j, *after);
 }
 
 void
@@ -213,7 +214,7 @@ sweep_fired(struct timer *t)
 			late[n++] = j;
 	}
 	for (size_t i = 0; i < n && !r->stopping; i++)
-		put_back_at(late[i], clock_mono_ms() + 3 * HOLD_MS);
+		job_put_back(late[i], clock_mono_ms() + 3 * HOLD_MS);
 	if (!r->stopping && r->jobs > 0)
 		timer_set(t, deadline_in_ms(HOLD_MS / 2));
 }
@@ -418,6 +419,7 @@ sites_release(struct relay *r)
 {
 	timer_cancel(&r->sweep);
 	timer_cancel(&r->memo_timer);
+	sources_release(r);
 	for (struct link *l; (l = list_first(&r->changed));)
 		list_remove(l);
 	for (struct link *l; (l = list_first(&r->domain_list));)

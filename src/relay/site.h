@@ -8,6 +8,7 @@
 #include "relay/fair.h"
 #include "relay/pace.h"
 #include "relay/relay.h"
+#include "relay/source.h"
 
 enum {
 	DOMAINS_MAX = 10000,         /* whose site is remembered */
@@ -52,8 +53,9 @@ struct site {
 	int64_t ended_ms;                /* of the last try, when there is any */
 	int64_t reached_ms, dead_ms;     /* it answered; until when nobody tries to reach it */
 	char dead_text[REPLY_TEXT_BYTES + 1], dead_status[12], dead_mta[256];
-	uint64_t accepted, deferred, refused, complained;
-	struct link in_changed; /* to be put down */
+	struct tally tally;
+	struct pool_counts counts; /* what new sources sent here today */
+	struct link in_changed;    /* to be put down */
 };
 
 /* ---- site.c */
@@ -63,6 +65,7 @@ void site_take(struct relay *r, struct job *j);  /* a row that was claimed */
 void site_forget_job(struct job *j);             /* out of whatever it waits in; its domain forgets it */
 void site_add(struct site *site, struct job *j); /* to those that wait, or back into the queue */
 void site_put_back(struct site *site);           /* those that would wait too long */
+void job_put_back(struct job *j, int64_t at_ms); /* into the queue, without a try, for half an hour at most */
 void site_free_unused(struct site *site);
 unsigned job_class(const struct job *j); /* FAIR_* */
 /* The name of the site to which these hosts belong, and its limits. */
@@ -82,7 +85,5 @@ void memo_fired(struct timer *t);
 /* Pure: what stands in the memos. */
 struct slice pace_memo(struct arena *a, const struct pace *p, int64_t ahead_ms);
 void pace_from_memo(struct pace *p, struct slice value, int64_t ahead_ms);
-struct slice reputation_memo(struct arena *a, const struct site *site);
-void reputation_from_memo(struct site *site, struct slice value);
 
 #endif

@@ -1,33 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* site_memo.c - what relay remembers of sites when it is started again: memos of the kinds "pace" and "reputation"
- * (store/memo.h), under the name of the site. What changed is put down every few seconds, many sites in one call; what
- * a crash takes away is a few seconds of counts. */
+/* site_memo.c - what relay remembers of sites when it is started again: memos of the kinds "pace", "reputation" and
+ * "warm-up" (store/memo.h), under the name of the site. What changed is put down every few seconds, many sites in one
+ * call; what a crash takes away is a few seconds of counts. */
 #include "relay/site.h"
 
-#include "base/cursor.h"
 #include "base/log.h"
 
-#define MEMOS_AT_ONCE 50 /* sites in one call, two memos each */
+#define MEMOS_AT_ONCE 33 /* sites in one call */
+#define MEMOS_OF_SITE 3
 
 /* ---- values: NAME=NUMBER, and why= up to the end */
-
-static uint64_t
-number_of(struct slice value, struct slice name)
-{
-	struct cursor c = cursor_of(value);
-	struct slice word;
-	uint64_t n = 0;
-	while (take_until_char(&c, '=', &word)) {
-		bool found = slice_equal(word, name);
-		take_char(&c, '=');
-		if (slice_equal(word, S("why")) || !take_u64(&c, &n))
-			return 0;
-		if (found)
-			return n;
-		skip_spaces(&c);
-	}
-	return 0;
-}
 
 static struct slice
 why_of(struct slice value)
@@ -50,34 +32,17 @@ void
 pace_from_memo(struct pace *p, struct slice value, int64_t ahead_ms)
 {
 	struct slice why = slice_part(why_of(value), 0, sizeof p->why - 1);
-	uint64_t connections = number_of(value, S("connections")), rate = number_of(value, S("rate"));
-	int64_t now = (int64_t)number_of(value, S("cut")) * 1000 - ahead_ms;
+	uint64_t connections = memo_number(value, S("connections")), rate = memo_number(value, S("rate"));
+	int64_t now = (int64_t)memo_number(value, S("cut")) * 1000 - ahead_ms;
 	if (connections == 0 || rate > UINT32_MAX || why.len == 0)
 		return;
 	p->connections = (uint32_t)MIN(connections, (uint64_t)p->limits.connections);
 	p->rate = p->limits.rate && (rate == 0 || rate > p->limits.rate) ? p->limits.rate : (uint32_t)rate;
-	p->rate_aim = (uint32_t)MIN(number_of(value, S("aim")), (uint64_t)UINT32_MAX);
-	p->suspended_ms = (int64_t)number_of(value, S("suspended")) * 1000 - ahead_ms;
-	p->step_ms = (int64_t)number_of(value, S("step")) * 1000 - ahead_ms;
+	p->rate_aim = (uint32_t)MIN(memo_number(value, S("aim")), (uint64_t)UINT32_MAX);
+	p->suspended_ms = (int64_t)memo_number(value, S("suspended")) * 1000 - ahead_ms;
+	p->step_ms = (int64_t)memo_number(value, S("step")) * 1000 - ahead_ms;
 	p->cut_ms = now;
 	snprintf(p->why, sizeof p->why, "%.*s", SLICE_ARG(why));
-}
-
-struct slice
-reputation_memo(struct arena *a, const struct site *site)
-{
-	return arena_printf(a, "accepted=%llu deferred=%llu refused=%llu complained=%llu",
-	                    (unsigned long long)site->accepted, (unsigned long long)site->deferred,
-	                    (unsigned long long)site->refused, (unsigned long long)site->complained);
-}
-
-void
-reputation_from_memo(struct site *site, struct slice value)
-{
-	site->accepted += number_of(value, S("accepted"));
-	site->deferred += number_of(value, S("deferred"));
-	site->refused += number_of(value, S("refused"));
-	site->complained += number_of(value, S("complained"));
 }
 
 /* ---- store */
@@ -109,8 +74,10 @@ await_site_remember(struct site *site)
 		pace_from_memo(&site->pace, value, clock_ahead_ms());
 		site->usual = false;
 	}
+	if (await_memo(site->relay, &a, S("warm-up"), site->name, &value))
+		pool_from_memo(&site->counts, value);
 	if (await_memo(site->relay, &a, S("reputation"), site->name, &value))
-		reputation_from_memo(site, value);
+		tally_from_memo(&site->tally, value);
 	arena_release(&a);
 }
 
@@ -123,12 +90,18 @@ memos_of(struct site *site, struct arena *a, struct store_memo *memos)
 	bool usual = pace_at_rest(&site->pace, clock_mono_ms()), was_usual = site->usual;
 	site->usual = usual;
 	memos[0] = (struct store_memo){ .kind = S("reputation"), .name = name, .until = now + REPUTATION_KEPT_SEC };
-	memos[0].value = reputation_memo(a, site);
+	memos[0].value = tally_memo(a, &site->tally);
+	uint32_t n = 1;
+	struct slice warm_up = pool_memo(a, &site->counts);
+	if (warm_up.len)
+		memos[n++] = (struct store_memo){
+			.kind = S("warm-up"), .name = name, .value = warm_up, .until = (site->counts.day + 1) * 86400 + 3600
+		};
 	if (usual && was_usual)
-		return 1;
-	memos[1] = (struct store_memo){ .kind = S("pace"), .name = name, .until = usual ? now : now + PACE_KEPT_SEC };
-	memos[1].value = pace_memo(a, &site->pace, clock_ahead_ms());
-	return 2;
+		return n;
+	memos[n] = (struct store_memo){ .kind = S("pace"), .name = name, .until = usual ? now : now + PACE_KEPT_SEC };
+	memos[n].value = pace_memo(a, &site->pace, clock_ahead_ms());
+	return n + 1;
 }
 
 static void
@@ -139,10 +112,10 @@ put_down(void *arg)
 	struct store_memo_put_out out;
 	arena_init(&a, 0);
 	while (!list_empty(&r->changed)) {
-		struct store_memo memos[MEMOS_AT_ONCE * 2];
+		struct store_memo memos[MEMOS_AT_ONCE * MEMOS_OF_SITE];
 		struct store_memo_put_in in = { .memos = memos };
 		arena_clear(&a);
-		for (struct link *l; in.nmemos + 2 <= COUNT_OF(memos) && (l = list_first(&r->changed));) {
+		for (struct link *l; in.nmemos + MEMOS_OF_SITE <= COUNT_OF(memos) && (l = list_first(&r->changed));) {
 			struct site *site = CONTAINER_OF(l, struct site, in_changed);
 			list_remove(l);
 			in.nmemos += memos_of(site, &a, memos + in.nmemos);
@@ -152,6 +125,7 @@ put_down(void *arg)
 			break; /* with the next change */
 	}
 	arena_release(&a);
+	(void)await_sources_put(r); /* else with the next change, too */
 	r->putting_down = false;
 	gate_open(&r->idle, OK);
 }

@@ -43,32 +43,33 @@ log_pace(const struct site *site)
 }
 
 static void
-take_answer(struct site *site, struct slice reply)
+take_answer(struct site *site, struct slice reply, struct tally *said)
 {
 	const struct conf_values *v = &site->relay->conf->v;
 	struct answer a = answer_find(v->relay_answer, v->nrelay_answer, reply);
 	if (a.pattern.len && slice_find_nocase(a.pattern, S("complaint")) >= 0)
-		site->complained++;
+		said->complained++;
 	if (pace_cut(&site->pace, &a, reply, (uint32_t)site->open, clock_mono_ms()))
 		log_pace(site);
 }
 
 static void
-take_answers(struct site *site, const struct job *j)
+take_answers(struct site *site, const struct job *j, struct tally *said)
 {
 	struct slice last = SLICE_NONE;
 	size_t looked_at = 0;
 	for (uint32_t i = 0; i < j->row.nrecipients; i++) {
 		const struct store_recipient *to = &j->row.recipients[i];
-		site->accepted += to->state == RECIPIENT_DONE;
-		site->deferred += to->state == RECIPIENT_WAITING;
-		site->refused += to->state == RECIPIENT_FAILED;
+		said->accepted += to->state == RECIPIENT_DONE;
+		said->deferred += to->state == RECIPIENT_WAITING;
+		said->refused += to->state == RECIPIENT_FAILED;
 		if (to->state == RECIPIENT_DONE || looked_at == ANSWERS_MAX || slice_equal(to->reply, last))
 			continue;
 		last = to->reply;
 		looked_at++;
-		take_answer(site, last);
+		take_answer(site, last, said);
 	}
+	tally_add(&site->tally, said);
 	site_changed(site);
 }
 
@@ -148,6 +149,12 @@ await_job(struct worker *w, struct job *j)
 		settle_job(j);
 		return;
 	}
+	if (!source_there(j)) { /* new addresses sent all that their warm-up allows today */
+		job_put_back(j, began + PARK_MS_MAX);
+		return;
+	}
+	if (w->remote.usable && !source_serves(&w->remote, j))
+		await_remote_quit(&w->remote);
 	if (w->remote.usable &&
 	    (w->domain != j->domain || (site->pace.limits.messages && w->remote.messages >= site->pace.limits.messages)))
 		await_remote_quit(&w->remote);
@@ -156,6 +163,7 @@ await_job(struct worker *w, struct job *j)
 	bool bulk = job_class(j) == FAIR_BULK;
 	site->bulk += bulk;
 	r->bulk += bulk;
+	source_begin(&w->remote, j);
 	await_try(r, j, &w->route, &w->remote);
 	site->bulk -= bulk;
 	r->bulk -= bulk;
@@ -163,7 +171,9 @@ await_job(struct worker *w, struct job *j)
 	count_open(w);
 	measure(site, began);
 	note_reached(site, j, &w->remote);
-	take_answers(site, j);
+	struct tally said = { 0 };
+	take_answers(site, j, &said);
+	source_end(&w->remote, j, &said);
 	settle_job(j);
 	site_put_back(site);
 }

@@ -13,7 +13,9 @@ static const struct memo_kind kinds[] = {
 	{ S_ROW("tls-report"), IPC_CLASS_RELAY }, /* sessions of a day to be reported (RFC 8460), by day and domain */
 	{ S_ROW("host"), IPC_CLASS_RELAY },       /* what worked with a host: address family, TLS */
 	{ S_ROW("pace"), IPC_CLASS_RELAY | IPC_CLASS_ADMIN }, /* limits of a site, learnt from its answers, by site */
-	{ S_ROW("reputation"), IPC_CLASS_RELAY },             /* counts by destination and source address */
+	{ S_ROW("reputation"), IPC_CLASS_RELAY },             /* counts by destination */
+	{ S_ROW("source"), IPC_CLASS_RELAY },                 /* counts by our own address, as "reputation" */
+	{ S_ROW("warm-up"), IPC_CLASS_RELAY },                /* what new sources sent on a day, by site */
 	{ S_ROW("pause"), IPC_CLASS_ADMIN }, /* scopes of the queue that wait: "all", "domain/D", "sender/A",
 	                                      * "account/ID" */
 	{ S_ROW("suppress"),

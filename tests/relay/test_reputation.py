@@ -2,60 +2,12 @@
 """Real sockets: two mail hosts on loopback, one of which has enough. What relay learns from it shows in the API and in the command, after a
 restart too."""
 import smtplib
-import socket
-import threading
 import time
 
 import pytest
 
 from house import DOMAIN, PASSWORD, Server
-
-
-class Remote(threading.Thread):
-    """A mail server that takes everything, or answers every RCPT with `answer`."""
-
-    def __init__(self, answer=None):
-        super().__init__(daemon=True)
-        self.answer, self.taken = answer, 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection):
-        with connection, connection.makefile("rwb") as f:
-            def say(text):
-                f.write(text.encode() + b"\r\n")
-                f.flush()
-            say("220 remote.test")
-            for line in f:
-                word = line[:4].upper()
-                if word == b"RCPT" and self.answer:
-                    say(self.answer)
-                elif word == b"DATA" and self.answer:
-                    say("554 nobody")
-                elif word == b"DATA":
-                    say("354 go on")
-                    for text in f:
-                        if text == b".\r\n":
-                            break
-                    self.taken += 1
-                    say("250 taken")
-                elif word == b"QUIT":
-                    say("221 bye")
-                    return
-                else:
-                    say("250 ok")
-
-    def close(self):
-        self.listener.close()
+from remote import Remote
 
 
 @pytest.fixture

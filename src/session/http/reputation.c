@@ -3,8 +3,11 @@
  * why. Relay puts both down as memos (relay/site_memo.c): words NAME=NUMBER, and why= up to the end. */
 #include "session/http/api.h"
 
+#include <time.h>
+
 #define PAGE 100
 #define NAME_BYTES_MAX 600
+#define SOURCES_LISTED_MAX 1000
 
 static void
 put_words(json_t *o, struct arena *a, struct slice value)
@@ -58,5 +61,64 @@ await_list(struct api_call *call)
 		api_answer(call, 200, o);
 }
 
-static const struct api_row rows[] = { { "GET", "/api/v1/reputation", await_list } };
+static const struct conf_source *
+source_of(const struct conf *conf, struct slice address)
+{
+	for (size_t i = 0; i < conf->nsources; i++)
+		if (slice_equal(address, slice_text(conf->sources[i].address)))
+			return &conf->sources[i];
+	return NULL;
+}
+
+static const char *
+day_text(struct arena *a, int64_t day)
+{
+	time_t sec = (time_t)(day * 86400);
+	struct tm tm;
+	gmtime_r(&sec, &tm);
+	return arena_printf(a, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday).at;
+}
+
+/* value: of its memo; empty: nothing went out from it yet. */
+static void
+put_source(struct api_call *call, json_t *list, struct slice address, struct slice value)
+{
+	const struct conf_source *s = source_of(call->session->conf, address);
+	json_t *o = json_object();
+	json_put(o, "source", address);
+	json_object_set_new(o, "pool", s ? json_string(s->pool) : json_null());
+	json_object_set_new(o, "since", s && s->since >= 0 ? json_string(day_text(call->arena, s->since)) : json_null());
+	put_words(o, call->arena, value);
+	json_array_append_new(list, o);
+}
+
+/* Those that mail went out from, then those that the configuration names beside them. */
+static void
+await_sources(struct api_call *call)
+{
+	struct store_memo_list_in in = { .kind = S("source"), .max = SOURCES_LISTED_MAX };
+	struct store_memo_list_out out;
+	const struct conf *conf = call->session->conf;
+	enum err e = await_store_memo_list(&call->session->store, &in, call->arena, &out);
+	if (api_failed(call, e, "reputation", S("")))
+		return;
+	json_t *list = json_array(), *o = json_object();
+	for (uint32_t i = 0; i < out.nmemos; i++)
+		put_source(call, list, out.memos[i].name, out.memos[i].value);
+	for (size_t i = 0; i < conf->nsources; i++) {
+		bool listed = false;
+		for (uint32_t k = 0; k < out.nmemos && !listed; k++)
+			listed = slice_equal(out.memos[k].name, slice_text(conf->sources[i].address));
+		if (!listed)
+			put_source(call, list, slice_text(conf->sources[i].address), SLICE_NONE);
+	}
+	json_object_set_new(o, "sources", list);
+	json_object_set_new(o, "more", json_false());
+	api_answer(call, 200, o);
+}
+
+static const struct api_row rows[] = {
+	{ "GET", "/api/v1/reputation", await_list },
+	{ "GET", "/api/v1/reputation/sources", await_sources },
+};
 const struct api_rows reputation_methods = { rows, COUNT_OF(rows) };
