@@ -3,6 +3,7 @@
 #include "relay/answer.h"
 
 #include "base/cursor.h"
+#include "mail/words.h"
 
 static const struct {
 	struct slice word;
@@ -69,22 +70,6 @@ answer_parse(struct slice row, struct answer *a)
 		return false;
 	a->pattern = slice_trim(cursor_rest(&c));
 	return a->pattern.len > 0 && a->pattern.len <= ANSWER_PATTERN_BYTES_MAX;
-}
-
-/* The words between the stars in their order: the earliest place of each is as good as any. */
-static bool
-words_match(struct slice pattern, struct slice text)
-{
-	for (bool more = true; more;) {
-		struct slice word;
-		more = slice_cut(pattern, '*', &word, &pattern);
-		word = slice_trim(word);
-		ptrdiff_t at = slice_find_nocase(text, word);
-		if (at < 0)
-			return false;
-		text = slice_from(text, (size_t)at + word.len);
-	}
-	return true;
 }
 
 bool
