@@ -62,7 +62,7 @@ struct verbs {
 	const struct verb *rows;
 	size_t count;
 };
-extern const struct verbs init_verbs, domain_verbs, account_verbs, alias_verbs, queue_verbs, sending_verbs,
+extern const struct verbs init_verbs, domain_verbs, account_verbs, alias_verbs, queue_verbs, limit_verbs, sending_verbs,
     search_verbs, reputation_verbs, status_verbs, check_verbs;
 
 /* What was typed, understood: the row to run; NULL, and *why in the arena (told on stderr by the caller). */

@@ -1,61 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sending.c - posthouse account limits, posthouse breaker list|release|discard, posthouse suppression list|add|remove.
- */
+/* sending.c - posthouse breaker list|release|discard, posthouse suppression list|add|remove. */
 #include "cmd/cmd.h"
-
-#include "store/sent.h"
-
-/* ---- limits */
-
-static void
-print_limits(const json_t *o)
-{
-	for (size_t i = 0; i < SEND_LIMITS; i++) {
-		const char *name = send_limit_rows[i].name.at;
-		const json_t *value = json_object_get(o, name);
-		if (json_is_integer(value))
-			printf("%-20s %lld\n", name, (long long)json_integer_value(value));
-		else
-			printf("%-20s the server's\n", name);
-	}
-}
-
-/* "messages-per-hour=100", "messages-per-hour=default" */
-static bool
-take_limit(struct args *a, const char *word, json_t *body)
-{
-	struct slice name, value;
-	uint64_t n = 0;
-	bool good = slice_cut(slice_text(word), '=', &name, &value);
-	bool none = slice_equal(value, S("default"));
-	if (!good || (!none && (!slice_to_u64(value, &n) || n >= SEND_LIMIT_DEFAULT))) {
-		cmd_fail(a, "for instance messages-per-hour=100; 0 is no limit, default the server's", "'%.60s' is no limit",
-		         word);
-		return false;
-	}
-	json_object_set_new(body, slice_keep_text(a->arena, name), none ? json_null() : json_integer((json_int_t)n));
-	return true;
-}
-
-static int
-limits(struct args *a)
-{
-	const char *path = cmd_path(a, "/api/v1/accounts/", a->words[0], "/limits");
-	json_t *o, *body = a->nwords > 1 ? json_object() : NULL;
-	for (size_t i = 1; i < a->nwords; i++)
-		if (!take_limit(a, a->words[i], body)) {
-			json_decref(body);
-			return EXIT_FAILED;
-		}
-	if (!cmd_ask(a, body ? "PATCH" : "GET", path, body, &o))
-		return EXIT_FAILED;
-	if (a->json)
-		cmd_print_json(o);
-	else
-		print_limits(o);
-	json_decref(o);
-	return EXIT_DONE;
-}
 
 /* ---- breakers */
 
@@ -131,7 +76,6 @@ suppression_remove(struct args *a)
 }
 
 static const struct verb rows[] = {
-	{ "account", "limits", limits, 1, 20, 0, "account limits ADDRESS [NAME=N|NAME=default]...", "what it may send" },
 	{ "breaker", "list", breaker_list, 0, 0, 0, "breaker list", "accounts whose mail is held" },
 	{ "breaker", "release", breaker_release, 1, 1, 0, "breaker release ADDRESS", "it may send, and its mail leaves" },
 	{ "breaker", "discard", breaker_discard, 1, 1, 0, "breaker discard ADDRESS", "it may send, its mail is deleted" },

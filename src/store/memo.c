@@ -23,6 +23,7 @@ static const struct memo_kind kinds[] = {
 	{ S_ROW("sent"), IPC_CLASS_ADMIN },    /* what an account sent of late, by account */
 	{ S_ROW("known"), 0 },                 /* addresses that an account has written to */
 	{ S_ROW("limits"), IPC_CLASS_ADMIN },  /* what an account may send (sent.h), by account */
+	{ S_ROW("plan"), IPC_CLASS_ADMIN },    /* the same for accounts that have this plan, by its name */
 	{ S_ROW("breaker"), IPC_CLASS_ADMIN }, /* accounts whose mail is held */
 };
 

@@ -3,9 +3,9 @@
  * counts change in the transaction that accepts the mail, so that neither a crash nor many sessions at once lose any.
  * Called by delivery.c and resolve.c.
  *
- * Memos (memo.h): "limits" and "sent" by account (sent.h); "known" ACCOUNT/ADDRESS, the day it was last written to;
- * "breaker" by account: its address, a line feed, and why; while it is there the scope "account/ID" of the queue is
- * paused, too. "suppress" DOMAIN/ADDRESS: why. A server without limits and breakers keeps no counts. */
+ * Memos (memo.h): "limits" and "sent" by account, "plan" by its name (sent.h); "known" ACCOUNT/ADDRESS, the day it was
+ * last written to; "breaker" by account: its address, a line feed, and why; while it is there the scope "account/ID" of
+ * the queue is paused, too. "suppress" DOMAIN/ADDRESS: why. A server without limits and breakers keeps no counts. */
 #include "store/rows_state.h"
 
 #include "base/clock.h"
@@ -39,26 +39,37 @@ server_limits(const struct conf_values *v, struct send_limits *l)
 		                       } };
 }
 
-/* *any: this account has limits. */
+/* None of that kind and name: nothing is said. */
+static enum err
+read_memo(struct txn *t, struct slice kind, struct slice name, struct send_limits *l)
+{
+	struct slice value;
+	enum err e = memo_read(t, kind, name, &value);
+	if (e && e != ERR_NOT_FOUND)
+		return e;
+	return send_limits_take(e ? SLICE_NONE : value, l) ? OK : row_damaged("limits");
+}
+
+/* Its own, then those of its plan, then the server's. *any: there are some. */
 static enum err
 read_limits(struct job *j, struct sending *s, bool *any)
 {
-	struct send_limits own;
-	struct slice value;
-	server_limits(&j->s->conf->v, &s->limits);
+	struct send_limits *l = &s->limits, under;
+	(void)send_limits_take(SLICE_NONE, l);
 	enum err e = memo_any(s->t, S("limits"), any);
-	e = e ? e : *any ? memo_read(s->t, S("limits"), s->name, &value) : ERR_NOT_FOUND;
-	if (e && e != ERR_NOT_FOUND)
-		return e;
-	if (!e && !send_limits_take(value, &own))
-		return row_damaged("limits");
-	*any = false;
-	for (size_t i = 0; i < SEND_LIMITS; i++) {
-		if (!e && own.max[i] != SEND_LIMIT_DEFAULT)
-			s->limits.max[i] = own.max[i];
-		*any |= s->limits.max[i] != 0;
+	if (!e && *any)
+		e = read_memo(s->t, S("limits"), s->name, l);
+	if (!e && l->plan.len) {
+		e = read_memo(s->t, S("plan"), l->plan, &under);
+		if (!e)
+			send_limits_under(l, &under);
 	}
-	return OK;
+	server_limits(&j->s->conf->v, &under);
+	send_limits_under(l, &under);
+	*any = false;
+	for (size_t i = 0; i < SEND_LIMITS; i++)
+		*any |= l->max[i] != 0;
+	return e;
 }
 
 static enum err

@@ -91,8 +91,14 @@ send_limits_take(struct slice value, struct send_limits *l)
 {
 	struct slice rest = value, word, name, number;
 	size_t i;
+	l->plan = SLICE_NONE;
 	for (i = 0; i < SEND_LIMITS; i++)
 		l->max[i] = SEND_LIMIT_DEFAULT;
+	if (slice_starts(rest, S("plan="))) {
+		(void)slice_cut(slice_from(rest, 5), ' ', &l->plan, &rest);
+		if (!plan_name_good(l->plan))
+			return false;
+	}
 	while (rest.len) {
 		(void)slice_cut(rest, ' ', &word, &rest);
 		if (!slice_cut(word, '=', &name, &number) || !limit_of(name, &i) || !slice_to_u32(number, &l->max[i]))
@@ -104,12 +110,31 @@ send_limits_take(struct slice value, struct send_limits *l)
 struct slice
 send_limits_put(const struct send_limits *l, struct arena *a)
 {
-	struct slice out = S("");
+	struct slice out = l->plan.len ? arena_join(a, S("plan="), l->plan) : S("");
 	for (size_t i = 0; i < SEND_LIMITS; i++)
 		if (l->max[i] != SEND_LIMIT_DEFAULT)
 			out = arena_printf(a, "%.*s%s%.*s=%u", SLICE_ARG(out), out.len ? " " : "",
 			                   SLICE_ARG(send_limit_rows[i].name), l->max[i]);
 	return out;
+}
+
+bool
+plan_name_good(struct slice name)
+{
+	if (name.len == 0 || name.len > PLAN_NAME_BYTES_MAX)
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		if (!(name.at[i] >= 'a' && name.at[i] <= 'z') && !ascii_digit(name.at[i]) && !strchr("-.", name.at[i]))
+			return false;
+	return true;
+}
+
+void
+send_limits_under(struct send_limits *l, const struct send_limits *under)
+{
+	for (size_t i = 0; i < SEND_LIMITS; i++)
+		if (l->max[i] == SEND_LIMIT_DEFAULT)
+			l->max[i] = under->max[i];
 }
 
 /* ---- decisions */

@@ -46,6 +46,7 @@ enum send_limit {
 };
 #define SEND_LIMIT_DEFAULT UINT32_MAX
 struct send_limits {
+	struct slice plan; /* what it does not say itself says this plan; empty: it has none. Of what it was taken from */
 	uint32_t max[SEND_LIMITS];
 };
 struct send_limit_row {
@@ -55,8 +56,11 @@ struct send_limit_row {
 	const char *words; /* for who passed it */
 };
 extern const struct send_limit_row send_limit_rows[SEND_LIMITS];
-/* The limits of an account as a memo has them: "name=number name=number". False: malformed. */
+/* The limits of an account, or of a plan, as a memo has them: "plan=name name=number name=number". False: malformed. */
 bool send_limits_take(struct slice value, struct send_limits *l);
+#define PLAN_NAME_BYTES_MAX 40
+bool plan_name_good(struct slice name); /* lower-case letters, digits, '-' and '.' */
+void send_limits_under(struct send_limits *l, const struct send_limits *under); /* what l does not say says under */
 struct slice send_limits_put(const struct send_limits *l, struct arena *a);
 
 /* May so much more be sent now? SEND_LIMITS: yes, else which limit says no, and *until when (0: it never will be

@@ -122,7 +122,15 @@ words(void **state)
 	struct slice text = send_limits_put(&l, &a);
 	assert_true(slice_equal(text, S("messages-per-hour=0 first-time-per-day=7")));
 	assert_true(send_limits_take(text, &again));
-	assert_memory_equal(&l, &again, sizeof l);
+	assert_memory_equal(l.max, again.max, sizeof l.max);
+	assert_true(send_limits_take(S("plan=small first-time-per-day=9"), &l) && slice_equal(l.plan, S("small")));
+	assert_true(slice_equal(send_limits_put(&l, &a), S("plan=small first-time-per-day=9")));
+	send_limits_under(&l, &again);
+	assert_int_equal(l.max[LIMIT_FIRST_DAY], 9);
+	assert_int_equal(l.max[LIMIT_MESSAGES_HOUR], 0);
+	assert_true(l.max[LIMIT_DISTINCT_DAY] == SEND_LIMIT_DEFAULT);
+	assert_false(send_limits_take(S("plan= first-time-per-day=9"), &l));
+	assert_false(send_limits_take(S("plan=a/b"), &l));
 	arena_release(&a);
 }
 

@@ -55,6 +55,32 @@ def test_limits_of_the_server_and_of_an_account(new_server):
         send(c, "alice@example.test", "bob@example.test", code=452)
 
 
+def test_limits_of_a_plan(new_server):
+    """An account's own limit goes before its plan's, that before the server's; a change of the plan counts at once."""
+    s = new_server(NOWHERE + "limits.messages-per-hour = 1\n")
+    s.command("plan", "set", "small", "messages-per-hour=2", "recipients-per-day=5")
+    shown = s.json("account", "limits", "alice@example.test", "plan=small")
+    assert shown["plan"] == "small" and shown["messages-per-hour"] is None
+    assert "messages-per-hour    the plan's" in s.command("account", "limits", "alice@example.test").stdout
+    with login(s, "alice@example.test") as c:
+        send(c, "alice@example.test", *remote(1))
+        send(c, "alice@example.test", *remote(1))
+        send(c, "alice@example.test", *remote(1), code=452, words="more messages in an hour")
+        s.command("plan", "set", "small", "messages-per-hour=4")
+        send(c, "alice@example.test", *remote(1))
+        send(c, "alice@example.test", *remote(4), code=452, words="more recipients in a day")
+        s.command("account", "limits", "alice@example.test", "recipients-per-day=0")
+        send(c, "alice@example.test", *remote(4))
+    assert "small messages-per-hour=4 recipients-per-day=5" in s.command("plan", "list").stdout
+    assert "accounts have this plan" in s.command("plan", "remove", "small", check=False).stderr
+    s.command("account", "limits", "alice@example.test", "plan=none")
+    s.command("plan", "remove", "small")
+    assert s.json("plan", "list") == []
+    for words in [("plan", "remove", "small"), ("plan", "set", "Small"), ("plan", "set", "a" * 41), ("plan", "set", "b", "plan=a"),
+                  ("account", "limits", "alice@example.test", "plan=small"), ("account", "limits", "alice@example.test", "plan=")]:
+        assert s.command(*words, check=False).returncode == 1, words
+
+
 @pytest.mark.parametrize("word", ["messages-per-hour", "messages-per-hour=x", "messages-per-year=1", "messages-per-hour=4294967295"])
 def test_limits_that_are_none(server, account, word):
     with pytest.raises(AssertionError):

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sending.c - /api/v1/accounts/{}/limits, /api/v1/breakers, /api/v1/suppressions: what accounts may send, accounts
- * whose mail is held, and addresses that a domain of ours does not write to any more. They are memos of the store
- * (store/sending.c says what stands in them). */
+/* sending.c - /api/v1/breakers, /api/v1/suppressions: accounts whose mail is held, and addresses that a domain of ours
+ * does not write to any more. They are memos of the store (store/sending.c says what stands in them). */
 #include "base/clock.h"
 #include "session/http/api.h"
 #include "store/rows.h"
-#include "store/sent.h"
 
-#define ADDRESS_BYTES_MAX 1000
 #define SUPPRESSED_DAYS_MAX 36500
 #define DAY_SEC 86400
 
@@ -26,88 +23,6 @@ await_list_memos(struct api_call *call, struct slice kind, struct slice prefix, 
 		.kind = kind, .prefix = prefix, .after = api_query(call, S("after")), .max = 1000
 	};
 	return await_store_memo_list(&call->session->store, &in, call->arena, out);
-}
-
-/* ---- limits */
-
-static bool
-await_account_name(struct api_call *call, struct slice *name)
-{
-	struct store_account_show_in in = { .address = slice_part(call->words[0], 0, ADDRESS_BYTES_MAX) };
-	struct store_account_show_out out;
-	enum err e = await_store_account_show(&call->session->store, &in, call->arena, &out);
-	if (api_failed(call, e, "account", in.address))
-		return false;
-	*name = arena_printf(call->arena, "%llu", (unsigned long long)out.account.id);
-	return true;
-}
-
-static enum err
-await_read_limits(struct api_call *call, struct slice name, struct send_limits *l)
-{
-	struct store_memo_get_in in = { S("limits"), name };
-	struct store_memo_get_out out;
-	enum err e = await_store_memo_get(&call->session->store, &in, call->arena, &out);
-	if (!e && !send_limits_take(out.found ? out.memo.value : S(""), l))
-		e = ERR_DAMAGED;
-	return e;
-}
-
-static void
-answer_limits(struct api_call *call, const struct send_limits *l)
-{
-	json_t *o = json_object();
-	for (size_t i = 0; i < SEND_LIMITS; i++)
-		json_object_set_new(o, send_limit_rows[i].name.at,
-		                    l->max[i] == SEND_LIMIT_DEFAULT ? json_null() : json_integer(l->max[i]));
-	api_answer(call, 200, o);
-}
-
-static void
-await_limits_show(struct api_call *call)
-{
-	struct slice name;
-	struct send_limits l;
-	if (await_account_name(call, &name) &&
-	    !api_failed(call, await_read_limits(call, name, &l), "limits of", call->words[0]))
-		answer_limits(call, &l);
-}
-
-/* Those that are named; null: as the server has it. */
-static bool
-limits_of(struct api_call *call, struct send_limits *l)
-{
-	const char *name;
-	json_t *value;
-	json_object_foreach(call->body, name, value)
-	{
-		size_t i = 0;
-		while (i < SEND_LIMITS && !slice_equal(slice_text(name), send_limit_rows[i].name))
-			i++;
-		json_int_t n = json_integer_value(value);
-		if (i == SEND_LIMITS || !(json_is_null(value) || json_is_integer(value)) || n < 0 || n >= SEND_LIMIT_DEFAULT) {
-			api_error(call, 400, "there is no such limit, or it is neither a number up to 4000000000 nor null",
-			          "messages-per-hour, messages-per-day, recipients-per-hour, recipients-per-day, distinct-per-day, "
-			          "first-time-per-day, breaker-first-time, breaker-bounces");
-			return false;
-		}
-		l->max[i] = json_is_null(value) ? SEND_LIMIT_DEFAULT : (uint32_t)n;
-	}
-	return true;
-}
-
-static void
-await_limits_set(struct api_call *call)
-{
-	struct slice name;
-	struct send_limits l;
-	if (!await_account_name(call, &name) ||
-	    api_failed(call, await_read_limits(call, name, &l), "limits of", call->words[0]) || !limits_of(call, &l))
-		return;
-	struct slice value = send_limits_put(&l, call->arena);
-	struct store_memo m = { S("limits"), name, value, value.len ? MEMO_FOREVER : 0 };
-	if (!api_failed(call, await_put_memos(call, &m, 1), "limits of", call->words[0]))
-		answer_limits(call, &l);
 }
 
 /* ---- breakers */
@@ -286,8 +201,6 @@ await_unsuppress(struct api_call *call)
 }
 
 static const struct api_row rows[] = {
-	{ "GET", "/api/v1/accounts/{}/limits", await_limits_show },
-	{ "PATCH", "/api/v1/accounts/{}/limits", await_limits_set },
 	{ "GET", "/api/v1/breakers", await_breakers },
 	{ "POST", "/api/v1/breakers/{}/release", await_breaker_release },
 	{ "POST", "/api/v1/breakers/{}/discard", await_breaker_discard },
