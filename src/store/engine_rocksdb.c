@@ -149,14 +149,18 @@ options_new(const struct engine_options *opt, rocksdb_cache_t *cache)
 }
 
 /* What the C interface has no function for. Most rows that a delivery looks for are not among what was written last:
- * a filter over the memtable says so at once. False: this RocksDB does not know them, and goes on without. */
+ * a filter over the memtable says so at once. Rows of one mailbox are written in order: a row finds its place from the
+ * one before it of the same kind, account and mailbox (17 bytes of the key) and not from the top, which took a
+ * third of the time of a STORE of 10,000. False: this RocksDB does not know them, and goes on without. */
+#define OPTIONS_BY_NAME                                                                                                \
+	"memtable_whole_key_filtering=true;memtable_prefix_bloom_size_ratio=0.01;"                                         \
+	"memtable_insert_with_hint_prefix_extractor=fixed:17"
 static void
 set_by_name(rocksdb_options_t **o)
 {
 	char *text = NULL;
 	rocksdb_options_t *more = rocksdb_options_create();
-	rocksdb_get_options_from_string(*o, "memtable_whole_key_filtering=true;memtable_prefix_bloom_size_ratio=0.01", more,
-	                                &text);
+	rocksdb_get_options_from_string(*o, OPTIONS_BY_NAME, more, &text);
 	rocksdb_options_t *other = text ? more : *o;
 	*o = text ? *o : more;
 	rocksdb_free(text);
@@ -181,11 +185,19 @@ why_not_open(enum err e)
 	}
 }
 
+/* RocksDB counts comparisons and the like for each thread, which takes a sixth of the time of large commits. */
+static void
+count_nothing(void)
+{
+	rocksdb_set_perf_level(rocksdb_disable);
+}
+
 enum err
 engine_open(const char *folder, const struct engine_options *options, struct engine **out, struct arena *a,
             const char **why)
 {
 	struct engine *e = must_calloc(1, sizeof *e);
+	count_nothing();
 	e->folder = slice_dup(slice_text(folder));
 	e->cache = rocksdb_cache_create_lru(options->cache_bytes);
 	e->options = options_new(options, e->cache);
@@ -378,6 +390,7 @@ enum err
 txn_commit(struct txn *t)
 {
 	ASSERT(t->write && t->ranges == 0);
+	count_nothing();
 	rocksdb_writebatch_t *b = rocksdb_writebatch_create();
 	for (struct overlay_cell *c = overlay_first(&t->overlay); c; c = overlay_next(c))
 		if (c->kind == OVERLAY_PUT)
