@@ -226,9 +226,11 @@ index_take_out(struct index *i, const struct changes *c)
 static void
 index_apply(struct indexes *x, struct index *i, const struct changes *c)
 {
+	size_t at = 0;
 	index_take_out(i, c);
-	for (size_t r = 0; r < c->nrows; r++) {
-		size_t at = index_find(i, c->rows[r].uid);
+	for (size_t r = 0; r < c->nrows; r++, at++) {
+		if (at >= i->n || i->rows[at].uid != c->rows[r].uid) /* else it is the next one, as mostly */
+			at = index_find(i, c->rows[r].uid);
 		if (at == i->n) {
 			index_room(x, i, i->n + 1);
 			i->n++;
@@ -266,7 +268,7 @@ index_advance(struct indexes *x, struct index *i, struct txn *t, const struct ro
 	uint32_t known = i->n ? i->rows[i->n - 1].uid : 0;
 	if (!i->modseq)
 		return ERR_STALE;
-	enum err e = changes_since(t, i->account, i->mailbox, row, i->modseq, known, &c);
+	enum err e = changes_since(NULL, t, i->account, i->mailbox, row, i->modseq, known, &c);
 	if (e)
 		return e;
 	index_apply(x, i, &c);
