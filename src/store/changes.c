@@ -138,14 +138,18 @@ log_read(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t since, stru
 }
 
 static enum err
-changes_in_log(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t since, struct changes *c, size_t *cap,
-               uint32_t lowest)
+changes_in_log(struct store *index, struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row,
+               uint64_t since, struct changes *c, size_t *cap, uint32_t lowest)
 {
 	struct uid_set changed = { 0 };
 	struct uid_row *rows = NULL;
 	size_t n = 0;
 	enum err e = log_read(t, account, mailbox, since, c, lowest, &changed);
-	e = e ? e : messages_get(t, account, mailbox, uid_set_slice(&changed), &rows, &n);
+	struct slice uids = uid_set_slice(&changed);
+	if (!e && index)
+		e = index_messages(index, t, account, mailbox, row, uids, &rows, &n);
+	else if (!e)
+		e = messages_get(t, account, mailbox, uids, &rows, &n);
 	for (size_t i = 0; i < n; i++)
 		changes_row(c, cap, rows[i].uid, &rows[i].row);
 	free(rows);
@@ -168,8 +172,8 @@ vanished_by_uid(const void *a, const void *b)
 }
 
 enum err
-changes_since(struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row, uint64_t since,
-              uint32_t known, struct changes *c)
+changes_since(struct store *index, struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row,
+              uint64_t since, uint32_t known, struct changes *c)
 {
 	size_t cap = 0;
 	uint32_t lowest = known ? known + 1 : UINT32_MAX;
@@ -181,7 +185,7 @@ changes_since(struct txn *t, uint64_t account, uint64_t mailbox, const struct ro
 	enum err e = !known                     ? changes_at_end(t, account, mailbox, since, c, &cap, &lowest)
 	             : known < row->uidnext - 1 ? changes_above(t, account, mailbox, known, c, &cap)
 	                                        : OK;
-	e = e ? e : changes_in_log(t, account, mailbox, since, c, &cap, lowest);
+	e = e ? e : changes_in_log(index, t, account, mailbox, row, since, c, &cap, lowest);
 	if (e) {
 		changes_release(c);
 		return e;

@@ -684,7 +684,7 @@ mailbox_changes(struct job *j, struct txn *t)
 	out->mailbox.rights = j->granted;
 	out->mailbox.name = job_keep(j, row.name);
 	out->upto = row.modseq;
-	e = changes_since(t, j->account, in->mailbox, &row, in->since, in->known, &c);
+	e = changes_since(j->s, t, j->account, in->mailbox, &row, in->since, in->known, &c);
 	if (e == ERR_STALE) {
 		out->whole = true;
 		return OK;

@@ -210,6 +210,7 @@ message_store(struct job *j, struct txn *t)
 			rows[changed++] = rows[i];
 	}
 	map_release(&k.seen);
+	out->was = was;
 	out->modseq = b.row.modseq;
 	out->refused = slice_of(names, 4 * refused);
 	if (!e && changed)

@@ -203,6 +203,7 @@ await_op_store(void)
 		m->flags = f;
 		m->keywords = k;
 		ASSERT(rows[changed].uid == m->uid && rows[changed].flags == f && rows[changed].modseq <= out.modseq);
+		ASSERT(m->modseq <= out.was && rows[changed].modseq > out.was);
 		m->modseq = rows[changed++].modseq;
 	}
 	ASSERT(out.filled == changed * INDEX_ROW_BYTES && out.refused.len == 4 * refused);

@@ -171,7 +171,7 @@ void index_altered(struct store *s, uint64_t account, const struct altered *a);
 /* ---- changes.c */
 /* What changed after since: rows (by uid), and uids that went (ascending), both to be freed by the caller. known: the
  * caller has all that were there at since, and this one is the last of them; 0: that is not known. ERR_STALE: the log
- * does not reach back. */
+ * does not reach back. index: the store whose index may be asked for rows (index.c); NULL: it is what asks. */
 struct changes {
 	struct uid_row *rows;
 	size_t nrows;
@@ -181,8 +181,8 @@ struct changes {
 	} * vanished;
 	size_t nvanished;
 };
-enum err changes_since(struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row, uint64_t since,
-                       uint32_t known, struct changes *c);
+enum err changes_since(struct store *index, struct txn *t, uint64_t account, uint64_t mailbox,
+                       const struct row_mailbox *row, uint64_t since, uint32_t known, struct changes *c);
 void changes_release(struct changes *c);
 
 /* ---- body.c */

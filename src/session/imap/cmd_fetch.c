@@ -378,11 +378,12 @@ await_seen(struct imap *im, struct view_walk w, size_t messages)
 		                                 .unchanged_since = STORE_MODSEQ_ANY,
 		                                 .into = imap_region(im, block, got) };
 	struct store_message_store_out out = { 0 };
-	if (await_imap_ask_selected(im, message_store, &in, &im->arena, &out) == OK)
+	if (await_imap_ask_selected(im, message_store, &in, &im->arena, &out) == OK) {
 		view_apply_rows(&im->view, (const void *)block, MIN(out.filled, got) / INDEX_ROW_BYTES, 0);
+		imap_stored(im, out.was, out.modseq);
+	}
 	shm_free(im->c->session->shm, block);
 	await_imap_keywords(im, true);
-	im->changed = im->changed || (im->enabled & ENABLED_CONDSTORE);
 }
 
 /* ---- the command */

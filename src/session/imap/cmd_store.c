@@ -62,6 +62,7 @@ await_store_flags(struct imap *im, const struct change *change, struct slice uid
 	struct view_own own = { change->op, change->flags.system, change->flags.nkeywords > 0 };
 	if (e == OK) {
 		view_apply_own(&im->view, &own, (const void *)block, MIN(out.filled, got) / INDEX_ROW_BYTES);
+		imap_stored(im, out.was, out.modseq);
 		buf_put(refused, out.refused);
 	}
 	shm_free(im->c->session->shm, block);
@@ -226,8 +227,6 @@ await_store(struct imap *im, const struct change *change, const struct view_span
 	if (e != OK)
 		return imap_err(e);
 	await_tell(im, change, spans, buf_slice(refused));
-	/* RFC 7162 3.2: what others did before must not be lost behind our change numbers */
-	im->changed = im->changed || (im->enabled & ENABLED_CONDSTORE);
 	return reply_stored(im, refused);
 }
 

@@ -288,6 +288,8 @@ struct slice imap_uids(struct imap *im, struct view_walk *w, uint32_t flags, uin
 
 /* ---- sync.c */
 enum { SYNC_EXPUNGES = 1, SYNC_ASK = 2 };
+/* Our own change of the selected mailbox, which is in the view, took it from one modseq to another. */
+void imap_stored(struct imap *im, uint64_t was, uint64_t now);
 /* Tells what changed in the selected mailbox. SYNC_ASK: asks the store even when no notice came. */
 void await_imap_sync(struct imap *im, uint32_t how);
 /* Loads names of keyword sets that rows[from..] name and the view does not know; tells FLAGS when there are new ones.

@@ -425,8 +425,9 @@ fake_message_bodies(struct ipc_call *call, const struct store_message_bodies_in 
 static void
 fake_message_store(struct ipc_call *call, const struct store_message_store_in *in)
 {
-	struct store_message_store_out out = { .modseq = ++fake_mail.modseq };
+	struct store_message_store_out out = { .was = fake_mail.modseq, .modseq = fake_mail.modseq + 1 };
 	struct index_row *to = (void *)fake_region(call, in->into);
+	fake_mail.modseq = out.modseq;
 	ASSERT(in->into.len >= in->uids.len / 4 * INDEX_ROW_BYTES && in->uids.len);
 	if (fake_fails(call))
 		return;

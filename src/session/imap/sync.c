@@ -113,6 +113,26 @@ tell_rights(struct imap *im, uint32_t rights)
 	}
 }
 
+void
+imap_stored(struct imap *im, uint64_t was, uint64_t now)
+{
+	if (im->view.modseq == was)
+		im->view.modseq = now;
+	else if (im->enabled & ENABLED_CONDSTORE)
+		im->changed = true; /* RFC 7162 3.2: what others did before must not be lost behind our change numbers */
+}
+
+/* Did somebody change the selected mailbox, or may have? Our own changes are in the view already. */
+static bool
+may_have_changed(const struct imap *im)
+{
+	const struct conn *c = im->c;
+	const struct view *v = &im->view;
+	bool known = c->changes && c->changed_account == v->account && c->changed_mailbox == v->mailbox &&
+	             c->changed_modseq <= v->modseq;
+	return im->changed || (c->changes && !known);
+}
+
 static enum err
 await_changes(struct imap *im, char *block, size_t got)
 {
@@ -255,7 +275,7 @@ await_imap_sync(struct imap *im, uint32_t how)
 	if (im->state != IMAP_SELECTED || im->ended)
 		return;
 	/* RFC 5465 3.1: who does not want to hear of new messages keeps the mailbox as it was */
-	if ((events & EVENT_NEW) && (im->changed || im->c->changes || (how & SYNC_ASK)))
+	if ((events & EVENT_NEW) && ((how & SYNC_ASK) || may_have_changed(im)))
 		await_look(im);
 	await_imap_keywords(im, true);
 	size_t told = v->told;
