@@ -185,6 +185,7 @@ relay_prepare(struct relay *r)
 	r->store.shm = r->shm;
 	sites_init(r);
 	list_init(&r->finished);
+	list_init(&r->asked_sockets);
 	gate_init(&r->idle);
 	r->wake.fire = wake_fired;
 }
@@ -196,6 +197,7 @@ relay_configure(void *self, const struct conf *conf, const char **why)
 	(void)why;
 	relay_prepare(r);
 	struct conf *old = r->conf;
+	r->configured++;
 	r->conf = conf_keep((struct conf *)conf); /* counted, else unchanged */
 	if (old)
 		conf_free(&old);
@@ -257,6 +259,7 @@ relay_release(struct relay *r)
 	ipc_client_release(&r->resolver);
 	sites_release(r);
 	map_release(&r->held);
+	families_release(&r->families);
 	shm_pool_free(&r->shm);
 	tls_context_free(&r->tls);
 	transport_free(&r->transport);
@@ -272,6 +275,7 @@ const struct role role_relay = {
 	.asks = 1u << ROLE_STORE | 1u << ROLE_RESOLVER,
 	.state_bytes = sizeof(struct relay),
 	.configure = relay_configure,
+	.handle = relay_handle,
 	.peer = relay_peer,
 	.before_box = transport_before_box,
 	.await_go = relay_await_go,

@@ -6,6 +6,7 @@
 
 #include "ipc/ipc.h"
 #include "relay/fair.h"
+#include "relay/family.h"
 #include "relay/route.h"
 #include "relay/send.h"
 #include "role/conf.h"
@@ -38,6 +39,10 @@ struct relay {
 	struct link changed;              /* sites that are to be put down */
 	struct link finished;             /* jobs that wait to be settled */
 	struct map held;                  /* row -> struct job, all of them */
+	struct families families;         /* what worked with hosts that have both */
+	struct link asked_sockets;        /* connections that the supervisor was asked for (socket.c) */
+	uint32_t asks;                    /* so far */
+	uint32_t configured;              /* how often */
 	struct timer wake, renew, sweep, memo_timer;
 	size_t jobs, connections, bulk, learners;
 	bool putting_down, pumping, pump_again, settling, renewing, stopping;
@@ -82,8 +87,12 @@ void await_try(struct relay *r, struct job *j, struct route *route, struct remot
  * False: none did; *why says what the last one said. */
 bool await_open(struct relay *r, struct job *j, const struct route *route, struct remote *remote,
                 struct remote_reply *why);
-/* Whether the open connection will do for the job too. */
-bool remote_serves(const struct remote *remote, const struct job *j);
+/* Whether the open connection will do for the job too. Hosts may be shared between domains, and each domain has a TLS
+ * policy of its own: what was opened under the one serves the other when it asks for the same. */
+bool await_remote_serves(struct relay *r, struct remote *remote, struct job *j);
+/* socket.c: a connection to the Unix socket of an LMTP route, which the supervisor makes for us. */
+enum err await_unix_socket(struct relay *r, const char *path, int64_t deadline_ms, int *fd);
+void relay_handle(void *relay, const char *name, uint32_t index, const char *label, int fd); /* as in struct role */
 /* What the message asks of TLS (RFC 8689). */
 enum tls_demand job_demand(const struct job *j);
 /* A piece of the row's body (await_piece_fn). */

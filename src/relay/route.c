@@ -140,6 +140,16 @@ await_route_mx(struct ipc_client *resolver, const struct conf *conf, struct slic
 	arena_release(&a);
 }
 
+static void
+hop_add(struct route *out, const struct conf_route *line, const struct conf_hop *hop)
+{
+	uint16_t usual = line->lmtp ? 24 : 25;
+	host_add(out, hop->host, hop->port ? hop->port : usual, 0);
+	struct route_host *h = &out->hosts[out->nhosts - 1];
+	h->fixed = h->secure = true;
+	h->lmtp = line->lmtp;
+}
+
 void
 await_route(struct ipc_client *resolver, const struct conf *conf, struct slice domain, struct route *out)
 {
@@ -147,10 +157,9 @@ await_route(struct ipc_client *resolver, const struct conf *conf, struct slice d
 	uint16_t port = line && line->port ? line->port : (uint16_t)conf->v.relay_port;
 	out->nhosts = 0;
 	reply_begin(&out->reply);
-	if (line && line->host[0]) {
-		host_add(out, line->host, line->port ? line->port : (uint16_t)25, 0);
-		out->hosts[0].fixed = out->hosts[0].secure = true;
-		out->hosts[0].lmtp = line->lmtp;
+	if (line && line->nhops) {
+		for (size_t i = 0; i < line->nhops; i++) /* a chain: in this order, whatever they answer */
+			hop_add(out, line, &line->hops[i]);
 	} else if (domain.len > 2 && domain.at[0] == '[') { /* RFC 5321 4.1.3: an address literal */
 		struct slice literal = slice_part(domain, 1, domain.len - 2);
 		char name[256];

@@ -13,7 +13,7 @@
 #define ROUTE_ADDRESSES_MAX 32
 
 struct route_host {
-	char name[256];
+	char name[256]; /* or an address, or with LMTP the path of a Unix socket: "/..." */
 	uint16_t port;
 	bool lmtp, fixed; /* fixed: named by the configuration, so loopback is allowed */
 	bool secure;      /* the name is from the configuration, or DNSSEC secures the records that gave it */
@@ -37,6 +37,12 @@ struct route_host_dns {
 	bool secure;         /* all answers were secured by DNSSEC */
 	char canonical[256]; /* where CNAMEs lead; the name itself when there are none */
 };
+
+static inline bool
+route_host_is_path(const struct route_host *h)
+{
+	return h->name[0] == '/';
+}
 
 /* The line of the configuration for a domain: its own, else the nearest above it, else "*". NULL: none. */
 const struct conf_route *route_line(const struct conf *conf, struct slice domain);

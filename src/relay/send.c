@@ -188,10 +188,10 @@ await_secure(struct remote *r, const struct send_settings *s)
 }
 
 static bool
-await_connected(struct remote *r, const struct sockaddr *to, unsigned to_len, const struct send_settings *s)
+await_connected(struct remote *r, const struct send_settings *s)
 {
 	int fd = -1;
-	enum err e = await_connect(to, to_len, s->from, s->from_len, deadline_in_ms(s->connect_ms), &fd);
+	enum err e = s->await_socket(s->socket_arg, &fd);
 	if (e) {
 		char text[200];
 		snprintf(text, sizeof text, "cannot connect to %s: %s", r->address, err_text(e));
@@ -224,11 +224,10 @@ await_greeted(struct remote *r, enum tls_level level, const struct send_settings
 }
 
 static bool
-await_opened(struct remote *r, const struct sockaddr *to, unsigned to_len, enum tls_level level,
-             const struct send_settings *s)
+await_opened(struct remote *r, enum tls_level level, const struct send_settings *s)
 {
 	r->secure = false;
-	if (!await_connected(r, to, to_len, s))
+	if (!await_connected(r, s))
 		return false;
 	r->usable = await_greeted(r, level, s) && (s->user.len == 0 || await_remote_login(r, s));
 	if (!r->usable)
@@ -237,7 +236,7 @@ await_opened(struct remote *r, const struct sockaddr *to, unsigned to_len, enum 
 }
 
 bool
-await_remote_open(struct remote *r, const struct sockaddr *to, unsigned to_len, const struct send_settings *s)
+await_remote_open(struct remote *r, const struct send_settings *s)
 {
 	r->lmtp = s->lmtp;
 	r->timeout_ms = s->timeout_ms;
@@ -245,12 +244,12 @@ await_remote_open(struct remote *r, const struct sockaddr *to, unsigned to_len, 
 	r->policy = s->policy;
 	r->verdict = TLS_UNCHECKED;
 	r->no_starttls = r->in_plain = r->starttls = false;
-	if (await_opened(r, to, to_len, s->policy.level, s))
+	if (await_opened(r, s->policy.level, s))
 		return true;
 	/* RFC 7435: opportunistic; when TLS itself fails, mail goes in plain rather than not at all. */
 	bool tls_failed = r->starttls && s->policy.level == TLS_LEVEL_TRY && !s->implicit_tls && !r->secure &&
 	                  !reply_permanent(&r->reply) && strcmp(r->reply.status, "4.7.5") == 0;
-	return tls_failed && (r->in_plain = await_opened(r, to, to_len, TLS_LEVEL_NONE, s));
+	return tls_failed && (r->in_plain = await_opened(r, TLS_LEVEL_NONE, s));
 }
 
 void

@@ -25,9 +25,12 @@ struct remote {
 	bool data_sent; /* of the last message, all of it: a connection that ends now leaves it open whether it was accepted
 	                 */
 	bool size, eightbit, smtputf8, pipelining, chunking, binary, dsn, starttls, requiretls;
-	unsigned auth;              /* REMOTE_AUTH_* that it offers */
-	struct tls_policy policy;   /* what this connection was opened under */
-	char domain[256];           /* whose policy that was */
+	unsigned auth;            /* REMOTE_AUTH_* that it offers */
+	struct tls_policy policy; /* what this connection was opened under */
+	char domain[256];         /* whose policy that was */
+	const void *line;         /* of the configuration that it had then; only compared, with `configured` of relay.h */
+	uint32_t configured;
+	uint16_t port;
 	enum tls_demand demand;     /* of the message that it was opened for */
 	enum tls_verdict verdict;   /* of its certificate, or why TLS did not come about */
 	bool no_starttls, in_plain; /* it was wanted, and not offered; it failed, and mail goes all the same */
@@ -42,19 +45,20 @@ struct remote {
 
 struct send_settings {
 	const char *ehlo;
-	int64_t connect_ms, timeout_ms;
+	/* A socket that is connected to the server: asked once, and once more when TLS failed and mail goes in plain. */
+	enum err (*await_socket)(void *arg, int *fd);
+	void *socket_arg;
+	int64_t timeout_ms;
 	struct tls_context *tls, *trusting; /* trusting: with the trusted roots; NULL: there are none */
 	struct tls_policy policy;
 	struct tls_check check;  /* for the levels VERIFY and DANE, and when the policy is soft */
 	const char *server_name; /* for SNI */
 	bool implicit_tls, lmtp;
-	const struct sockaddr *from; /* NULL: as the kernel likes */
-	unsigned from_len;
 	struct slice user, password; /* empty user: nobody logs in */
 };
 
 /* Connects, greets, says EHLO, secures. On failure r->reply says why, the stream is closed, and false is returned. */
-bool await_remote_open(struct remote *r, const struct sockaddr *to, unsigned to_len, const struct send_settings *s);
+bool await_remote_open(struct remote *r, const struct send_settings *s);
 /* Sends what was put and reads the reply into r->reply; false (and unusable) when none came. */
 bool await_remote_command(struct remote *r, const char *doing);
 void await_remote_quit(struct remote *r); /* QUIT and close */

@@ -91,7 +91,7 @@ await_try(struct relay *r, struct job *j, struct route *route, struct remote *re
 	j->row.tries++;
 	j->tried = true;
 	remote->end_ms = deadline_in_ms(TRY_MS_MAX);
-	if (remote->usable && !remote_serves(remote, j))
+	if (remote->usable && !await_remote_serves(r, remote, j))
 		await_remote_quit(remote);
 	for (int round = 0; round < 2; round++) {
 		bool used_before = remote->usable && remote->messages > 0;

@@ -119,7 +119,8 @@ struct worker {
 	struct site *site;
 	struct remote remote;
 	struct route route;
-	const struct domain *domain; /* whose mail the connection was opened for; only compared */
+	const struct domain *domain; /* whose mail went last; only compared */
+	bool rerouted;               /* to a host that an administrator named */
 	unsigned sent;
 	bool open; /* counted in site->open */
 };
@@ -130,6 +131,13 @@ count_open(struct worker *w)
 	w->site->open -= w->open;
 	w->open = w->remote.usable;
 	w->site->open += w->open;
+}
+
+/* Where an administrator sent the one says nothing about the other. */
+static bool
+is_elsewhere(const struct worker *w, const struct job *j)
+{
+	return w->domain != j->domain && (w->rerouted || j->row.reroute.len > 0);
 }
 
 static void
@@ -156,10 +164,11 @@ await_job(struct worker *w, struct job *j)
 	if (w->remote.usable && !source_serves(&w->remote, j))
 		await_remote_quit(&w->remote);
 	if (w->remote.usable &&
-	    (w->domain != j->domain || (site->pace.limits.messages && w->remote.messages >= site->pace.limits.messages)))
+	    (is_elsewhere(w, j) || (site->pace.limits.messages && w->remote.messages >= site->pace.limits.messages)))
 		await_remote_quit(&w->remote);
 	count_open(w);
 	w->domain = j->domain;
+	w->rerouted = j->row.reroute.len > 0;
 	bool bulk = job_class(j) == FAIR_BULK;
 	site->bulk += bulk;
 	r->bulk += bulk;

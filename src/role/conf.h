@@ -37,18 +37,25 @@ struct conf_listener {
 
 /* AUTO: as DANE, MTA-STS and the message say (relay/tls_policy.h). */
 enum route_tls { ROUTE_TLS_AUTO, ROUTE_TLS_NONE, ROUTE_TLS_TRY, ROUTE_TLS_MUST, ROUTE_TLS_DANE, ROUTE_TLS_VERIFY };
-enum { ROUTE_NAMES_MAX = 8, ROUTE_SOURCES_MAX = 32 };
+enum { ROUTE_NAMES_MAX = 8, ROUTE_SOURCES_MAX = 32, ROUTE_HOPS_MAX = 8 };
 
 struct conf_network {    /* an address range */
 	uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
 	uint8_t bits;        /* of 128 */
 };
 
-/* route = DOMAIN HOST[:PORT] [words]: DOMAIN "*": everything else; ".example.org": what is below it. HOST "mx": the
- * domain's own MX hosts, so that only the words count. */
+struct conf_hop {
+	const char *host; /* a name or an address without brackets; "/path": a Unix socket (LMTP only) */
+	uint16_t port;    /* 0: 25, with lmtp 24 */
+};
+
+/* route = DOMAIN HOST[:PORT][,HOST[:PORT]...] [words]: DOMAIN "*": everything else; ".example.org": what is below it.
+ * HOST "mx": the domain's own MX hosts, so that only the words count. */
 struct conf_route {
-	const char *domain, *host; /* host "": the MX hosts of the domain */
-	uint16_t port;             /* 0: 25; with host "": relay.port */
+	const char *domain;
+	struct conf_hop hops[ROUTE_HOPS_MAX]; /* in the order in which to try them */
+	size_t nhops;                         /* 0: the MX hosts of the domain */
+	uint16_t port;                        /* of those; 0: relay.port */
 	bool lmtp;
 	bool implicit_tls;                  /* from the first byte (RFC 8314 3.3) */
 	enum route_tls tls;                 /* tls=... */

@@ -205,13 +205,54 @@ route_target(struct slice text, struct slice *host, uint16_t *port)
 	struct slice rest;
 	uint8_t ip[16];
 	*port = 0;
-	if (text.len && text.at[0] == '[') {
-		if (!slice_cut(slice_from(text, 1), ']', host, &rest) || conf_ip_address(*host, ip) != 6)
+	if (text.len && text.at[0] == '[') { /* RFC 5321 4.1.3: [192.0.2.1], [IPv6:2001:db8::1]; or [2001:db8::1] */
+		if (!slice_cut(slice_from(text, 1), ']', host, &rest))
 			return false;
-		return rest.len == 0 || (rest.at[0] == ':' && port_of(slice_from(rest, 1), port));
+		if (slice_starts_nocase(*host, S("IPv6:")))
+			*host = slice_from(*host, strlen("IPv6:"));
+		return conf_ip_address(*host, ip) &&
+		       (rest.len == 0 || (rest.at[0] == ':' && port_of(slice_from(rest, 1), port)));
 	}
 	bool with_port = slice_cut(text, ':', host, &rest);
 	return conf_is_host(*host) && (!with_port || port_of(rest, port));
+}
+
+/* HOST[:PORT], or with LMTP the path of a Unix socket. */
+static bool
+route_hop(struct slice text, struct arena *a, struct conf_route *r)
+{
+	struct conf_hop *hop = &r->hops[r->nhops];
+	struct slice host;
+	if (r->nhops == ROUTE_HOPS_MAX)
+		return false;
+	if (text.len && text.at[0] == '/') {
+		hop->host = slice_keep_text(a, text);
+		return r->lmtp && text.len < sizeof((struct sockaddr_un *)NULL)->sun_path && ++r->nhops;
+	}
+	if (!route_target(text, &host, &hop->port))
+		return false;
+	hop->host = slice_keep_text(a, host);
+	return ++r->nhops;
+}
+
+/* "mx", "mx:2525", "[lmtp:]HOP,HOP" */
+static bool
+route_hops(struct slice text, struct arena *a, struct conf_route *r)
+{
+	struct slice one, host;
+	if (route_target(text, &host, &r->port) && slice_equal(host, S("mx")))
+		return true;
+	r->port = 0;
+	if (slice_starts(text, S("lmtp:"))) {
+		r->lmtp = true;
+		text = slice_from(text, strlen("lmtp:"));
+	}
+	do {
+		slice_cut(text, ',', &one, &text);
+		if (!route_hop(one, a, r))
+			return false;
+	} while (text.len);
+	return true;
 }
 
 bool
@@ -288,9 +329,9 @@ route_flag(struct conf *c, struct slice word, struct arena *a, struct conf_route
 static bool
 route_parse(struct conf *c, struct slice value, struct arena *a, struct conf_route *r)
 {
-	struct slice domain, target, host, word;
+	struct slice domain, target, word;
 	*r = (struct conf_route){ 0 };
-	if (!conf_next_word(&value, &domain) || !conf_next_word(&value, &target) || !route_target(target, &host, &r->port))
+	if (!conf_next_word(&value, &domain) || !conf_next_word(&value, &target) || !route_hops(target, a, r))
 		return false;
 	bool below = domain.len > 1 && domain.at[0] == '.';
 	if (!conf_is_host(below ? slice_from(domain, 1) : domain) && !slice_equal(domain, S("*")))
@@ -305,8 +346,7 @@ route_parse(struct conf *c, struct slice value, struct arena *a, struct conf_rou
 		lower[i] = ascii_lower(domain.at[i]);
 	lower[domain.len] = '\0';
 	r->domain = lower;
-	r->host = slice_equal(host, S("mx")) ? "" : slice_keep_text(a, host);
-	return true;
+	return r->nhops > 0 || !r->lmtp; /* MX hosts speak SMTP */
 }
 
 static void
@@ -315,7 +355,7 @@ check_route(struct conf_parser *p, struct slice value)
 	struct conf_route r;
 	if (!route_parse(p->conf, value, p->arena, &r))
 		conf_complain(p,
-		              "route = '%s' is not of the form DOMAIN HOST[:PORT] [lmtp] [implicit-tls] "
+		              "route = '%s' is not of the form DOMAIN HOST[:PORT][,...]|lmtp:/PATH [lmtp] [implicit-tls] "
 		              "[tls=auto|none|try|must|dane|verify[:NAME,...]] [auth=FILE] [source=ADDRESS,...] [ehlo=NAME]",
 		              conf_show(p, value));
 }

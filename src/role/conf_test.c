@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #define ERRORS_MAX 8
+#define LONG_PATH                                                                                                      \
+	"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789/lmtp.sock"
 static struct arena arena;
 static struct conf_error errors[ERRORS_MAX];
 static size_t nerrors;
@@ -61,9 +63,14 @@ static const struct {
 	{ "one address twice", "listen = smtp 127.0.0.1:25\nlisten = imap 127.0.0.1:25\n", 2, { "second time" } },
 	{ "range of 33 bits", "trusted = 10.0.0.0/33\n", 1, { "10.0.0.0/33", "10.0.0.0/8" } },
 	{ "range of nonsense", "trusted = ten\n", 1, { "'ten'" } },
-	{ "route without host", "route = example.test\n", 1, { "DOMAIN HOST[:PORT]" } },
+	{ "route without host", "route = example.test\n", 1, { "DOMAIN HOST[:PORT][,...]" } },
 	{ "route with a wrong flag", "route = example.test host tls=maybe\n", 1, { "tls=auto|none|try|must|dane|verify" } },
 	{ "route with a wrong port", "route = * host:99999\n", 1, { "HOST[:PORT]" } },
+	{ "route to a socket without lmtp", "route = * /run/lmtp.sock\n", 1, { "lmtp:/PATH" } },
+	{ "route to a socket with a long path", "route = * lmtp:/" LONG_PATH "\n", 1, { "lmtp:/PATH" } },
+	{ "route to more hosts than there may be", "route = * a,b,c,d,e,f,g,h,i\n", 1, { "HOST[:PORT][,...]" } },
+	{ "route to a literal that is none", "route = * [192.0.2]\n", 1, { "HOST[:PORT][,...]" } },
+	{ "route to MX hosts by LMTP", "route = * mx lmtp\n", 1, { "HOST[:PORT][,...]" } },
 	{ "waits that are none", "relay.retry = often\n", 1, { "'often'", "5m 20m 1h" } },
 	{ "no waits", "relay.retry =\n", 1, { "row of waits" } },
 	{ "a wait of nothing", "relay.retry = 0s\n", 1, { "1s to 30d" } },
@@ -150,7 +157,9 @@ values_mean_what_they_say(void **state)
 	                       "listen = lmtp run/lmtp.sock\n"
 	                       "route = Example.Test 127.0.0.1:2626 tls=none\n"
 	                       "route = * [::1]:24 lmtp\n"
-	                       "route = other.test relay.other.test tls=must\n"
+	                       "route = other.test relay.other.test,[IPv6:2001:db8::1]:26,[192.0.2.1] tls=must\n"
+	                       "route = local.test lmtp:/run/dovecot/lmtp,lmtp.other.test\n"
+	                       "route = .mx.test mx:2525\n"
 	                       "relay.loopback = yes\n"
 	                       "relay.retry = 1s 2m");
 	assert_non_null(c);
@@ -164,15 +173,24 @@ values_mean_what_they_say(void **state)
 	assert_int_equal(c->listeners[1].class_bit, IPC_CLASS_USER);
 	assert_string_equal(c->listeners[1].address, "[::1]:9993");
 	assert_string_equal(c->listeners[2].address, "/etc/posthouse/run/lmtp.sock");
-	assert_int_equal(c->nroutes, 3);
+	assert_int_equal(c->nroutes, 5);
 	assert_string_equal(c->routes[0].domain, "example.test");
-	assert_string_equal(c->routes[0].host, "127.0.0.1");
-	assert_int_equal(c->routes[0].port, 2626);
+	assert_string_equal(c->routes[0].hops[0].host, "127.0.0.1");
+	assert_int_equal(c->routes[0].hops[0].port, 2626);
 	assert_int_equal(c->routes[0].tls, ROUTE_TLS_NONE);
-	assert_string_equal(c->routes[1].host, "::1");
+	assert_string_equal(c->routes[1].hops[0].host, "::1");
 	assert_true(c->routes[1].lmtp);
-	assert_int_equal(c->routes[2].port, 0);
+	assert_int_equal(c->routes[2].nhops, 3);
+	assert_int_equal(c->routes[2].hops[0].port, 0);
+	assert_string_equal(c->routes[2].hops[1].host, "2001:db8::1");
+	assert_int_equal(c->routes[2].hops[1].port, 26);
+	assert_string_equal(c->routes[2].hops[2].host, "192.0.2.1");
 	assert_int_equal(c->routes[2].tls, ROUTE_TLS_MUST);
+	assert_true(c->routes[3].lmtp);
+	assert_string_equal(c->routes[3].hops[0].host, "/run/dovecot/lmtp");
+	assert_string_equal(c->routes[3].hops[1].host, "lmtp.other.test");
+	assert_int_equal(c->routes[4].nhops, 0);
+	assert_int_equal(c->routes[4].port, 2525);
 	assert_int_equal(c->nretry, 2);
 	assert_int_equal(c->retry_sec[1], 120);
 	struct conf *same = conf_keep(c);

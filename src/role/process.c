@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -301,7 +302,69 @@ heard_lost(struct ipc_client *c, const struct role_lost_in *in)
 	}
 }
 
-static const struct role_listener listener = { .lost = heard_lost };
+/* ---- sockets of routes */
+
+struct wanted {
+	struct process *p;
+	uint64_t life;
+	uint32_t number;
+	char path[200];
+};
+
+static bool
+is_of_route(const struct conf *c, const char *path)
+{
+	for (size_t i = 0; i < c->nroutes; i++)
+		for (size_t k = 0; k < c->routes[i].nhops; k++)
+			if (path[0] == '/' && strcmp(c->routes[i].hops[k].host, path) == 0)
+				return true;
+	return false;
+}
+
+/* Connecting to a Unix socket never waits: without a place in its queue it fails. */
+static enum err
+socket_connect(const char *path, int *fd)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (*fd < 0)
+		return err_from_errno(errno);
+	if (connect(*fd, (struct sockaddr *)&to, sizeof to) == 0)
+		return OK;
+	enum err e = errno == ECONNREFUSED ? ERR_CLOSED : err_from_errno(errno);
+	close(*fd);
+	*fd = -1;
+	return e;
+}
+
+static void
+socket_task(void *arg)
+{
+	struct wanted *w = arg;
+	int fd = -1;
+	char label[12];
+	enum err e = is_of_route(w->p->house->conf, w->path) ? socket_connect(w->path, &fd) : ERR_DENIED;
+	snprintf(label, sizeof label, "%d", (int)e);
+	if (alive(w->p, w->life))
+		(void)await_handle(w->p, "socket", w->number, label, fd);
+	ipc_drop_fd(fd);
+	free(w);
+}
+
+static void
+heard_socket(struct ipc_client *c, const struct role_socket_in *in)
+{
+	struct wanted *w = must_calloc(1, sizeof *w);
+	w->p = c->owner;
+	w->life = w->p->life;
+	w->number = in->number;
+	snprintf(w->path, sizeof w->path, "%.*s", SLICE_ARG(in->path));
+	if (!task_start(socket_task, w)) /* who asked waits no longer than its connect-timeout */
+		free(w);
+}
+
+static const struct role_listener listener = { .lost = heard_lost, .socket = heard_socket };
 
 /* ---- a life */
 

@@ -238,8 +238,8 @@ do_handle(struct ipc_call *call, const struct role_handle_in *in)
 	const char *name = slice_keep_text(&call->arena, in->name), *label = slice_keep_text(&call->arena, in->label);
 	if (strcmp(name, "data") == 0)
 		r->data = fcntl(in->file, F_DUPFD_CLOEXEC, 3);
-	bool kept = strcmp(name, "lock") == 0;
-	if (!kept && r->role->handle && in->file >= 0)
+	bool kept = strcmp(name, "lock") == 0, failed = in->file < 0 && strcmp(name, "socket") != 0;
+	if (!kept && r->role->handle && !failed)
 		r->role->handle(r->self, name, in->index, label, in->file);
 	else if (!kept)
 		ipc_drop_fd(in->file);
@@ -362,6 +362,19 @@ static const struct role_server handlers = {
 	.stop = do_stop,
 	.closed = control_closed,
 };
+
+bool
+role_ask_socket(enum role_id role, const char *path, uint32_t number)
+{
+	LIST_EACH (&all, l) {
+		struct running *r = CONTAINER_OF(l, struct running, link);
+		if (r->role->id != role || !r->control)
+			continue;
+		role_socket_notify(r->control, &(struct role_socket_in){ .path = slice_text(path), .number = number });
+		return true;
+	}
+	return false;
+}
 
 /* A connection to a server broke: who was it? */
 static void

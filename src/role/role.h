@@ -61,6 +61,10 @@ struct role {
 	void (*await_stop)(void *self, int64_t grace_ms);
 };
 
+/* Asks the supervisor for a connection to the Unix socket at that path, which the configuration must name as a route;
+ * it comes as handle "socket" with that number. False: the supervisor cannot be asked. */
+bool role_ask_socket(enum role_id role, const char *path, uint32_t number);
+
 extern const struct role role_store, role_auth, role_scan, role_resolver, role_relay, role_indexer, role_session_mx,
     role_session_user, role_session_admin;
 extern const struct role *const roles[ROLE_COUNT]; /* [ROLE_SUPERVISOR] is NULL */
