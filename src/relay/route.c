@@ -41,6 +41,8 @@ host_add(struct route *r, const char *name, uint16_t port, uint32_t preference)
 	struct route_host *h = &r->hosts[r->nhosts++];
 	*h = (struct route_host){ .port = port, .preference = preference };
 	snprintf(h->name, sizeof h->name, "%s", name);
+	for (char *c = h->name; !route_host_is_path(h) && *c; c++)
+		*c = ascii_lower(*c);
 }
 
 bool
