@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* family.h - which address family to begin with at a host that has both: IPv6 (RFC 6724), unless IPv4 was what worked
+/* family.h - which address family to begin with at a host that has both: IPv6, unless IPv4 was what worked
  * there of late, or IPv6 does not work on this machine. Memos of the kind "host" keep it across restarts. */
 #ifndef RELAY_FAMILY_H
 #define RELAY_FAMILY_H
