@@ -18,6 +18,26 @@ dane_record(struct slice rdata, struct tls_tlsa *out)
 	       (out->matching == 2 && out->data.len == 64);
 }
 
+/* RFC 8460 4.5: four fields, no space within them. */
+static struct slice
+text_of(const struct resolver_lookup_out *got, struct arena *a)
+{
+	struct buf text;
+	buf_init(&text, DANE_TEXT_BYTES_MAX);
+	for (uint32_t i = 0; i < got->nrecords; i++) {
+		struct slice r = got->records[i].bytes;
+		if (r.len < 4 || text.len + 2 * r.len + 12 > DANE_TEXT_BYTES_MAX)
+			continue;
+		buf_printf(&text, "%u %u %u ", (uint8_t)r.at[0], (uint8_t)r.at[1], (uint8_t)r.at[2]);
+		for (size_t b = 3; b < r.len; b++)
+			buf_printf(&text, "%02X", (uint8_t)r.at[b]);
+		buf_put_char(&text, '\n');
+	}
+	struct slice kept = slice_keep(a, buf_slice(&text));
+	buf_release(&text);
+	return kept;
+}
+
 static void
 take_records(const struct resolver_lookup_out *got, struct arena *a, struct dane *out)
 {
@@ -30,6 +50,7 @@ take_records(const struct resolver_lookup_out *got, struct arena *a, struct dane
 		out->records[out->nrecords++] = t;
 	}
 	out->state = out->nrecords > 0 ? DANE_USABLE : DANE_UNUSABLE;
+	out->text = text_of(got, a);
 }
 
 /* The records below one base domain. */

@@ -9,12 +9,14 @@
 #include "task/stream.h"
 
 #define DANE_RECORDS_MAX 32
+#define DANE_TEXT_BYTES_MAX 2000 /* records that would go over it are left out */
 
 struct dane {
 	enum dane_state state;
 	char base[256];           /* the TLSA base domain: name in SNI, and in the certificate */
 	struct tls_tlsa *records; /* the usable ones; in the arena */
 	size_t nrecords;
+	struct slice text; /* all of them as RFC 6698 2.2 writes them, one a line; for reports */
 };
 
 /* One TLSA record from the wire (RFC 6698 2.1). False: nothing that we can use (RFC 7672 2.2, 3.1.3). */

@@ -19,9 +19,8 @@ group_of(struct slice address, struct slice domain, struct arena *a)
 	return (struct store_group){ .domain = domain, .recipients = r, .nrecipients = 1 };
 }
 
-/* Local targets become deliveries, remote ones queue rows. */
-static enum err
-await_address(struct ipc_client *store, struct slice to, struct arena *a, struct store_mail *mail)
+enum err
+await_mail_to(struct ipc_client *store, struct slice to, struct arena *a, struct store_mail *mail)
 {
 	struct store_resolve_in ask = { .address = to };
 	struct store_resolve_out got = { 0 };
@@ -99,7 +98,7 @@ await_notice_mail(struct ipc_client *store, struct shm_pool *shm, const struct d
 	*mail = (struct store_mail){ .received = d->now_sec, .envelope.session = id, .envelope.class = CLASS_NOTICE };
 	*block = NULL;
 	ASSERT(d->nrecipients > 0);
-	enum err e = await_address(store, d->sender, a, mail);
+	enum err e = await_mail_to(store, d->sender, a, mail);
 	if (e == OK)
 		e = write_report(shm, &named, a, mail, block);
 	log_notice(d, id, e);

@@ -14,5 +14,7 @@
  * large or nobody would get it; why is logged. */
 bool await_notice_mail(struct ipc_client *store, struct shm_pool *shm, const struct dsn *d, struct slice id,
                        struct arena *a, struct store_mail *mail, void **block);
+/* Where mail of ours to that address goes: local targets become deliveries of *mail, remote ones queue rows. */
+enum err await_mail_to(struct ipc_client *store, struct slice to, struct arena *a, struct store_mail *mail);
 
 #endif

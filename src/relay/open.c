@@ -8,6 +8,7 @@
 #include "relay/relay.h"
 #include "relay/source.h"
 #include "relay/sts.h"
+#include "relay/tls_report.h"
 #include "relay/transport.h"
 #include "store/rows.h"
 
@@ -69,6 +70,16 @@ set_checks(struct opening *o, const struct route_host *host, const struct dane *
 	}
 }
 
+/* RFC 8460: about the policies of domains, which hold for their own MX hosts. What goes in spite of TLS, as reports do,
+ * is not counted (3). */
+static bool
+wants_report(const struct opening *o, const struct route_host *host)
+{
+	enum route_tls configured = o->line ? o->line->tls : ROUTE_TLS_AUTO;
+	return !host->fixed && !host->lmtp && o->demand != DEMAND_DELIVERY &&
+	       (configured == ROUTE_TLS_AUTO || configured == ROUTE_TLS_DANE);
+}
+
 /* The policy for one host. False: it must not be used now, o->why says why. */
 static bool
 await_policy(struct opening *o, const struct route_host *host, const struct route_host_dns *dns, struct dane *dane,
@@ -86,6 +97,10 @@ await_policy(struct opening *o, const struct route_host *host, const struct rout
 	f.sts = o->sts.policy.mode;
 	f.sts_names_host = sts_policy_names(&o->sts.policy, slice_text(host->name));
 	s->policy = tls_policy_choose(&f);
+	struct tls_trial *trial =
+	    wants_report(o, host) ? tls_trial_new(&o->arena, o->relay->reports, o->domain, host, dane, &o->sts, &f) : NULL;
+	s->report = trial ? tls_trial_ended : NULL;
+	s->report_arg = trial;
 	if (s->policy.refuse) {
 		char text[300];
 		snprintf(text, sizeof text, "%s: %s (policy: %s)", host->name, s->policy.refuse, s->policy.words);
@@ -324,6 +339,8 @@ await_host(struct opening *o, const struct route_host *host)
 		return await_path(o, &s);
 	size_t n = await_route_addresses(&o->relay->resolver, conf, host, addresses, COUNT_OF(addresses), &dns, o->why);
 	if (n == 0 || !await_policy(o, host, &dns, &dane, &s)) {
+		if (s.report)
+			tls_trial_refused(s.report_arg);
 		note_later(o);
 		return false;
 	}
@@ -374,6 +391,8 @@ await_open(struct relay *r, struct job *j, const struct route *route, struct rem
 	snprintf(remote->domain, sizeof remote->domain, "%.*s", SLICE_ARG(o.domain));
 	if (wants_sts(&o))
 		await_sts(r, o.domain, &o.arena, &o.sts);
+	if (o.sts.failure)
+		tls_report_sts(r->reports, o.domain, &o.sts);
 	for (size_t h = 0; !open && h < route->nhosts && clock_mono_ms() < remote->end_ms; h++) {
 		open = await_host(&o, &route->hosts[h]);
 		remote->port = route->hosts[h].port;

@@ -8,6 +8,7 @@
  * acceptance was not yet settled can go out twice. */
 #include "relay/site.h"
 
+#include "relay/tls_report.h"
 #include "relay/transport.h"
 #include "resolver_msg.h"
 #include "role/role.h"
@@ -179,6 +180,7 @@ relay_prepare(struct relay *r)
 		return;
 	r->shm = shm_pool_new(SHM_BYTES);
 	r->transport = transport_new(r);
+	r->reports = tls_reports_new(r);
 	ASSERT(r->shm != NULL);
 	ipc_client_init(&r->store, &store_protocol, &store_heard, r);
 	ipc_client_init(&r->resolver, &resolver_protocol, NULL, r);
@@ -223,6 +225,7 @@ relay_await_go(void *self, const char **why)
 	}
 	renew_soon(r);
 	pump(r);
+	tls_reports_go(r->reports);
 	return OK;
 }
 
@@ -237,9 +240,11 @@ relay_await_stop(void *self, int64_t grace_ms)
 	timer_cancel(&r->renew);
 	timer_cancel(&r->sweep);
 	memo_fired(&r->memo_timer);
+	tls_reports_stop(r->reports);
 	int64_t deadline = deadline_in_ms(grace_ms);
 	await_give_back_all(r);
-	while ((r->connections > 0 || r->learners > 0 || r->settling || r->pumping || r->renewing || r->putting_down) &&
+	while ((r->connections > 0 || r->learners > 0 || r->settling || r->pumping || r->renewing || r->putting_down ||
+	        tls_reports_busy(r->reports)) &&
 	       await_gate(&r->idle, deadline) == OK)
 		;
 }
@@ -262,6 +267,7 @@ relay_release(struct relay *r)
 	families_release(&r->families);
 	shm_pool_free(&r->shm);
 	tls_context_free(&r->tls);
+	tls_reports_free(&r->reports);
 	transport_free(&r->transport);
 	if (r->conf)
 		conf_free(&r->conf);

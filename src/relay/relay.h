@@ -31,6 +31,7 @@ struct relay {
 	struct shm_pool *shm;
 	struct tls_context *tls;
 	struct transport *transport;      /* transport.h */
+	struct tls_reports *reports;      /* tls_report.h */
 	struct map sites;                 /* hash of the name -> struct site */
 	struct link waiting;              /* sites that have jobs and may not have a connection yet */
 	struct map domains;               /* hash of the name -> struct domain */

@@ -9,6 +9,9 @@
 #include "relay/login.h"
 #include "store/rows.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 static void
 fill_deadline(struct remote *r, int64_t factor)
 {
@@ -203,9 +206,24 @@ await_connected(struct remote *r, const struct send_settings *s)
 	return true;
 }
 
+static void
+note_local(struct remote *r)
+{
+	struct sockaddr_storage own;
+	socklen_t len = sizeof own;
+	r->local[0] = '\0';
+	if (getsockname(r->io.fd, (struct sockaddr *)&own, &len) != 0)
+		return;
+	const void *at = own.ss_family == AF_INET6 ? (const void *)&((struct sockaddr_in6 *)&own)->sin6_addr
+	                                           : (const void *)&((struct sockaddr_in *)&own)->sin_addr;
+	if (own.ss_family == AF_INET || own.ss_family == AF_INET6)
+		(void)inet_ntop(own.ss_family, at, r->local, sizeof r->local);
+}
+
 static bool
 await_greeted(struct remote *r, enum tls_level level, const struct send_settings *s)
 {
+	note_local(r);
 	if (s->implicit_tls && !await_handshake(r, s))
 		return false;
 	if (!await_reply(r, "waiting for the greeting") || !reply_good(&r->reply) || !await_ehlo(r, s->ehlo))
@@ -235,8 +253,8 @@ await_opened(struct remote *r, enum tls_level level, const struct send_settings 
 	return r->usable;
 }
 
-bool
-await_remote_open(struct remote *r, const struct send_settings *s)
+static bool
+await_open(struct remote *r, const struct send_settings *s)
 {
 	r->lmtp = s->lmtp;
 	r->timeout_ms = s->timeout_ms;
@@ -250,6 +268,15 @@ await_remote_open(struct remote *r, const struct send_settings *s)
 	bool tls_failed = r->starttls && s->policy.level == TLS_LEVEL_TRY && !s->implicit_tls && !r->secure &&
 	                  !reply_permanent(&r->reply) && strcmp(r->reply.status, "4.7.5") == 0;
 	return tls_failed && (r->in_plain = await_opened(r, TLS_LEVEL_NONE, s));
+}
+
+bool
+await_remote_open(struct remote *r, const struct send_settings *s)
+{
+	bool open = await_open(r, s);
+	if (s->report)
+		s->report(s->report_arg, r, open);
+	return open;
 }
 
 void

@@ -18,6 +18,7 @@ struct remote {
 	struct stream io;
 	char host[256];     /* the name that was looked up, or the address literal */
 	char address[64];   /* address:port as text, for logs */
+	char local[64];     /* ours, without the port, of the last session, however it ended */
 	char source[64];    /* of ours, that it comes from; empty: not known */
 	char claims[2][64]; /* sources for which the message under way is counted (source.h) */
 	size_t nclaims;
@@ -55,6 +56,9 @@ struct send_settings {
 	const char *server_name; /* for SNI */
 	bool implicit_tls, lmtp;
 	struct slice user, password; /* empty user: nobody logs in */
+	/* Hears what came of each session; NULL: nobody wants to. */
+	void (*report)(void *arg, const struct remote *r, bool open);
+	void *report_arg;
 };
 
 /* Connects, greets, says EHLO, secures. On failure r->reply says why, the stream is closed, and false is returned. */

@@ -11,7 +11,10 @@
 static const struct memo_kind kinds[] = {
 	{ S_ROW("sts"), IPC_CLASS_RELAY },        /* MTA-STS policies (RFC 8461), by domain */
 	{ S_ROW("tls-report"), IPC_CLASS_RELAY }, /* sessions of a day to be reported (RFC 8460), by day and domain */
-	{ S_ROW("host"), IPC_CLASS_RELAY },       /* what worked with a host: address family, TLS */
+	{ S_ROW("tls-sent"), IPC_CLASS_RELAY },   /* reports that were sent, by domain and day */
+	{ S_ROW("tls-received"), IPC_CLASS_MX | IPC_CLASS_USER,
+	  TLS_RECEIVED_MAX },                                 /* reports of others, by day, domain and sender */
+	{ S_ROW("host"), IPC_CLASS_RELAY },                   /* what worked with a host: address family, TLS */
 	{ S_ROW("pace"), IPC_CLASS_RELAY | IPC_CLASS_ADMIN }, /* limits of a site, learnt from its answers, by site */
 	{ S_ROW("reputation"), IPC_CLASS_RELAY },             /* counts by destination */
 	{ S_ROW("source"), IPC_CLASS_RELAY },                 /* counts by our own address, as "reputation" */
@@ -77,7 +80,8 @@ count(struct txn *t, struct slice kind, int64_t more)
 	enum err e = sequence_get(t, name, &s);
 	if (e)
 		return e;
-	if (more > 0 && s.count >= MEMOS_MAX)
+	const struct memo_kind *row = memo_kind_find(kind);
+	if (more > 0 && s.count >= (row && row->max ? row->max : MEMOS_MAX))
 		return ERR_LIMIT;
 	s.count = more > 0 ? s.count + 1 : s.count - MIN(s.count, (uint64_t)1);
 	sequence_put(t, name, &s);

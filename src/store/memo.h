@@ -7,14 +7,16 @@
 #include "base/slice.h"
 #include "store/rows.h"
 
-#define MEMOS_MAX 4000000 /* of a kind */
+#define MEMOS_MAX 4000000      /* of a kind */
+#define TLS_RECEIVED_MAX 10000 /* reports that strangers sent us */
 #define MEMO_VALUE_BYTES_MAX 65536
 #define MEMO_LIST_BYTES_MAX (1u << 20) /* of one answer of memo_list */
 
-/* kind, IPC_CLASS_* that may put it, what it is */
+/* kind, IPC_CLASS_* that may put it, how many there may be (0: MEMOS_MAX), what it is */
 struct memo_kind {
 	struct slice kind;
 	unsigned putters;
+	uint32_t max;
 };
 struct txn;
 /* Until when such a memo stands (wall seconds); 0: there is none. */
