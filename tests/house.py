@@ -42,12 +42,12 @@ def free_base():
 
 
 class Server:
-    """One server in a folder of its own. conf: lines added to posthouse.conf."""
+    """One server in a folder of its own. conf: lines added to posthouse.conf. before: words in front of the program, such as ip netns exec NAME."""
 
-    def __init__(self, folder, conf="", arguments=()):
+    def __init__(self, folder, conf="", arguments=(), before=()):
         self.folder = pathlib.Path(folder)
         self.base = free_base()
-        self.arguments = list(arguments)
+        self.arguments, self.before = list(arguments), list(before)
         self.process = None
         self.log_path = self.folder / "log"
         subprocess.run([PROGRAM, "init", self.folder / "house", "--domain", DOMAIN, "--port-base", str(self.base)], check=True, stdout=subprocess.DEVNULL)
@@ -65,7 +65,7 @@ class Server:
         return self.base + OFFSETS[kind]
 
     def start(self, wait=60):
-        self.process = subprocess.Popen([PROGRAM, "serve", "-c", self.conf, *self.arguments], stdout=subprocess.PIPE, stderr=open(self.log_path, "ab"))
+        self.process = subprocess.Popen([*self.before, PROGRAM, "serve", "-c", self.conf, *self.arguments], stdout=subprocess.PIPE, stderr=open(self.log_path, "ab"))
         os.set_blocking(self.process.stdout.fileno(), False)
         end, seen = time.time() + wait, b""
         while b"ready\n" not in seen:

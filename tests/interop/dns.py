@@ -21,11 +21,14 @@ def a(address):
 
 
 class DnsServer:
-    def __init__(self, table):
+    """udp: a socket to answer on, when it is not to be one on loopback."""
+
+    def __init__(self, table, udp=None):
         self.table = {(n.lower(), t): v for (n, t), v in table.items()}
         self.asked = []
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", 0))
+        self.udp = udp or socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if not udp:
+            self.udp.bind(("127.0.0.1", 0))
         self.port = self.udp.getsockname()[1]
         self.udp.settimeout(0.2)
         self.stopping = False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's Postfix as a peer: its own folder, its own port, loopback only. Needs root, as Postfix does."""
+"""Debian's Postfix as a peer: its own folder, its own port, on loopback or in a network namespace. Needs root, as Postfix does."""
 import os
 import pathlib
 import re
@@ -10,10 +10,12 @@ import time
 
 
 class Postfix:
-    """Takes mail for `domain` (mailboxes listed in users) into Maildirs, relays the rest by `transport` {domain: "host:port"}."""
+    """Takes mail for `domain` (mailboxes listed in users) into Maildirs, relays the rest by `transport` {domain: "host:port"}. before: words in
+    front of its commands, such as ip netns exec NAME."""
 
-    def __init__(self, folder, port, domain, users=(), transport=None):
+    def __init__(self, folder, port, domain, users=(), transport=None, address="127.0.0.1", before=()):
         self.folder = pathlib.Path(folder)
+        self.address, self.before = address, list(before)
         self.port, self.domain = port, domain
         self.conf = self.folder / "conf"
         for name in ("conf", "spool", "data", "mail"):
@@ -35,7 +37,7 @@ data_directory = {self.folder}/data
 myhostname = peer.test
 mydestination =
 mynetworks = 127.0.0.0/8
-inet_interfaces = 127.0.0.1
+inet_interfaces = {address}
 inet_protocols = ipv4
 smtpd_peername_lookup = no
 smtp_dns_support_level = disabled
@@ -56,23 +58,24 @@ maillog_file = {self.folder}/maillog
 maillog_file_prefixes = /tmp
 """)
         master = pathlib.Path("/usr/share/postfix/master.cf.dist").read_text()
-        lines = [f"127.0.0.1:{port}" + l[4:] if l.startswith("smtp      inet") else l for l in master.splitlines()]
+        lines = [f"{address}:{port}" + l[4:] if l.startswith("smtp      inet") else l for l in master.splitlines()]
         (self.conf / "master.cf").write_text("\n".join(re.sub(r"^(\S+\s+(?:inet|unix)\s+\S+\s+\S+\s+)y", r"\1n", l) for l in lines) + "\n")
 
     def start(self):
-        r = subprocess.run(["postfix", "-c", self.conf, "start"], capture_output=True, text=True, timeout=60)
+        r = subprocess.run([*self.before, "postfix", "-c", self.conf, "start"], capture_output=True, text=True, timeout=60)
         assert r.returncode == 0, r.stdout + r.stderr
         end = time.time() + 20
-        while time.time() < end:
+        while time.time() < end and not self.before:  # who is in another namespace waits for an answer himself
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return self
             except OSError:
                 time.sleep(0.1)
-        raise AssertionError("Postfix does not listen\n" + self.log())
+        assert self.before, "Postfix does not listen\n" + self.log()
+        return self
 
     def stop(self):
-        subprocess.run(["postfix", "-c", self.conf, "stop"], capture_output=True, timeout=60)
+        subprocess.run([*self.before, "postfix", "-c", self.conf, "stop"], capture_output=True, timeout=60)
 
     def log(self):
         p = self.folder / "maillog"
