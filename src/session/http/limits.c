@@ -213,7 +213,7 @@ await_find_use(struct api_call *call, struct slice plan, struct slice *account)
 static void
 await_plan_remove(struct api_call *call)
 {
-	struct slice name = call->words[0], account;
+	struct slice name = call->words[0], account = SLICE_NONE;
 	struct store_memo m = { S("plan"), name, SLICE_NONE, 0 };
 	struct send_limits l;
 	bool found;
