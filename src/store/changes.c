@@ -114,6 +114,7 @@ static void
 log_entry(void *to, uint64_t modseq, uint32_t uid, char what)
 {
 	struct log_reading *l = to;
+	l->c->nentries++;
 	if (what == LOG_VANISHED)
 		changes_vanished(l->c, &l->vanished_cap, modseq, uid);
 	else if (uid < l->lowest)

@@ -28,6 +28,7 @@ struct index {
 	int shared;    /* the frozen copy; -1: there is none */
 	uint64_t shared_modseq;
 	size_t shared_n, changed; /* its rows, and how many changed since */
+	size_t behind;            /* changes and entries of the log since it was packed */
 	struct link link;         /* in indexes.used, the least recently used first */
 };
 
@@ -239,6 +240,7 @@ index_apply(struct indexes *x, struct index *i, const struct changes *c)
 		index_set(i, at, &c->rows[r]);
 	}
 	i->changed += c->nrows + c->nvanished;
+	i->behind += c->nrows + c->nvanished;
 }
 
 /* From the packed rows, as old as they are; false: there are none that can be brought up to date. */
@@ -252,11 +254,11 @@ index_unpack(struct indexes *x, struct index *i, struct txn *t, const struct row
 	i->n = 0;
 	share_end(x, i);
 	index_room(x, i, MAX(messages, (size_t)row->messages));
-	if (!packed_read(t, i->account, i->mailbox, i->rows, i->objects, messages))
+	if (!packed_read(t, i->account, i->mailbox, modseq, i->rows, i->objects, messages))
 		return false;
 	i->n = messages;
 	i->modseq = modseq;
-	i->changed = 0;
+	i->changed = i->behind = 0;
 	return true;
 }
 
@@ -272,6 +274,7 @@ index_advance(struct indexes *x, struct index *i, struct txn *t, const struct ro
 	if (e)
 		return e;
 	index_apply(x, i, &c);
+	i->behind += c.nentries;
 	changes_release(&c);
 	return i->n == row->messages ? OK : ERR_STALE;
 }
@@ -283,9 +286,10 @@ index_refresh(struct indexes *x, struct index *i, struct txn *t, const struct ro
 		return OK;
 	bool unpacked = !i->modseq && index_unpack(x, i, t, row);
 	enum err e = index_advance(x, i, t, row);
-	bool old = unpacked && i->changed > i->n / 8;
+	bool old = unpacked && i->behind > i->n / 8;
 	if (e == ERR_STALE) {
 		e = index_load(x, i, t, row->messages);
+		i->behind = i->n;
 		old = true;
 		if (!e && i->n != row->messages)
 			(void)row_damaged("count of messages"); /* what is there can be read all the same */
@@ -294,6 +298,25 @@ index_refresh(struct indexes *x, struct index *i, struct txn *t, const struct ro
 	if (!e && old && i->n >= packed_rows_min)
 		packed_write_later(x->store, i->account, i->mailbox);
 	return e;
+}
+
+void
+index_packed(struct store *s, uint64_t account, uint64_t mailbox)
+{
+	struct index *i = index_known(s->rows->indexes, account, mailbox);
+	if (i)
+		i->behind = 0;
+}
+
+/* Before an orderly end, so that the next start finds them as they are. */
+void
+indexes_pack(struct store *s)
+{
+	LIST_EACH (&s->rows->indexes->used, it) {
+		const struct index *i = CONTAINER_OF(it, struct index, link);
+		if (i->modseq && i->n >= packed_rows_min && i->behind > i->n / 64)
+			packed_write_later(s, i->account, i->mailbox);
+	}
 }
 
 enum err

@@ -15,7 +15,9 @@
  *  'n'  n account name           mailbox name -> mailbox id (0: subscribed or parent only), attributes
  *  'm'  m account mailbox        mailbox: name, uidvalidity, uidnext, modseq, counts, recent
  *  'u'  u account mailbox uid    message: object, flags, modseq, keyword set, bytes, received, saved
- *  'v'  v account mailbox chunk  the rows 'u' of a large mailbox, packed, as they were at a modseq (packed.c)
+ *  'v'  v account mailbox modseq chunk
+ *                                the rows 'u' of a large mailbox, packed, as they were at that modseq (packed.c)
+ *  'v'  v account mailbox 0      which modseq that is
  *  'l'  l account mailbox modseq uid
  *                                change log: what happened to uid, and to others with the same modseq (changed,
  *                                vanished); additions are not logged: they

@@ -144,6 +144,7 @@ enum err keyword_set_names(struct txn *t, uint64_t account, uint64_t mailbox, ui
 /* ---- index.c */
 struct indexes *indexes_new(struct store *s, size_t bytes_max);
 void indexes_free(struct indexes **x);
+void indexes_pack(struct store *s);
 /* The rows of a mailbox with uid >= from, as many as fit; *more: there are others. row is the mailbox's row as t sees
  * it. */
 enum err index_copy(struct indexes *x, struct txn *t, uint64_t account, uint64_t mailbox, const struct row_mailbox *row,
@@ -180,6 +181,7 @@ struct changes {
 		uint32_t uid;
 	} * vanished;
 	size_t nvanished;
+	size_t nentries; /* of the log that were read for it */
 };
 enum err changes_since(struct store *index, struct txn *t, uint64_t account, uint64_t mailbox,
                        const struct row_mailbox *row, uint64_t since, uint32_t known, struct changes *c);

@@ -9,6 +9,7 @@
 #include "store/commit.h"
 #include "store/format.h"
 #include "store/object.h"
+#include "store/rows_state.h"
 #include "store/texts.h"
 #include "store_msg.h"
 
@@ -253,6 +254,7 @@ await_stop(void *self, int64_t grace_ms)
 	r->open = false;
 	for (size_t i = r->store.npeers; i-- > 0;)
 		ipc_peer_close(r->store.peers[i]);
+	indexes_pack(&r->store);
 	while (!store_idle(&r->store) && clock_mono_ms() < until && await_sleep(STOP_STEP_MS) == OK)
 		continue;
 	if (!store_idle(&r->store) || r->store.broken)

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "ipc/grant.h"
 #include "store/fsck.h"
+#include "store/rows_state.h"
 #include "store/store.h"
 #include "store_msg.h"
 
@@ -176,12 +177,15 @@ on_new_house(void (*body)(void))
 	ASSERT(loop_run_until(body_ended, NULL, HOUSE_MS_MAX));
 	ASSERT(house_remove() == 0);
 }
-/* In between, from inside the body: the store ends and starts again. */
+/* In between, from inside the body: the store ends and starts again. Every second time it packs its indexes before. */
 static inline void
 await_reopen(void)
 {
+	static unsigned times;
 	while (house.s.npeers)
 		ipc_peer_close(house.s.peers[0]);
+	if (times++ % 2)
+		indexes_pack(&house.s);
 	while (!store_idle(&house.s))
 		await_sleep(1);
 	int data_dir = house.s.data_dir;
