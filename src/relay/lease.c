@@ -31,13 +31,23 @@ relay_now(struct relay *r)
 	return wall / 1000;
 }
 
+static int64_t
+longest_wait(const struct conf_schedule *s)
+{
+	int64_t longest = s->delayed_after_sec;
+	for (size_t i = 0; i < s->nretry; i++)
+		longest = MAX(longest, s->retry_sec[i]);
+	return longest;
+}
+
 int64_t
 relay_horizon(const struct relay *r)
 {
-	int64_t longest = MAX((int64_t)LEASE_SEC, r->conf->v.relay_delayed_after / 1000);
+	int64_t longest = LEASE_SEC;
 	for (size_t class = 0; class < COUNT_OF(r->conf->schedules); class ++)
-		for (size_t i = 0; i < r->conf->schedules[class].nretry; i++)
-			longest = MAX(longest, r->conf->schedules[class].retry_sec[i]);
+		longest = MAX(longest, longest_wait(&r->conf->schedules[class]));
+	for (size_t i = 0; i < r->conf->nroutes; i++)
+		longest = MAX(longest, longest_wait(&r->conf->routes[i].schedule));
 	return longest + HORIZON_SLACK_SEC;
 }
 

@@ -24,18 +24,19 @@ struct batch {
 };
 enum { NOTICES_OF_A_JOB = 3, ATTEMPT_BYTES_MAX = 500 };
 
-static const struct conf_schedule *
-class_schedule(const struct job *j)
-{
-	const struct conf *conf = j->relay->conf;
-	return &conf->schedules[MIN((size_t)j->row.envelope.class, COUNT_OF(conf->schedules) - 1)];
-}
-
+/* Of its class; what the route of its domain says goes before. */
 static struct schedule
 schedule_of(const struct job *j)
 {
-	const struct conf_schedule *s = class_schedule(j);
-	return (struct schedule){ s->retry_sec, s->nretry, j->relay->conf->v.relay_delayed_after / 1000, s->lifetime_sec };
+	const struct conf *conf = j->relay->conf;
+	const struct conf_route *line = j->row.local ? NULL : route_line(conf, j->row.domain);
+	struct conf_schedule s = conf->schedules[MIN((size_t)j->row.envelope.class, COUNT_OF(conf->schedules) - 1)];
+	struct conf_schedule own = line ? line->schedule : (struct conf_schedule){ 0 };
+	if (own.nretry)
+		s.retry_sec = own.retry_sec, s.nretry = own.nretry;
+	return (struct schedule){ s.retry_sec, s.nretry,
+		                      own.delayed_after_sec ? own.delayed_after_sec : s.delayed_after_sec,
+		                      own.lifetime_sec ? own.lifetime_sec : s.lifetime_sec };
 }
 
 static struct deadline_asked
@@ -62,7 +63,7 @@ fail_waiting(struct job *j, struct slice status, struct slice why)
 int64_t
 job_lifetime_sec(const struct job *j)
 {
-	return class_schedule(j)->lifetime_sec;
+	return schedule_of(j).lifetime_sec;
 }
 
 bool
@@ -110,7 +111,7 @@ await_add_notice(struct batch *b, struct job *j, enum notice kind, uint32_t stat
 	};
 	in.original = await_original(j, &in.original_whole);
 	in.now = now;
-	in.give_up_at = j->row.born + class_schedule(j)->lifetime_sec;
+	in.give_up_at = j->row.born + schedule_of(j).lifetime_sec;
 	void *block = NULL;
 	if (await_notice(&in, &j->arena, &b->mails[b->nmails], &block)) {
 		b->nmails++;

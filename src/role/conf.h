@@ -49,6 +49,12 @@ struct conf_hop {
 	uint16_t port;    /* 0: 25, with lmtp 24 */
 };
 
+struct conf_schedule {  /* relay/schedule.h */
+	int64_t *retry_sec; /* waits between tries; the last repeats */
+	size_t nretry;
+	int64_t lifetime_sec, delayed_after_sec;
+};
+
 /* route = DOMAIN HOST[:PORT][,HOST[:PORT]...] [words]: DOMAIN "*": everything else; ".example.org": what is below it.
  * HOST "mx": the domain's own MX hosts, so that only the words count. */
 struct conf_route {
@@ -64,7 +70,8 @@ struct conf_route {
 	const char *auth;                       /* auth=FILE: absolute; NULL: none */
 	const char *sources[ROUTE_SOURCES_MAX]; /* source=...: addresses that connections come from */
 	size_t nsources;
-	const char *ehlo; /* NULL: hostname */
+	const char *ehlo;              /* NULL: hostname */
+	struct conf_schedule schedule; /* retry=, lifetime=, delayed-after=; what is 0 is as for the class of the mail */
 };
 
 struct conf_pace { /* pace = SITE [connections=N] [messages=N] [rate=N/m] */
@@ -107,12 +114,8 @@ struct conf {
 	size_t nwarm_up;
 	int64_t *retry_sec; /* relay.retry: waits between tries; the last repeats */
 	size_t nretry;
-	struct conf_schedule {
-		int64_t *retry_sec;
-		size_t nretry;
-		int64_t lifetime_sec;
-	} schedules[3];    /* by CLASS_* of store/rows.h */
-	struct slice text; /* as read, to hand on */
+	struct conf_schedule schedules[3]; /* by CLASS_* of store/rows.h */
+	struct slice text;                 /* as read, to hand on */
 	unsigned uses;
 };
 

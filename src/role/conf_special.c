@@ -267,6 +267,27 @@ conf_next_word(struct slice *rest, struct slice *word)
 	return n > 0;
 }
 
+/* ---- waits between tries */
+
+enum { RETRY_MAX = 100 };
+
+/* "5m 20m 1h" into sec, which has room for RETRY_MAX; 0: it is no such row. */
+static size_t
+retry_parse(struct slice value, int64_t *sec)
+{
+	struct slice word;
+	size_t n = 0;
+	while (conf_next_word(&value, &word)) {
+		uint64_t ms;
+		if (!conf_quantity(word, CONF_TIME, &ms) || ms < 1000 || ms > UINT64_C(30) * 86400000 || n == RETRY_MAX)
+			return 0;
+		sec[n++] = (int64_t)(ms / 1000);
+	}
+	return n;
+}
+
+/* ---- words of a route */
+
 /* "a,b,c" into to; false: too many, or one that good() does not like. */
 static bool
 route_list(struct slice text, struct arena *a, bool (*good)(struct slice), const char **to, size_t max, size_t *n)
@@ -308,6 +329,31 @@ route_tls(struct slice mode, struct arena *a, struct conf_route *r)
 }
 
 static bool
+time_sec(struct slice value, int64_t *sec)
+{
+	uint64_t ms = 0;
+	bool good = conf_quantity(value, CONF_TIME, &ms) && ms >= 1000 && ms <= UINT64_C(30) * 86400000;
+	*sec = (int64_t)(ms / 1000);
+	return good;
+}
+
+static bool
+route_schedule(struct slice name, struct slice value, struct arena *a, struct conf_schedule *s)
+{
+	if (slice_equal(name, S("lifetime")))
+		return time_sec(value, &s->lifetime_sec);
+	if (slice_equal(name, S("delayed-after")))
+		return time_sec(value, &s->delayed_after_sec);
+	if (!slice_equal(name, S("retry")))
+		return false;
+	char *waits = arena_alloc(a, value.len + 1);
+	for (size_t i = 0; i < value.len; i++)
+		waits[i] = value.at[i] == ',' ? ' ' : value.at[i];
+	s->retry_sec = ARENA_ARRAY(a, int64_t, RETRY_MAX);
+	return (s->nretry = retry_parse(slice_of(waits, value.len), s->retry_sec)) > 0;
+}
+
+static bool
 route_flag(struct conf *c, struct slice word, struct arena *a, struct conf_route *r)
 {
 	struct slice name, value;
@@ -323,7 +369,9 @@ route_flag(struct conf *c, struct slice word, struct arena *a, struct conf_route
 		return route_list(value, a, is_ip, r->sources, ROUTE_SOURCES_MAX, &r->nsources);
 	if (slice_equal(name, S("auth")))
 		return (r->auth = conf_path(c, value)) != NULL;
-	return slice_equal(name, S("ehlo")) && conf_is_host(value) && (r->ehlo = slice_keep_text(a, value)) != NULL;
+	if (slice_equal(name, S("ehlo")))
+		return conf_is_host(value) && (r->ehlo = slice_keep_text(a, value)) != NULL;
+	return route_schedule(name, value, a, &r->schedule);
 }
 
 static bool
@@ -356,7 +404,8 @@ check_route(struct conf_parser *p, struct slice value)
 	if (!route_parse(p->conf, value, p->arena, &r))
 		conf_complain(p,
 		              "route = '%s' is not of the form DOMAIN HOST[:PORT][,...]|lmtp:/PATH [lmtp] [implicit-tls] "
-		              "[tls=auto|none|try|must|dane|verify[:NAME,...]] [auth=FILE] [source=ADDRESS,...] [ehlo=NAME]",
+		              "[tls=auto|none|try|must|dane|verify[:NAME,...]] [auth=FILE] [source=ADDRESS,...] [ehlo=NAME] "
+		              "[retry=TIME,...] [lifetime=TIME] [delayed-after=TIME]",
 		              conf_show(p, value));
 }
 
@@ -429,27 +478,11 @@ paces_make(struct conf *c)
 
 /* ---- waits */
 
-static size_t
-retry_parse(struct slice value, int64_t *sec, size_t max)
-{
-	struct slice word;
-	size_t n = 0;
-	while (conf_next_word(&value, &word)) {
-		uint64_t ms;
-		if (!conf_quantity(word, CONF_TIME, &ms) || ms < 1000 || ms > UINT64_C(30) * 86400000 || n == max)
-			return 0;
-		sec[n++] = (int64_t)(ms / 1000);
-	}
-	return n;
-}
-
-enum { RETRY_MAX = 100 };
-
 static void
 check_waits(struct conf_parser *p, const char *name, struct slice value)
 {
 	int64_t sec[RETRY_MAX];
-	if (retry_parse(value, sec, RETRY_MAX) == 0)
+	if (retry_parse(value, sec) == 0)
 		conf_complain(p, "%s = '%s' is not a row of waits such as 5m 20m 1h; allowed: 1 to %d of 1s to 30d each", name,
 		              conf_show(p, value), RETRY_MAX);
 }
@@ -479,8 +512,9 @@ static void
 schedule_make(struct conf *c, struct conf_schedule *s, const char *waits, int64_t lifetime_ms)
 {
 	s->retry_sec = ARENA_ARRAY(&c->arena, int64_t, RETRY_MAX);
-	s->nretry = retry_parse(slice_text(*waits ? waits : c->v.relay_retry), s->retry_sec, RETRY_MAX);
+	s->nretry = retry_parse(slice_text(*waits ? waits : c->v.relay_retry), s->retry_sec);
 	s->lifetime_sec = MAX((lifetime_ms ? lifetime_ms : (int64_t)c->v.relay_lifetime) / 1000, (int64_t)1);
+	s->delayed_after_sec = (int64_t)c->v.relay_delayed_after / 1000;
 	ASSERT(s->nretry > 0);
 }
 

@@ -65,6 +65,9 @@ static const struct {
 	{ "range of nonsense", "trusted = ten\n", 1, { "'ten'" } },
 	{ "route without host", "route = example.test\n", 1, { "DOMAIN HOST[:PORT][,...]" } },
 	{ "route with a wrong flag", "route = example.test host tls=maybe\n", 1, { "tls=auto|none|try|must|dane|verify" } },
+	{ "route with a wait that is none", "route = * mx retry=5m,soon\n", 1, { "retry=TIME,..." } },
+	{ "route with a life of nothing", "route = * mx lifetime=0s\n", 1, { "lifetime=TIME" } },
+	{ "route that tells too late", "route = * mx delayed-after=31d\n", 1, { "delayed-after=TIME" } },
 	{ "route with a wrong port", "route = * host:99999\n", 1, { "HOST[:PORT]" } },
 	{ "route to a socket without lmtp", "route = * /run/lmtp.sock\n", 1, { "lmtp:/PATH" } },
 	{ "route to a socket with a long path", "route = * lmtp:/" LONG_PATH "\n", 1, { "lmtp:/PATH" } },
@@ -156,7 +159,7 @@ values_mean_what_they_say(void **state)
 	                       "listen = imaps [::1]:9993\n"
 	                       "listen = lmtp run/lmtp.sock\n"
 	                       "route = Example.Test 127.0.0.1:2626 tls=none\n"
-	                       "route = * [::1]:24 lmtp\n"
+	                       "route = * [::1]:24 lmtp retry=1m,2h lifetime=3d delayed-after=90s\n"
 	                       "route = other.test relay.other.test,[IPv6:2001:db8::1]:26,[192.0.2.1] tls=must\n"
 	                       "route = local.test lmtp:/run/dovecot/lmtp,lmtp.other.test\n"
 	                       "route = .mx.test mx:2525\n"
@@ -180,6 +183,11 @@ values_mean_what_they_say(void **state)
 	assert_int_equal(c->routes[0].tls, ROUTE_TLS_NONE);
 	assert_string_equal(c->routes[1].hops[0].host, "::1");
 	assert_true(c->routes[1].lmtp);
+	assert_int_equal(c->routes[0].schedule.nretry, 0);
+	assert_int_equal(c->routes[1].schedule.nretry, 2);
+	assert_int_equal(c->routes[1].schedule.retry_sec[1], 7200);
+	assert_int_equal(c->routes[1].schedule.lifetime_sec, 3 * 86400);
+	assert_int_equal(c->routes[1].schedule.delayed_after_sec, 90);
 	assert_int_equal(c->routes[2].nhops, 3);
 	assert_int_equal(c->routes[2].hops[0].port, 0);
 	assert_string_equal(c->routes[2].hops[1].host, "2001:db8::1");
