@@ -203,6 +203,8 @@ show(struct args *a)
 		       cmd_when(a->arena, (int64_t)cmd_number(o, "created")));
 		print_days("pop3      deletes fetched messages after %llu days\n", cmd_number(o, "pop3_delete_after"));
 		print_days("pop3      hides messages older than %llu days\n", cmd_number(o, "pop3_hide_after"));
+		if (cmd_text(o, "language")[0])
+			printf("language  %s\n", cmd_text(o, "language"));
 		if (cmd_text(o, "public")[0])
 			printf("public    Shared/%s\n", cmd_text(o, "public"));
 	}
@@ -291,6 +293,8 @@ set(struct args *a)
 		json_decref(body);
 		return EXIT_FAILED;
 	}
+	if (a->language)
+		json_object_set_new(body, "language", json_string(a->language));
 	if (json_object_size(body) == 0) {
 		json_decref(body);
 		return cmd_fail(a, "posthouse help account set", "nothing to set was named");
@@ -406,9 +410,10 @@ static const struct verb rows[] = {
 	{ "account", "resume", resume, 1, 1, 0, "account resume ADDRESS", "ends a suspension" },
 	{ "account", "quota", quota, 2, 2, OPT_MESSAGES | OPT_MAILBOXES,
 	  "account quota ADDRESS SIZE [--messages N] [--mailboxes N]", "storage, such as 2g; 0: the server's" },
-	{ "account", "set", set, 1, 1, OPT_QUOTA | OPT_DELETE_AFTER | OPT_HIDE_AFTER,
-	  "account set ADDRESS [--quota SIZE] [--pop3-delete-after DAYS] [--pop3-hide-after DAYS]",
-	  "quota; days after which messages that POP3 fetched go, or POP3 shows none; 0: never" },
+	{ "account", "set", set, 1, 1, OPT_QUOTA | OPT_DELETE_AFTER | OPT_HIDE_AFTER | OPT_LANGUAGE,
+	  "account set ADDRESS [--quota SIZE] [--pop3-delete-after DAYS] [--pop3-hide-after DAYS] [--language LANGUAGE]",
+	  "quota; days after which messages that POP3 fetched go, or POP3 shows none, 0: never; language of notices: en, "
+	  "de, fr, default" },
 	{ "account", "uidls", uidls, 2, 2, 0, "account uidls ADDRESS FILE",
 	  "UIDLs of another server: lines of UID or Message-ID, and UIDL" },
 	{ "account", "public", public, 2, 2, 0, "account public ADDRESS NAME", "its shared mailboxes show as Shared/NAME" },

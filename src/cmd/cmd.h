@@ -31,6 +31,7 @@ enum {
 	OPT_MAILBOXES = 2048,
 	OPT_DELETE_AFTER = 4096,
 	OPT_HIDE_AFTER = 8192,
+	OPT_LANGUAGE = 16384,
 	OPT_FILTER = 1 << 16, /* of the queue */
 	OPT_YES = 1 << 17,
 	OPT_TO = 1 << 18,
@@ -43,7 +44,7 @@ struct args {
 	const char *conf_path; /* NULL: look for it */
 	bool json;
 	uint32_t given; /* OPT_* */
-	const char *domain, *port_base, *quota, *hostname, *messages, *mailboxes, *delete_after, *hide_after;
+	const char *domain, *port_base, *quota, *hostname, *messages, *mailboxes, *delete_after, *hide_after, *language;
 	const char *sender, *recipient, *reason, *older, *younger, *state, *to, *at, *why, *lasts;
 	const char *words[CMD_WORDS_MAX]; /* after the verb */
 	size_t nwords;

@@ -27,6 +27,7 @@ static const struct option {
 	{ "--quota", "SIZE", OPT_QUOTA, offsetof(struct args, quota) },
 	{ "--pop3-delete-after", "DAYS", OPT_DELETE_AFTER, offsetof(struct args, delete_after) },
 	{ "--pop3-hide-after", "DAYS", OPT_HIDE_AFTER, offsetof(struct args, hide_after) },
+	{ "--language", "LANGUAGE", OPT_LANGUAGE, offsetof(struct args, language) },
 	{ "--messages", "N", OPT_MESSAGES, offsetof(struct args, messages) },
 	{ "--mailboxes", "N", OPT_MAILBOXES, offsetof(struct args, mailboxes) },
 	{ "--all", NULL, OPT_ALL, 0 },

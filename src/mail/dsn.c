@@ -10,6 +10,8 @@
 #include "mail/header.h"
 #include "mail/mime.h"
 
+#include <time.h>
+
 #define DIAGNOSTIC_BYTES_MAX 800 /* of what another server said; a header line holds 998 (RFC 5322 2.1.1) */
 #define SUBJECT_BYTES_MAX 200
 #define ADDRESS_BYTES_MAX 500
@@ -74,13 +76,49 @@ say(const struct report *r, struct slice english)
 	return dsn_text(r->d->language, english);
 }
 
-/* The worst that happened is what the report is about. */
-static enum dsn_action
-worst_action(const struct dsn *d)
+/* A text with `what` where "<>" stands. */
+static void
+put_with(struct report *r, struct slice english, struct slice what)
 {
-	enum dsn_action worst = d->recipients[0].action;
+	struct slice text = say(r, english);
+	ptrdiff_t at = slice_find(text, S("<>"));
+	ASSERT(at >= 0);
+	buf_put(r->out, slice_part(text, 0, (size_t)at));
+	buf_put(r->out, what);
+	buf_put(r->out, slice_from(text, (size_t)at + 2));
+}
+
+/* In a form that is read alike in all languages. */
+static void
+put_with_date(struct report *r, struct slice english, int64_t sec)
+{
+	time_t when = (time_t)sec;
+	struct tm tm = { 0 };
+	char text[60];
+	gmtime_r(&when, &tm);
+	put_with(r, english, slice_of(text, strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &tm)));
+}
+
+static void
+put_with_address(struct report *r, struct slice english, struct slice address)
+{
+	struct buf clean;
+	buf_init(&clean, 4 * ADDRESS_BYTES_MAX);
+	buf_put(&clean, S("<"));
+	put_clean(&clean, address, ADDRESS_BYTES_MAX, true);
+	buf_put(&clean, S(">"));
+	put_with(r, english, buf_slice(&clean));
+	buf_release(&clean);
+}
+
+/* The worst that happened is what the report is about. */
+static const struct dsn_recipient *
+worst_of(const struct dsn *d)
+{
+	const struct dsn_recipient *worst = &d->recipients[0];
 	for (size_t i = 1; i < d->nrecipients; i++)
-		worst = MIN(worst, d->recipients[i].action);
+		if (d->recipients[i].action < worst->action)
+			worst = &d->recipients[i];
 	return worst;
 }
 
@@ -91,14 +129,53 @@ subject_of(enum dsn_action action)
 	case DSN_FAILED: return S("Your message was not delivered");
 	case DSN_DELAYED: return S("Your message is delayed");
 	case DSN_DELIVERED: return S("Your message was delivered");
-	case DSN_RELAYED: return S("Your message was passed on");
-	default: return S("Your message was delivered to a list");
+	default: return S("Your message was passed on");
 	}
 }
 
-/* What a person can do about it, by enhanced status code (RFC 3463). Longest match first. */
 static struct slice
-advice_for(struct slice status)
+to_one(const struct dsn_recipient *p)
+{
+	switch (p->action) {
+	case DSN_FAILED: return S("Your message was not delivered to <>, and it will not be tried again.");
+	case DSN_DELAYED:
+		return p->late ? S("Your message has not been delivered to <> in the time that you asked for.")
+		               : S("Your message has not been delivered to <> yet.");
+	case DSN_DELIVERED: return S("Your message was delivered to <>.");
+	case DSN_RELAYED: return S("Your message to <> was passed on to the next server, which will not report on it.");
+	default:
+		return S(
+		    "Your message to <> was passed on to all addresses that this one stands for. Nobody reports on those.");
+	}
+}
+
+static struct slice
+to_several(const struct dsn_recipient *p)
+{
+	switch (p->action) {
+	case DSN_FAILED: return S("Your message was not delivered to these recipients, and it will not be tried again:");
+	case DSN_DELAYED:
+		return p->late ? S("Your message has not been delivered to these recipients in the time that you asked for:")
+		               : S("Your message has not been delivered to these recipients yet:");
+	default: return S("This is what became of your message:");
+	}
+}
+
+static struct slice
+outcome_of(enum dsn_action action)
+{
+	switch (action) {
+	case DSN_FAILED: return S("not delivered");
+	case DSN_DELAYED: return S("not delivered yet");
+	case DSN_DELIVERED: return S("delivered");
+	case DSN_RELAYED: return S("passed on to a server that will not report on it");
+	default: return S("passed on to all addresses that this one stands for");
+	}
+}
+
+/* What a person can do about it, by enhanced status code (RFC 3463) without its class. */
+static struct slice
+advice_for_code(struct slice code)
 {
 	static const struct {
 		struct slice code, text;
@@ -109,29 +186,63 @@ advice_for(struct slice status)
 		{ S_ROW("1.3"), S_ROW("The address is not well-formed. Look for a spelling mistake.") },
 		{ S_ROW("1.6"), S_ROW("The mailbox has moved. Ask the recipient for the new address.") },
 		{ S_ROW("1.10"), S_ROW("The domain of this address takes no mail. Look for a spelling mistake.") },
-		{ S_ROW("2.1"), S_ROW("The mailbox is switched off. Only the recipient can change that.") },
+		{ S_ROW("2.1"), S_ROW("The mailbox is switched off. Only the recipient can change that: ask in another way.") },
 		{ S_ROW("2.2"), S_ROW("The mailbox is full. Send the message again when the recipient has made room.") },
 		{ S_ROW("2.3"), S_ROW("The message is too large for this mailbox. Send it in smaller parts, or as a link.") },
 		{ S_ROW("3.4"), S_ROW("The message is too large for that server. Send it in smaller parts, or as a link.") },
-		{ S_ROW("4.1"), S_ROW("The server of the recipient did not answer.") },
-		{ S_ROW("4.3"), S_ROW("The server of the recipient could not be found for now.") },
+		{ S_ROW("4.1"), S_ROW("The server of the recipient did not answer. Look for a spelling mistake, or send the "
+		                      "message again later.") },
+		{ S_ROW("4.3"),
+		  S_ROW("The server of the recipient could not be found. Look for a spelling mistake, or send the "
+		        "message again later.") },
 		{ S_ROW("4.4"), S_ROW("No server takes mail for the domain of this address. Look for a spelling mistake.") },
 		{ S_ROW("4.6"),
 		  S_ROW("The message went in circles. The administrator of the recipient's server must correct that.") },
-		{ S_ROW("4.7"), S_ROW("It was tried for several days without success. Send the message again later, or ask the "
+		{ S_ROW("4.7"), S_ROW("The time in which it had to be delivered is over. Send the message again, or ask the "
 		                      "recipient in another way.") },
 		{ S_ROW("5.3"), S_ROW("The message has too many recipients for that server. Send it to fewer at once.") },
-		{ S_ROW("6.7"), S_ROW("The server of the recipient cannot take addresses with such characters.") },
-		{ S_ROW("7.0"),
-		  S_ROW("The server of the recipient refused the message by a rule of its own. What it said tells more.") },
-		{ S_ROW("7.1"), S_ROW("The server of the recipient does not accept this message. What it said tells more.") },
-		{ S_ROW("7.5"), S_ROW("A secure connection to the server of the recipient was not possible.") },
+		{ S_ROW("6.7"),
+		  S_ROW("The server of the recipient cannot take addresses with such characters. Use one in plain "
+		        "letters.") },
+		{ S_ROW("7.5"), S_ROW("A secure connection to the server of the recipient was not possible. The administrator "
+		                      "of that server must correct that.") },
+		{ S_ROW("7.10"), S_ROW("A secure connection to the server of the recipient was not possible. The administrator "
+		                       "of that server must correct that.") },
+		{ S_ROW("7.30"), S_ROW("A secure connection to the server of the recipient was not possible. The administrator "
+		                       "of that server must correct that.") },
 	};
-	struct slice code = slice_from(status, 2);
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (slice_equal(rows[i].code, code))
 			return rows[i].text;
 	return SLICE_NONE;
+}
+
+/* There is always something that can be done. */
+static struct slice
+advice_for(struct slice status)
+{
+	struct slice text = advice_for_code(slice_from(status, 2));
+	if (text.len)
+		return text;
+	if (slice_starts(status, S("4")))
+		return S("It was tried until now without success. Send the message again later, or ask the recipient in "
+		         "another way.");
+	return S("The server of the recipient does not accept this message; what it said tells why. Ask the recipient in "
+	         "another way.");
+}
+
+static void
+put_advice(struct report *r, const struct dsn_recipient *p)
+{
+	if (p->action == DSN_FAILED)
+		buf_put(r->out, say(r, advice_for(p->status)));
+	else if (p->action == DSN_DELAYED && p->until_sec)
+		put_with_date(
+		    r, S("You need not do anything: it will be tried again until <>. You are told if it cannot be delivered."),
+		    p->until_sec);
+	else
+		buf_put(r->out, say(r, S("You need not do anything.")));
+	buf_put(r->out, S("\r\n"));
 }
 
 static void
@@ -149,65 +260,71 @@ put_about(struct report *r)
 	buf_release(&subject);
 }
 
-static struct slice
-outcome_of(enum dsn_action action)
+/* What the other server said, or what we know ourselves. */
+static void
+put_said(struct report *r, const struct dsn_recipient *p)
 {
-	switch (action) {
-	case DSN_FAILED: return S("was not delivered, and will not be tried again");
-	case DSN_DELAYED: return S("has not been delivered yet; it will be tried again, you need not do anything");
-	case DSN_DELIVERED: return S("was delivered");
-	case DSN_RELAYED: return S("was passed on to a server that sends no reports");
-	default: return S("was delivered to a list, whose members are not reported on");
+	struct buf *out = r->out;
+	if (p->diagnostic.len) {
+		put_clean(out, p->remote.len ? p->remote : say(r, S("The other server")), HOST_BYTES_MAX, true);
+		buf_put(out, say(r, S(" said: ")));
+		put_clean(out, p->diagnostic, DIAGNOSTIC_BYTES_MAX, true);
+	} else if (p->reason.len) {
+		buf_put(out, say(r, S("Reason: ")));
+		put_clean(out, p->reason, DIAGNOSTIC_BYTES_MAX, true);
+	} else {
+		return;
 	}
+	buf_put(out, S("\r\n"));
 }
 
 static void
-put_for_people(struct report *r, const struct dsn_recipient *p)
+put_one_of_several(struct report *r, const struct dsn_recipient *p)
 {
 	struct buf *out = r->out;
 	buf_put(out, S("\r\n<"));
 	put_clean(out, p->address, ADDRESS_BYTES_MAX, true);
-	buf_put(out, S(">\r\n  "));
+	buf_put(out, S(">: "));
 	buf_put(out, say(r, outcome_of(p->action)));
-	buf_put(out, S(".\r\n"));
-	if (p->diagnostic.len) {
-		buf_put(out, S("  "));
-		put_clean(out, p->remote.len ? p->remote : S("The other server"), HOST_BYTES_MAX, true);
-		buf_put(out, say(r, S(" said: ")));
-		put_clean(out, p->diagnostic, DIAGNOSTIC_BYTES_MAX, true);
-		buf_put(out, S("\r\n"));
-	} else if (p->reason.len) {
-		buf_put(out, say(r, S("  Reason: ")));
-		put_clean(out, p->reason, DIAGNOSTIC_BYTES_MAX, true);
-		buf_put(out, S("\r\n"));
-	}
-	struct slice advice = p->action == DSN_FAILED ? advice_for(p->status) : SLICE_NONE;
-	if (advice.len) {
-		buf_put(out, S("  "));
-		buf_put(out, say(r, advice));
-		buf_put(out, S("\r\n"));
-	}
-	if (p->action == DSN_DELAYED)
-		put_date(r, say(r, S("  It will be tried until ")), p->until_sec);
+	buf_put(out, S("\r\n"));
+	if (p->action <= DSN_DELAYED)
+		put_advice(r, p);
+	put_said(r, p);
 }
 
+/* The first paragraph says what happened and what can be done. */
 static void
 put_people_part(struct report *r)
 {
 	const struct dsn *d = r->d;
-	buf_put(r->out, S("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"));
-	buf_put(r->out, say(r, S("This is a message of the mail server ")));
-	buf_put(r->out, d->hostname);
-	buf_put(r->out, S(".\r\n\r\n"));
-	buf_put(r->out, say(r, subject_of(worst_action(d))));
-	buf_put(r->out, say(r, d->nrecipients == 1 ? S(" to this recipient.\r\n") : S(" to these recipients.\r\n")));
-	put_date(r, say(r, S("It came in on ")), d->arrived_sec);
+	buf_put(r->out, S("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"));
+	buf_put(r->out, S("Content-Language: ")); /* RFC 3282 */
+	buf_put(r->out, dsn_language(d->language));
+	buf_put(r->out, S("\r\n\r\n"));
+	if (d->nrecipients == 1) {
+		put_with_address(r, to_one(d->recipients), d->recipients->address);
+		buf_put(r->out, S("\r\n"));
+		put_advice(r, d->recipients);
+	} else {
+		buf_put(r->out, say(r, to_several(worst_of(d))));
+		buf_put(r->out, S("\r\n"));
+	}
+	for (size_t i = 0; i < d->nrecipients && d->nrecipients > 1; i++)
+		put_one_of_several(r, &d->recipients[i]);
+	buf_put(r->out, S("\r\n"));
 	put_about(r);
-	for (size_t i = 0; i < d->nrecipients; i++)
-		put_for_people(r, &d->recipients[i]);
-	buf_put(r->out,
-	        say(r, d->full ? S("\r\nYour message is attached, behind details for administrators.\r\n")
-	                       : S("\r\nThe header of your message is attached, behind details for administrators.\r\n")));
+	if (d->arrived_sec) {
+		put_with_date(r, S("It came in on <>."), d->arrived_sec);
+		buf_put(r->out, S("\r\n"));
+	}
+	if (d->nrecipients == 1)
+		put_said(r, d->recipients);
+	buf_put(r->out, S("\r\n"));
+	buf_put(r->out, say(r, d->full ? S("Your message is attached, behind details for administrators.")
+	                               : S("The header of your message is attached, behind details for administrators.")));
+	buf_put(r->out, S("\r\n"));
+	put_with(r, S("This is a message of the mail server <>. Nobody reads answers to it."), d->hostname);
+	buf_put(r->out, S("\r\n"));
 }
 
 /* ---- what programs read (RFC 3464 2) */
@@ -243,6 +360,21 @@ put_for_programs(struct report *r, const struct dsn_recipient *p)
 		put_date(r, S("Will-Retry-Until: "), p->until_sec);
 }
 
+/* RFC 4865 5.1.2: what MAIL asked for. */
+static void
+put_hold(struct report *r)
+{
+	time_t until = (time_t)r->d->hold_until;
+	struct tm tm;
+	char text[40];
+	if (r->d->hold_for) {
+		buf_printf(r->out, "Future-Release-Request: for;%u\r\n", r->d->hold_for);
+	} else if (until && gmtime_r(&until, &tm)) {
+		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+		buf_printf(r->out, "Future-Release-Request: until;%s\r\n", text);
+	}
+}
+
 static void
 put_program_part(struct report *r)
 {
@@ -255,6 +387,7 @@ put_program_part(struct report *r)
 	put_field(r, S("Reporting-MTA: dns; "), d->hostname);
 	put_date(r, S("Arrival-Date: "), d->arrived_sec);
 	put_date(r, S("Deliver-By-Date: "), d->by_sec); /* RFC 2852 5 */
+	put_hold(r);
 	for (size_t i = 0; i < d->nrecipients; i++)
 		put_for_programs(r, &d->recipients[i]);
 }
@@ -315,7 +448,7 @@ put_header(struct report *r)
 	buf_put(r->out, S(">\r\nTo: <"));
 	put_clean(r->out, d->sender, ADDRESS_BYTES_MAX, true);
 	buf_put(r->out, S(">\r\nSubject: "));
-	buf_put(r->out, subject_of(worst_action(d)));
+	encoded_words_encode(r->out, say(r, subject_of(worst_of(d)->action)));
 	buf_put(r->out, S("\r\n"));
 	put_date(r, S("Date: "), d->now_sec);
 	buf_put(r->out, S("Message-ID: <"));

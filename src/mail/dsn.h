@@ -20,6 +20,7 @@ struct dsn_recipient {
 	struct slice reason;     /* in our words, when nobody said anything: no server for the domain answered */
 	int64_t last_try_sec;    /* 0: not known */
 	int64_t until_sec;       /* DSN_DELAYED: when it will be given up; 0: not known */
+	bool late;               /* DSN_DELAYED: the time that was asked for is over (RFC 2852 4.1.3) */
 };
 
 struct dsn {
@@ -29,6 +30,8 @@ struct dsn {
 	struct slice envelope; /* ENVID without its xtext */
 	int64_t arrived_sec, now_sec;
 	int64_t by_sec;        /* RFC 2852 5: when it was to be delivered; 0: not said */
+	int64_t hold_until;    /* RFC 4865 5.1.2: sent for this time; 0: at once */
+	uint32_t hold_for;     /* which was said as so many seconds; 0: as a time */
 	struct slice language; /* of the sender (RFC 5646); what is not spoken here is English */
 	int32_t zone;
 	struct slice message; /* the whole message, or at least its header */

@@ -91,7 +91,8 @@ test_failed(void **state)
 	assert_has(all, "To: <sender@example.com>\r\n");
 	assert_has(all, "References: <1@example.com>\r\n");
 	assert_has(all, "Content-Type: multipart/report; report-type=delivery-status;\r\n");
-	assert_has(people, "<user@example.org>\r\n  was not delivered, and will not be tried again.\r\n");
+	assert_has(people, "Your message was not delivered to <user@example.org>, and it will not be tried again.\r\nThere "
+	                   "is no such address. Look ");
 	assert_has(people, "mx.example.org said: 550 5.1.1 no  such  user\r\n");
 	assert_has(people, "There is no such address.");
 	assert_has(people, "Subject of your message: J\xc3\xbcrgen\r\n");
@@ -125,7 +126,8 @@ test_delayed(void **state)
 	build(&p, &d);
 	assert_has(buf_slice(&p.text), "Subject: Your message is delayed\r\n");
 	assert_has(part_bytes(&p, 1),
-	           "you need not do anything.\r\n  Reason: no server answered\r\n  It will be tried until Sat, 6 Jan 2001");
+	           "You need not do anything: it will be tried again until 2001-01-06 00:00 UTC. You are told if it "
+	           "cannot be delivered.\r\nReason: no server answered\r\n");
 	assert_has(part_bytes(&p, 2), "Will-Retry-Until: Sat, 6 Jan 2001 00:00:00 +0000\r\n");
 	assert_has(part_bytes(&p, 2), "Action: relayed\r\nStatus: 2.0.0\r\n");
 	assert_true(slice_equal(part_bytes(&p, 3), original));
@@ -193,10 +195,10 @@ test_languages(void **state)
 	static const struct {
 		struct slice language;
 		const char *says;
-	} rows[] = { { S_ROW("de-AT"), "Ihre Nachricht wurde nicht zugestellt: an diesen" },
+	} rows[] = { { S_ROW("de-AT"), "Ihre Nachricht an <a@example.org> wurde nicht zugestellt; es" },
 		         { S_ROW("FR"), "Votre message n'a pas" },
-		         { S_ROW("tlh"), "Your message was not delivered to this" },
-		         { S_ROW(""), "Your message was not delivered to this" } };
+		         { S_ROW("tlh"), "Your message was not delivered to <a@example.org>" },
+		         { S_ROW(""), "Your message was not delivered to <a@example.org>" } };
 	struct dsn_recipient r = { .address = S("a@example.org"), .action = DSN_FAILED, .status = S("5.1.1") };
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct dsn d = report_on(&r, 1);
@@ -210,11 +212,61 @@ test_languages(void **state)
 	}
 }
 
+/* Nothing of what people read stays English: each line of a report differs from the English one, but for what others
+ * said. */
+static void
+assert_translated(struct slice english, struct slice other)
+{
+	while (english.len) {
+		struct slice a, b;
+		slice_cut(english, '\n', &a, &english);
+		slice_cut(other, '\n', &b, &other);
+		bool ours = slice_trim(a).len > 0 && !slice_starts(a, S("  "));
+		if (ours && slice_equal(a, b))
+			fail_msg("not translated: %.*s", SLICE_ARG(a));
+	}
+}
+
+static void
+test_every_text_is_translated(void **state)
+{
+	(void)state;
+	static const char *const codes[] = { "5.1.1", "5.1.2", "5.1.3", "5.1.6",  "5.1.10", "5.2.1", "5.2.2",
+		                                 "5.2.3", "5.3.4", "4.4.1", "4.4.3",  "5.4.4",  "5.4.6", "5.4.7",
+		                                 "5.5.3", "5.6.7", "5.7.5", "5.7.30", "5.0.0",  "4.0.0" };
+	static const struct slice languages[] = { S_ROW("de"), S_ROW("fr") };
+	for (int action = DSN_FAILED; action <= DSN_EXPANDED; action++)
+		for (size_t i = 0; i < COUNT_OF(codes) * 8; i++) {
+			bool late = i & 1, until = i & 2;
+			struct dsn_recipient r[2] = { { .address = S("a@example.org"), .action = (enum dsn_action)action } };
+			r[0].status = slice_text(codes[i / 8]);
+			r[0].until_sec = until ? 978739200 : 0;
+			r[0].late = late;
+			if (i & 1)
+				r[0].diagnostic = S("550 no");
+			else
+				r[0].reason = S("nobody is there");
+			r[1] = r[0];
+			struct dsn d = report_on(r, i & 4 ? 2 : 1);
+			d.full = late;
+			struct parsed english, other;
+			build(&english, &d);
+			for (size_t k = 0; k < COUNT_OF(languages); k++) {
+				d.language = languages[k];
+				build(&other, &d);
+				assert_translated(part_bytes(&english, 1), part_bytes(&other, 1));
+				drop(&other);
+			}
+			drop(&english);
+		}
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_failed), cmocka_unit_test(test_delayed),
-		                                cmocka_unit_test(test_utf8), cmocka_unit_test(test_limits),
-		                                cmocka_unit_test(test_languages) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_failed), cmocka_unit_test(test_delayed),   cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_limits), cmocka_unit_test(test_languages), cmocka_unit_test(test_every_text_is_translated)
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,10 +18,16 @@ relayed_wanted(const struct store_envelope *e, const struct store_recipient *to,
 }
 
 bool
+notice_withheld(const struct store_envelope *e)
+{
+	return e->reverse_path.len && !e->account && !(e->flags & ENVELOPE_TRUSTED);
+}
+
+bool
 notice_wanted(const struct store_envelope *e, const struct store_recipient *to, enum notice kind,
               const struct notice_next *next)
 {
-	if (e->reverse_path.len == 0 || (!e->account && !(e->flags & ENVELOPE_TRUSTED)))
+	if (e->reverse_path.len == 0 || notice_withheld(e))
 		return false;
 	switch (kind) {
 	case NOTICE_FAILED:
@@ -60,7 +66,8 @@ describe(const struct notice_input *in, struct arena *a, const struct store_reci
 	}
 	if (r.action == DSN_DELAYED)
 		r.until_sec = in->give_up_at;
-	if (in->kind == NOTICE_LATE)
+	r.late = in->kind == NOTICE_LATE;
+	if (r.late)
 		r.status = S("4.4.7");
 	return r;
 }
@@ -75,6 +82,8 @@ await_notice(const struct notice_input *in, struct arena *a, struct store_mail *
 		             .envelope = xtext_decode(row->envelope.envid, a),
 		             .arrived_sec = row->born,
 		             .by_sec = row->envelope.by_mode ? row->envelope.by_time : 0,
+		             .hold_until = row->envelope.hold_until,
+		             .hold_for = row->envelope.hold_for,
 		             .now_sec = in->now,
 		             .language = row->envelope.language.len ? row->envelope.language : slice_text(in->conf->v.language),
 		             .recipients = list,

@@ -16,9 +16,10 @@ struct notice_next {
 	bool dsn, by, early;
 };
 
-/* Does this recipient, in its present state, want a notice of that kind? Mail that nobody logged in for and that came
- * from nowhere trusted causes none: its reverse-path may be anybody's, who would get notices about mail that he never
- * sent. */
+/* Mail that nobody logged in for and that came from nowhere trusted causes no notice: its reverse-path may be
+ * anybody's, who would get notices about mail that he never sent. */
+bool notice_withheld(const struct store_envelope *e);
+/* Does this recipient, in its present state, want a notice of that kind? */
 bool notice_wanted(const struct store_envelope *e, const struct store_recipient *to, enum notice kind,
                    const struct notice_next *next);
 

@@ -106,8 +106,8 @@ void await_local(struct relay *r, struct job *j);
 void await_suppress_refused(struct job *j);
 
 /* settle.c */
-int64_t job_lifetime_sec(const struct job *j);
-bool job_decided(struct job *j); /* without a try: it is returned, or its time is over */
+int64_t job_end_sec(const struct job *j); /* when it is given up */
+bool job_decided(struct job *j);          /* without a try: it is returned, or its time is over */
 /* Takes the job over. */
 void settle_job(struct job *j);
 void settle_finished(struct relay *r); /* begins when there are any and nobody is at it */

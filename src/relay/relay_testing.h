@@ -270,7 +270,8 @@ play_claim(struct ipc_call *call, const struct store_queue_claim_in *in)
 		                           .nrecipients = play.nrecipients };
 	struct store_queue_claim_out out = { .rows = &row };
 	int64_t when = play.claimed ? play.leased_until : play.due;
-	bool astray = when > in->now + in->horizon;
+	bool appointed = play.envelope.hold_until && play.due == play.envelope.hold_until;
+	bool astray = when > in->now + in->horizon && !appointed;
 	if (play.there && (when <= in->now || astray)) {
 		row.lease = ++play.lease;
 		play.claimed = true;

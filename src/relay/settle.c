@@ -60,10 +60,17 @@ fail_waiting(struct job *j, struct slice status, struct slice why)
 	}
 }
 
-int64_t
-job_lifetime_sec(const struct job *j)
+/* What was sent for a later time begins to age then (RFC 4865). */
+static int64_t
+job_begin_sec(const struct job *j)
 {
-	return schedule_of(j).lifetime_sec;
+	return MAX(j->row.born, j->row.envelope.hold_until);
+}
+
+int64_t
+job_end_sec(const struct job *j)
+{
+	return job_begin_sec(j) + schedule_of(j).lifetime_sec;
 }
 
 bool
@@ -111,7 +118,7 @@ await_add_notice(struct batch *b, struct job *j, enum notice kind, uint32_t stat
 	};
 	in.original = await_original(j, &in.original_whole);
 	in.now = now;
-	in.give_up_at = j->row.born + schedule_of(j).lifetime_sec;
+	in.give_up_at = job_end_sec(j);
 	void *block = NULL;
 	if (await_notice(&in, &j->arena, &b->mails[b->nmails], &block)) {
 		b->nmails++;
@@ -140,6 +147,25 @@ count_refused(const struct job *j)
 	for (uint32_t i = 0; i < j->row.nrecipients && j->tried; i++)
 		n += j->row.recipients[i].state == RECIPIENT_FAILED && slice_starts(j->row.recipients[i].reply, S("5"));
 	return n;
+}
+
+/* Nobody hears of it but who reads the log. */
+static void
+log_withheld(const struct job *j)
+{
+	for (uint32_t i = 0; i < j->row.nrecipients && notice_withheld(&j->row.envelope); i++) {
+		const struct store_recipient *to = &j->row.recipients[i];
+		struct log l;
+		if (to->state != RECIPIENT_FAILED || (to->notify && !(to->notify & NOTIFY_FAILURE)))
+			continue;
+		log_begin(&l, LOG_INFO, "notice.withheld");
+		log_slice(&l, "id", j->row.envelope.session);
+		log_slice(&l, "from", j->row.envelope.reverse_path);
+		log_slice(&l, "to", to->address);
+		log_slice(&l, "reply", to->reply);
+		log_text(&l, "why", "the sender did not log in and may be made up");
+		log_end(&l);
+	}
 }
 
 /* The recipients that wait on, in the same order. */
@@ -187,7 +213,7 @@ decide(const struct job *j, int64_t now)
 	struct schedule schedule = schedule_of(j);
 	struct deadline_asked by = deadline_of(j);
 	bool told = j->row.notices & QUEUE_NOTICE_DELAYED;
-	struct decision d = schedule_after_try(&schedule, MAX(j->row.tries, 1u), j->row.born, now, told);
+	struct decision d = schedule_after_try(&schedule, MAX(j->row.tries, 1u), job_begin_sec(j), now, told);
 	schedule_by(&d, &by, now);
 	return d;
 }
@@ -222,6 +248,7 @@ await_add_job(struct batch *b, struct job *j)
 	count_results(j);
 	await_suppress_refused(j);
 	await_add_notices(b, j, &d, now);
+	log_withheld(j);
 	*s = (struct store_settle){ .id = j->row.id,
 		                        .lease = j->row.lease,
 		                        .due = d.due,

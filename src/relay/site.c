@@ -140,7 +140,7 @@ void
 job_put_back(struct job *j, int64_t at_ms)
 {
 	int64_t wait = MIN(MAX(at_ms - clock_mono_ms(), (int64_t)1000), (int64_t)PARK_MS_MAX);
-	int64_t end = j->row.born + job_lifetime_sec(j), now = clock_wall_sec();
+	int64_t end = job_end_sec(j), now = clock_wall_sec();
 	if (j->row.envelope.by_mode && j->row.envelope.by_time > now)
 		end = MIN(end, j->row.envelope.by_time);
 	site_forget_job(j);

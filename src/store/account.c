@@ -308,7 +308,7 @@ account_usage(struct job *j, struct txn *t)
 	if (e)
 		return e;
 	out->usage = usage_of(j->s, &row, &counters);
-	return OK;
+	return queue_held_bytes(t, id, &out->usage.held);
 }
 
 enum err

@@ -86,9 +86,12 @@ commit_mail(struct job *j, struct txn *t, uint32_t at, struct store_commit_out *
 	const struct store_mail *mail = &in->mails[at];
 	uint32_t refs = mail->ndeliveries + mail->ngroups;
 	struct mail_object o = { .bytes = j->bodies[at].len, .received = mail->received };
+	struct store_mail queued = *mail; /* what goes into the queue knows in which language its sender reads */
 	if (refs == 0)
 		return OK;
 	enum err e = sending_charge(j, t, mail, out);
+	if (!e && mail->ngroups && mail->envelope.language.len == 0)
+		e = sending_language(t, mail->envelope.account, &queued.envelope.language);
 	if (e)
 		return e;
 	e = object_new(j->s, t, &j->bodies[at], mail->facts, refs, &o.object);
@@ -100,7 +103,7 @@ commit_mail(struct job *j, struct txn *t, uint32_t at, struct store_commit_out *
 			out->ndelivered++;
 	}
 	for (uint32_t i = 0; i < mail->ngroups && !e; i++)
-		e = queue_add(j, t, mail, &mail->groups[i], o.object, o.bytes);
+		e = queue_add(j, t, &queued, &mail->groups[i], o.object, o.bytes);
 	out->rows += e ? 0 : mail->ngroups;
 	return e;
 }

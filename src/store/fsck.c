@@ -31,6 +31,7 @@ struct named {
 struct checked_account {
 	char *address;
 	uint64_t messages, bytes, names, mailboxes;
+	uint64_t held; /* bytes of mail for later */
 };
 
 struct check {
@@ -438,6 +439,9 @@ check_queue_row(struct check *c, struct slice key, struct slice value)
 		return;
 	}
 	name_object(c, row.object, id, 0, 0, (uint32_t)row.bytes);
+	struct checked_account *a = map_get(&c->accounts, row.envelope.account);
+	if (a && row_queue_is_for_later(&row))
+		a->held += row.bytes;
 	if (!row.held && !exists(c, key2('Q', (uint64_t)row_queue_slot(&row), id)))
 		problem(c, "queue row %llu: it is never due", (unsigned long long)id);
 }
@@ -466,6 +470,19 @@ check_sequence(struct check *c, struct slice name, const char *what, uint64_t co
 	else if (row.count != count || row.last < last)
 		problem(c, "the number of %s is %llu and should be %llu", what, (unsigned long long)row.count,
 		        (unsigned long long)count);
+}
+
+static void
+check_held(struct check *c)
+{
+	uint64_t id;
+	void *value;
+	for (size_t i = 0; map_each(&c->accounts, &i, &id, &value);) {
+		const struct checked_account *a = value;
+		arena_clear(&c->scratch);
+		struct slice name = arena_printf(&c->scratch, "held %llu", (unsigned long long)id);
+		check_sequence(c, name, "bytes that wait for a later time", a->held, 0);
+	}
 }
 
 /* ---- objects, their bytes, segments */
@@ -659,6 +676,7 @@ check_all(struct check *c)
 	each(c, 'Q', check_queue_time);
 	check_sequence(c, S("accounts"), "accounts", c->naccounts, 0);
 	check_sequence(c, S("queue"), "queue rows", c->nqueue, c->last_queue);
+	check_held(c);
 	each(c, 'z', check_pack);
 	each(c, 'o', check_object);
 	each(c, 'f', check_facts);

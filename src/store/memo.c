@@ -23,11 +23,12 @@ static const struct memo_kind kinds[] = {
 	                                      * "account/ID" */
 	{ S_ROW("suppress"),
 	  IPC_CLASS_RELAY | IPC_CLASS_MX | IPC_CLASS_USER | IPC_CLASS_ADMIN }, /* by sending domain and address */
-	{ S_ROW("sent"), IPC_CLASS_ADMIN },    /* what an account sent of late, by account */
-	{ S_ROW("known"), 0 },                 /* addresses that an account has written to */
-	{ S_ROW("limits"), IPC_CLASS_ADMIN },  /* what an account may send (sent.h), by account */
-	{ S_ROW("plan"), IPC_CLASS_ADMIN },    /* the same for accounts that have this plan, by its name */
-	{ S_ROW("breaker"), IPC_CLASS_ADMIN }, /* accounts whose mail is held */
+	{ S_ROW("sent"), IPC_CLASS_ADMIN },     /* what an account sent of late, by account */
+	{ S_ROW("known"), 0 },                  /* addresses that an account has written to */
+	{ S_ROW("limits"), IPC_CLASS_ADMIN },   /* what an account may send (sent.h), by account */
+	{ S_ROW("plan"), IPC_CLASS_ADMIN },     /* the same for accounts that have this plan, by its name */
+	{ S_ROW("breaker"), IPC_CLASS_ADMIN },  /* accounts whose mail is held */
+	{ S_ROW("language"), IPC_CLASS_ADMIN }, /* in which an account reads notices (RFC 5646), by account */
 };
 
 const struct memo_kind *

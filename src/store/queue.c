@@ -43,6 +43,58 @@ queue_row_put(struct job *j, struct txn *t, uint64_t id, int64_t was, const stru
 		j->queue_due = MIN(j->queue_due, SLOT_WHEN(now));
 }
 
+/* ---- mail that was sent for a later time (RFC 4865) counts for its account as long as it is here */
+
+static struct slice
+held_name(struct txn *t, uint64_t account)
+{
+	return arena_printf(txn_arena(t), "held %llu", (unsigned long long)account);
+}
+
+enum err
+queue_held_bytes(struct txn *t, uint64_t account, uint64_t *bytes)
+{
+	struct row_sequence held;
+	enum err e = sequence_get(t, held_name(t, account), &held);
+	*bytes = held.count;
+	return e;
+}
+
+/* RFC 4865 6: what an account has sent for later and what its mailboxes hold are within its quota together. */
+static enum err
+held_add(struct job *j, struct txn *t, const struct row_queue *row)
+{
+	struct row_account account;
+	struct row_counters used;
+	struct row_sequence held;
+	struct slice name = held_name(t, row->envelope.account);
+	enum err e = account_get(t, row->envelope.account, &account);
+	e = e ? e : counters_get(t, row->envelope.account, &used);
+	e = e ? e : sequence_get(t, name, &held);
+	if (e)
+		return e;
+	used.bytes += held.count;
+	used.messages = 0; /* those in mailboxes: another matter */
+	e = quota_check(j->s, &account, &used, row->bytes, 0);
+	held.count += row->bytes;
+	sequence_put(t, name, &held);
+	return e;
+}
+
+static enum err
+held_remove(struct txn *t, const struct row_queue *row)
+{
+	struct row_sequence held;
+	struct slice name = held_name(t, row->envelope.account);
+	enum err e = sequence_get(t, name, &held);
+	held.count -= MIN(held.count, row->bytes);
+	if (!e)
+		sequence_put(t, name, &held);
+	return e;
+}
+
+/* ---- */
+
 enum err
 queue_row_delete(struct job *j, struct txn *t, uint64_t id, const struct row_queue *row)
 {
@@ -52,7 +104,8 @@ queue_row_delete(struct job *j, struct txn *t, uint64_t id, const struct row_que
 	if (was != INT64_MAX)
 		txn_delete(t, key_slice(&old));
 	j->queue_rows--;
-	return object_refer(j->s, t, row->object, -1);
+	enum err e = row_queue_is_for_later(row) ? held_remove(t, row) : OK;
+	return e ? e : object_refer(j->s, t, row->object, -1);
 }
 
 enum err
@@ -87,6 +140,9 @@ queue_add(struct job *j, struct txn *t, const struct store_mail *mail, const str
 		                     .nrecipients = group->nrecipients,
 		                     .appointed = group->appointed,
 		                     .local = group->local };
+	e = row_queue_is_for_later(&row) ? held_add(j, t, &row) : OK;
+	if (e)
+		return e;
 	sequence.last++;
 	sequence.count++;
 	sequence_put(t, S("queue"), &sequence);

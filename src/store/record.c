@@ -283,6 +283,8 @@ queue_later_fields(struct codec *c, struct row_queue *r)
 	i64(c, &e->by_time);
 	u32(c, &e->by_mode);
 	bytes(c, &e->language);
+	i64(c, &e->hold_until);
+	u32(c, &e->hold_for);
 	flag(c, &r->appointed);
 	flag(c, &r->returned);
 	flag(c, &r->local);
@@ -295,6 +297,12 @@ queue_later_fields(struct codec *c, struct row_queue *r)
 		bytes(c, &r->attempts[i].host);
 		bytes(c, &r->attempts[i].said);
 	}
+}
+
+bool
+row_queue_is_for_later(const struct row_queue *r)
+{
+	return r->envelope.hold_until && r->envelope.account;
 }
 
 int64_t

@@ -120,6 +120,8 @@ struct row_queue {
 enum { BAND_NORMAL, BAND_HIGH, BAND_LOW, BAND_APPOINTED, BANDS };
 #define BAND_SHIFT 48
 #define SLOT_WHEN(slot) ((int64_t)((slot) & ((1ll << BAND_SHIFT) - 1)))
+/* Mail that was sent for a later time (RFC 4865): it counts for its account as long as its row is here. */
+bool row_queue_is_for_later(const struct row_queue *row);
 int64_t row_queue_slot(const struct row_queue *row);
 
 /* What a commit answered. */

@@ -203,6 +203,8 @@ enum err queue_row_get(struct txn *t, uint64_t id, struct row_queue *row);
 uint32_t queue_state(const struct row_queue *row); /* QUEUE_STATE_* */
 /* The row as it is answered, without its history; returns about how many bytes of a frame it takes. */
 size_t queue_answer(struct job *j, uint64_t id, const struct row_queue *row, struct store_queue_row *out);
+/* Of mail that was sent for a later time. */
+enum err queue_held_bytes(struct txn *t, uint64_t account, uint64_t *bytes);
 enum err queue_row_delete(struct job *j, struct txn *t, uint64_t id, const struct row_queue *row);
 /* The rows of a job are counted once, at its end. */
 enum err queue_count(struct txn *t, int64_t change, uint64_t *rows);
@@ -218,6 +220,8 @@ void queue_change_call(struct ipc_call *call, const struct store_queue_change_in
 enum err sending_charge(struct job *j, struct txn *t, const struct store_mail *mail, struct store_commit_out *out);
 /* Counts recipients that refused for who submitted the row. */
 enum err sending_failed(struct job *j, struct txn *t, const struct store_settle *settle, struct store_commit_out *out);
+/* In which language an account reads notices; empty: nobody said. */
+enum err sending_language(struct txn *t, uint64_t account, struct slice *language);
 /* Why the domain of the sender does not write to address; empty: it does. */
 enum err sending_suppressed(struct txn *t, struct slice sender, struct slice address, struct slice *why);
 

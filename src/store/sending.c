@@ -5,7 +5,8 @@
  *
  * Memos (memo.h): "limits" and "sent" by account, "plan" by its name (sent.h); "known" ACCOUNT/ADDRESS, the day it was
  * last written to; "breaker" by account: its address, a line feed, and why; while it is there the scope "account/ID" of
- * the queue is paused, too. "suppress" DOMAIN/ADDRESS: why. A server without limits and breakers keeps no counts. */
+ * the queue is paused, too. "suppress" DOMAIN/ADDRESS: why. "language" by account: in which it reads notices. A server
+ * without limits and breakers keeps no counts. */
 #include "store/rows_state.h"
 
 #include "base/clock.h"
@@ -228,6 +229,21 @@ sending_failed(struct job *j, struct txn *t, const struct store_settle *settle, 
 	sent_add(&s.sent, s.more);
 	e = sending_keep(&s);
 	return e ? e : trip_if_due(j, &s, out);
+}
+
+/* ---- language */
+
+enum err
+sending_language(struct txn *t, uint64_t account, struct slice *language)
+{
+	bool any;
+	*language = SLICE_NONE;
+	enum err e = memo_any(t, S("language"), &any);
+	if (e || !any || account == 0)
+		return e;
+	struct slice name = arena_printf(txn_arena(t), "%llu", (unsigned long long)account);
+	e = memo_read(t, S("language"), name, language);
+	return e == ERR_NOT_FOUND ? OK : e;
 }
 
 /* ---- suppression */

@@ -3,6 +3,7 @@
  * store. */
 #include "session/http/api.h"
 
+#include "session/lang.h"
 #include "store/rows.h"
 
 #define ADDRESS_BYTES_MAX 1000
@@ -108,20 +109,30 @@ await_find(struct api_call *call, struct store_account *account)
 	return !api_failed(call, e, "account", in.address);
 }
 
+static struct slice
+name_of_memo(struct api_call *call, const struct store_account *account)
+{
+	return arena_printf(call->arena, "%llu", (unsigned long long)account->id);
+}
+
 static void
 await_show(struct api_call *call)
 {
 	struct store_account account;
 	struct store_maildrop_show_out rules;
+	struct store_memo_get_out language;
 	if (!await_find(call, &account))
 		return;
 	struct store_maildrop_show_in in = { .address = account.address };
+	struct store_memo_get_in ask = { S("language"), name_of_memo(call, &account) };
 	enum err e = await_store_maildrop_show(&call->session->store, &in, call->arena, &rules);
+	e = e ? e : await_store_memo_get(&call->session->store, &ask, call->arena, &language);
 	if (api_failed(call, e, "account", account.address))
 		return;
 	json_t *o = account_json(&account);
 	json_put_number(o, "pop3_delete_after", rules.expire_days);
 	json_put_number(o, "pop3_hide_after", rules.hide_days);
+	json_put(o, "language", language.memo.value);
 	api_answer(call, 200, o);
 }
 
@@ -242,6 +253,27 @@ await_change_public(struct api_call *call, struct slice address)
 	return e != ERR_SYNTAX && !api_failed(call, e, "public name", in.name);
 }
 
+/* "language" of notices: en, de, fr, or "default". False: the call was answered. */
+static bool
+await_change_language(struct api_call *call, const struct store_account *a)
+{
+	enum lang lang = LANG_DEFAULT;
+	struct slice word;
+	struct store_memo_put_out out;
+	if (!json_object_get(call->body, "language"))
+		return true;
+	if (!api_text(call, "language", &word))
+		return false;
+	if (!lang_of_range(word, LANG_DEFAULT, &lang)) {
+		api_error(call, 400, "\"language\" must be en, de, fr or default", NULL);
+		return false;
+	}
+	struct store_memo m = { S("language"), name_of_memo(call, a), lang_tag(lang), lang ? MEMO_FOREVER : 0 };
+	struct store_memo_put_in in = { &m, 1 };
+	enum err e = await_store_memo_put(&call->session->store, &in, call->arena, &out);
+	return !api_failed(call, e, "language of", a->address);
+}
+
 static void
 await_change(struct api_call *call)
 {
@@ -254,7 +286,7 @@ await_change(struct api_call *call)
 	if (!status_of(call, &in.status) || !rights_of(call, &in.rights) || !api_number(call, "quota", &in.quota) ||
 	    !api_number(call, "messages_max", &in.messages_max) || !api_number(call, "mailboxes_max", &in.mailboxes_max))
 		return;
-	if (!await_change_public(call, a.address))
+	if (!await_change_public(call, a.address) || !await_change_language(call, &a))
 		return;
 	enum err e = await_store_account_set(&call->session->store, &in, call->arena, &out);
 	if (!api_failed(call, e, "account", a.address) && await_rules(call, a.address))

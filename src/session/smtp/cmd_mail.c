@@ -200,6 +200,28 @@ await_check_sender(struct smtp *s, struct slice address)
 }
 
 struct reply
+reply_hold_quota(void)
+{
+	return reply(552, "5.7.16", "your account has no room to keep more messages for later");
+}
+
+/* RFC 4865 6 (3): what would not fit beside what the account holds already is refused here, where its size was said. */
+static struct reply
+await_check_hold(struct smtp *s, const struct mail_args *m)
+{
+	struct store_account_usage_in in = { .handle = s->handle };
+	struct store_account_usage_out out = { 0 };
+	if (!m->wishes.hold_until || !s->account)
+		return REPLY_NONE;
+	enum err e = await_store_account_usage(&s->c->session->store, &in, s->command, &out);
+	const struct store_usage *u = &out.usage;
+	uint64_t used = u->bytes + u->held;
+	if (e != OK)
+		return reply_trouble(e);
+	return u->bytes_max && (used >= u->bytes_max || m->size > u->bytes_max - used) ? reply_hold_quota() : REPLY_NONE;
+}
+
+struct reply
 await_cmd_mail(struct smtp *s, struct cursor *args)
 {
 	if (!s->c->trusted && s->mails >= s->c->conf->v.smtp_messages_max)
@@ -212,6 +234,8 @@ await_cmd_mail(struct smtp *s, struct cursor *args)
 		return reply(553, "5.6.7", "an address that is not ASCII needs SMTPUTF8");
 	struct slice address = path_address(s->command, &m.path);
 	r = await_check_sender(s, address);
+	if (!r.code)
+		r = await_check_hold(s, &m);
 	if (r.code)
 		return r;
 	tx_begin(s);

@@ -76,15 +76,25 @@ put_groups(struct smtp *s, struct store_mail *mail, struct store_recipient *all,
 	}
 }
 
+/* RFC 3461 5.2.7.3 (c): an alias for several is reported as expanded, what it leads to is asked for no success. */
+static uint32_t
+notify_of_target(const struct smtp *s, const struct smtp_rcpt *rcpt)
+{
+	uint32_t left = rcpt->notify & ~(uint32_t)NOTIFY_SUCCESS;
+	if (!(rcpt->notify & NOTIFY_SUCCESS) || !is_expanded(s, rcpt))
+		return rcpt->notify;
+	return left ? left : NOTIFY_NEVER; /* it was success alone that they wanted to hear of */
+}
+
 /* A mailbox of ours that gets the message later: by the address that was named where that means this mailbox alone, so
  * that a sub-address keeps its folder. */
 static struct store_recipient
-waiting_recipient(const struct smtp_rcpt *rcpt, const struct smtp_target *t)
+waiting_recipient(const struct smtp *s, const struct smtp_rcpt *rcpt, const struct smtp_target *t)
 {
 	bool alone = rcpt->count == 1 && slice_find_char(rcpt->address, '@') >= 0;
 	return (struct store_recipient){ .address = alone ? rcpt->address : t->address,
 		                             .orcpt = rcpt->orcpt,
-		                             .notify = rcpt->notify };
+		                             .notify = notify_of_target(s, rcpt) };
 }
 
 void
@@ -102,12 +112,13 @@ split_targets(struct smtp *s, struct store_mail *mail)
 		for (uint32_t i = rcpt->first; i < rcpt->first + rcpt->count && !rcpt->outcome.code; i++) {
 			const struct smtp_target *t = &tx->targets[i];
 			if (t->account && tx->wishes.hold_until)
-				later[nlater++] = waiting_recipient(rcpt, t);
+				later[nlater++] = waiting_recipient(s, rcpt, t);
 			else if (t->account)
 				local[nlocal++] = (struct store_delivery){ .account = t->account, .mailbox = t->mailbox };
 			else
-				remote[nremote++] =
-				    (struct store_recipient){ .address = t->address, .orcpt = rcpt->orcpt, .notify = rcpt->notify };
+				remote[nremote++] = (struct store_recipient){ .address = t->address,
+					                                          .orcpt = rcpt->orcpt,
+					                                          .notify = notify_of_target(s, rcpt) };
 		}
 	}
 	put_deliveries(mail, local, nlocal);
@@ -144,7 +155,9 @@ fill_mail(struct smtp *s, struct store_mail *mail, const struct arrival *a)
 		              .session = tx_message_id(s),
 		              .priority = tx->wishes.priority,
 		              .by_time = tx->wishes.by_time,
-		              .by_mode = tx->wishes.by_mode },
+		              .by_mode = tx->wishes.by_mode,
+		              .hold_until = tx->wishes.hold_until,
+		              .hold_for = tx->wishes.hold_for },
 	};
 	if (s->c->trusted)
 		mail->envelope.flags |= ENVELOPE_TRUSTED;
@@ -180,8 +193,10 @@ await_commit_once(struct smtp *s, const struct arrival *a, struct store_commit_o
 }
 
 static struct reply
-reply_refused(enum err e)
+reply_refused(const struct smtp *s, enum err e)
 {
+	if (e == ERR_QUOTA && s->tx.wishes.hold_until) /* RFC 4865 6 (4), (5) */
+		return reply_hold_quota();
 	if (e == ERR_NOT_FOUND) /* it went between RCPT and now */
 		return reply(450, "4.2.1", "a mailbox is gone, try again");
 	return reply_trouble(e);
@@ -211,13 +226,13 @@ await_commit(struct smtp *s, const struct arrival *a)
 	struct store_delivery culprit;
 	enum err e = await_commit_once(s, a, &out, &culprit);
 	while (e != OK && s->face == FACE_LMTP && culprit.account) {
-		if (drop_culprit(s, &culprit, reply_refused(e)) == 0)
-			return reply_refused(e); /* nobody is left */
+		if (drop_culprit(s, &culprit, reply_refused(s, e)) == 0)
+			return reply_refused(s, e); /* nobody is left */
 		e = await_commit_once(s, a, &out, &culprit);
 	}
 	struct reply no = e != OK ? reply_sending(s, &out) : REPLY_NONE;
 	if (e != OK)
-		return no.code ? no : reply_refused(e);
+		return no.code ? no : reply_refused(s, e);
 	await_breaker_mail(s->c->conf, &s->c->session->store, s->c->session->shm, &out, s->command);
 	return reply_slice(250, "2.0.0", arena_join(s->command, S("accepted as "), tx_message_id(s)));
 }

@@ -66,6 +66,7 @@ struct intake {
 /* wishes.c: what MAIL said about when and how to send. */
 struct wishes {
 	int64_t hold_until; /* RFC 4865; 0: at once */
+	uint32_t hold_for;  /* asked for as so many seconds; 0: as a time */
 	int64_t by_time;    /* RFC 2852 */
 	uint32_t by_mode;   /* BY_* */
 	int64_t priority;   /* RFC 6710 */
@@ -178,6 +179,7 @@ struct slice path_written(struct arena *a, const struct path *p); /* as in trace
 
 /* ---- wishes.c */
 struct reply wish_hold_for(struct smtp *s, struct wishes *w, struct slice value);
+struct reply reply_hold_quota(void); /* cmd_mail.c */
 struct reply wish_hold_until(struct smtp *s, struct wishes *w, struct slice value);
 struct reply wish_by(struct smtp *s, struct wishes *w, struct slice value);
 struct reply wish_priority(struct smtp *s, struct wishes *w, struct slice value);
@@ -199,6 +201,7 @@ struct reply await_check_head(struct smtp *s, struct slice head, struct buf *add
 
 /* ---- success.c: NOTIFY=SUCCESS. Is a notice due to the sender, because somebody's mailbox here gets the message? */
 bool success_wanted(const struct smtp *s);
+bool is_expanded(const struct smtp *s, const struct smtp_rcpt *r); /* an alias that leads elsewhere and to several */
 /* Is it known who sends? Others cause no notices: their reverse-path may be anybody's. */
 bool sender_known(const struct smtp *s);
 /* Builds it (mail and what it points to in the command's arena; *block: shared memory, freed by the caller after the

@@ -35,6 +35,7 @@ wish_hold_for(struct smtp *s, struct wishes *w, struct slice value)
 	uint64_t sec;
 	if (value.len > 9 || !slice_to_u64(value, &sec) || *value.at == '0')
 		return reply(501, "5.5.4", "HOLDFOR is a number of seconds: 1 to 999999999");
+	w->hold_for = (uint32_t)sec;
 	return hold(s, w, clock_wall_sec() + (int64_t)sec);
 }
 
