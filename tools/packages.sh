@@ -5,7 +5,7 @@ BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config python3 librocksdb-de
 	libunbound-dev libicu-dev libpsl-dev libjansson-dev zlib1g-dev liblz4-dev libseccomp-dev"
 RUN_PACKAGES="curl openssl dns-root-data"
 TEST_PACKAGES="git libcmocka-dev iproute2 python3-pytest python3-pytest-xdist clang-format curl swaks libnet-ssleay-perl isync msmtp gsasl openssl postfix dovecot-imapd
-	offlineimap3 neomutt fetchmail getmail6"
+	offlineimap3 neomutt fetchmail getmail6 ldnsutils nsd"
 command -v npm >/dev/null || TEST_PACKAGES="$TEST_PACKAGES npm" # for the real messages; Node may have come from elsewhere
 
 # need_packages NAME... - installs those that are missing, as root or with sudo; silent when there is nothing to do. Services that come with a

@@ -64,7 +64,7 @@ struct verbs {
 	size_t count;
 };
 extern const struct verbs init_verbs, domain_verbs, account_verbs, alias_verbs, queue_verbs, limit_verbs, sending_verbs,
-    search_verbs, reputation_verbs, status_verbs, check_verbs;
+    search_verbs, reputation_verbs, tls_report_verbs, status_verbs, check_verbs;
 
 /* What was typed, understood: the row to run; NULL, and *why in the arena (told on stderr by the caller). */
 const struct verb *command_parse(int argc, char **argv, struct args *a, const char **why);

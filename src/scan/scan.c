@@ -9,16 +9,19 @@
 #include "scan/rows.h"
 
 #include "base/counter.h"
+#include "base/random.h"
 #include "mail/charset.h"
 #include "mail/facts.h"
 #include "mail/fold.h"
 #include "mail/fuzzy.h"
 #include "mail/match.h"
 #include "mail/search_text.h"
+#include "mail/tls_report_read.h"
 #include "role/role.h"
 #include "scan_msg.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -199,8 +202,31 @@ serve_score(struct ipc_call *call, const struct scan_score_in *in)
 		ipc_fail(call, e);
 }
 
+static void
+serve_tls_report(struct ipc_call *call, const struct scan_tls_report_in *in)
+{
+	struct scan *s = call->peer->owner;
+	struct scan_tls_report_out out = { .found = TLS_REPORT_NONE };
+	struct slice message;
+	struct buf name, report;
+	enum err e = message_take(call, in->file, in->off, in->bytes, &message);
+	buf_init(&name, TLS_REPORT_NAME_BYTES_MAX);
+	buf_init(&report, TLS_REPORT_READ_BYTES_MAX);
+	if (e == OK)
+		out.found = tls_report_read(message, &name, &report);
+	out.name = buf_slice(&name);
+	out.report = buf_slice(&report);
+	copy_rest(s);
+	if (e == OK)
+		scan_tls_report_reply(call, &out);
+	else
+		ipc_fail(call, e);
+	buf_release(&name);
+	buf_release(&report);
+}
+
 static const struct scan_server handlers = {
-	.facts = serve_facts, .match = serve_match, .text = serve_text, .score = serve_score
+	.facts = serve_facts, .match = serve_match, .text = serve_text, .score = serve_score, .tls_report = serve_tls_report
 };
 
 static enum err
@@ -217,6 +243,7 @@ before_box(void *self, const char **why)
 {
 	struct buf warm;
 	charset_setup();
+	json_object_seed((size_t)random_u64()); /* it would look for a file otherwise */
 	buf_init(&warm, 100);
 	fold_put(&warm, S("\xc3\x84"));
 	buf_release(&warm);

@@ -234,6 +234,7 @@ await_commit(struct smtp *s, const struct arrival *a)
 	if (e != OK)
 		return no.code ? no : reply_refused(s, e);
 	await_breaker_mail(s->c->conf, &s->c->session->store, s->c->session->shm, &out, s->command);
+	await_tls_report(s);
 	return reply_slice(250, "2.0.0", arena_join(s->command, S("accepted as "), tx_message_id(s)));
 }
 

@@ -199,6 +199,9 @@ struct reply await_intake_end(struct smtp *s); /* code 0: the body is whole */
 /* ---- head.c: the header of a submitted message. Checks From, puts what is missing into `added`. */
 struct reply await_check_head(struct smtp *s, struct slice head, struct buf *added);
 
+/* ---- tls_report.c: when the message carries a TLS report for us, it is kept. */
+void await_tls_report(struct smtp *s);
+
 /* ---- success.c: NOTIFY=SUCCESS. Is a notice due to the sender, because somebody's mailbox here gets the message? */
 bool success_wanted(const struct smtp *s);
 bool is_expanded(const struct smtp *s, const struct smtp_rcpt *r); /* an alias that leads elsewhere and to several */

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mail servers with STARTTLS for the tests: several on loopback, at one port and different addresses, each with a certificate of its own."""
+import hashlib
+import socket
+import ssl
+import subprocess
+import threading
+
+
+def make_certificate(folder, name):
+    """A self-signed certificate for DNS:name; (certificate, key, SHA-256 of its public key)."""
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", f"/CN={name[:60]}",
+                    "-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    public = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-pubkey"], check=True, capture_output=True).stdout
+    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], check=True, capture_output=True, input=public).stdout
+    return certificate, key, hashlib.sha256(der).hexdigest()
+
+
+class TlsSink(threading.Thread):
+    """Takes every message; `taken` has (recipient, text, whether it came under TLS). certificate None: no STARTTLS."""
+
+    def __init__(self, address, port, certificate=None, key=None):
+        super().__init__(daemon=True)
+        self.taken, self.context = [], None
+        if certificate:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(certificate, key)
+        self.listener = socket.create_server((address, port))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.guard, args=(connection,), daemon=True).start()
+
+    def guard(self, connection):
+        try:
+            with connection:
+                self.serve(connection, False)
+        except (OSError, ssl.SSLError):
+            pass  # the client did not like it
+
+    def serve(self, connection, secure):
+        with connection.makefile("rwb") as f:
+            def say(text):
+                f.write(text.encode() + b"\r\n")
+                f.flush()
+            if not secure:
+                say("220 sink.test")
+            recipient = ""
+            for line in f:
+                word = line[:4].upper()
+                if word == b"EHLO":
+                    say("250-sink.test\r\n250 STARTTLS" if self.context and not secure else "250 sink.test")
+                elif word == b"STAR":
+                    say("220 go")
+                    with self.context.wrap_socket(connection, server_side=True) as inner:
+                        return self.serve(inner, True)
+                elif word == b"RCPT":
+                    recipient = line.decode().split("<")[1].split(">")[0]
+                    say("250 ok")
+                elif word == b"DATA":
+                    say("354 go on")
+                    text = b""
+                    for piece in f:
+                        if piece == b".\r\n":
+                            break
+                        text += piece
+                    self.taken.append((recipient, text, secure))
+                    say("250 taken")
+                elif word == b"QUIT":
+                    say("221 bye")
+                    return None
+                else:
+                    say("250 ok")
+        return None
+
+    def close(self):
+        self.listener.close()
