@@ -96,19 +96,21 @@ route_line(const struct conf *conf, struct slice domain)
 static bool
 hosts_from_mx(struct route *out, const struct resolver_lookup_out *mx, uint16_t port)
 {
-	bool null_mx = false;
+	bool null_mx = false, damaged = false;
 	for (uint32_t i = 0; i < mx->nrecords; i++) {
 		struct slice rdata = mx->records[i].bytes;
 		char name[256];
 		if (rdata.len < 3 || !name_from_wire(slice_from(rdata, 2), name, sizeof name))
-			continue;
-		if (name[0] == '\0')
+			damaged = true;
+		else if (name[0] == '\0')
 			null_mx = true;
 		else
 			host_add(out, name, port, (uint32_t)bytes_get_be(rdata.at, 2));
 	}
 	if (out->nhosts == 0 && null_mx)
 		reply_set(&out->reply, 556, "5.1.10", "the domain takes no mail (null MX, RFC 7505)");
+	else if (out->nhosts == 0 && damaged)
+		reply_set(&out->reply, 451, "4.4.3", "the MX records of the domain are damaged");
 	else if (out->nhosts == 0 && mx->nrecords > 0)
 		reply_set(&out->reply, 550, "5.4.4", "the MX records of the domain name no usable host");
 	return mx->nrecords > 0;

@@ -525,8 +525,6 @@ await_rcpt_replies(struct sending *s)
 {
 	for (uint32_t i = 0; i < s->nasked; i++) {
 		if (!await_reply(s->r, "waiting for the answer to RCPT")) {
-			for (uint32_t k = i; k < s->nasked; k++)
-				s->accepted[k] = true; /* no answer of their own */
 			settle_rest(s);
 			return false;
 		}
@@ -543,8 +541,6 @@ static void
 await_refused(struct sending *s, unsigned pipelined)
 {
 	struct remote_reply why = s->r->reply;
-	for (uint32_t i = 0; i < s->nasked; i++)
-		s->accepted[i] = true;
 	for (; pipelined > 0 && await_reply(s->r, "waiting for the answer to RCPT"); pipelined--)
 		if (pipelined == 1 && s->r->reply.code == 354) /* RFC 2920 3.1: answer with a lone dot */
 			stream_put(&s->r->io, S(".\r\n")), (void)await_remote_command(s->r, "ending an empty message");
@@ -569,6 +565,20 @@ await_nobody(struct sending *s, bool data_sent)
 	stream_put(&r->io, S("RSET\r\n"));
 	if (await_remote_command(r, "waiting for the answer to RSET") && !reply_good(&r->reply))
 		r->usable = false;
+}
+
+/* RFC 5321 4.3.1: replies come after commands. One that is there before would be taken for the answer to the message.
+ */
+static bool
+spoke_too_early(struct sending *s)
+{
+	struct remote *r = s->r;
+	if (r->io.in.len == r->io.in_at)
+		return false;
+	reply_set(&r->reply, 451, "4.5.0", "the remote server answers before it is asked");
+	r->usable = false;
+	settle_rest(s);
+	return true;
 }
 
 static void
@@ -613,7 +623,8 @@ await_transaction(struct sending *s, await_piece_fn *await_piece, void *arg)
 			return;
 		}
 	}
-	await_body(s, await_piece, arg);
+	if (!spoke_too_early(s))
+		await_body(s, await_piece, arg);
 }
 
 void
@@ -629,13 +640,12 @@ await_remote_send(struct remote *r, const struct store_queue_row *row, struct ar
 			s.asked[s.nasked++] = i;
 	if (s.nasked == 0)
 		return;
-	if (!fits(&s)) {
-		for (uint32_t i = 0; i < s.nasked; i++)
-			s.accepted[i] = true;
+	for (uint32_t i = 0; i < s.nasked; i++) /* who has no answer of his own gets the one for all */
+		s.accepted[i] = true;
+	if (!fits(&s))
 		settle_rest(&s);
-		return;
-	}
-	await_transaction(&s, await_piece, arg);
+	else if (!spoke_too_early(&s))
+		await_transaction(&s, await_piece, arg);
 	if (r->io.error)
 		r->usable = false;
 }
