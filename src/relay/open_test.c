@@ -12,7 +12,7 @@
 #include <openssl/x509v3.h>
 
 enum { TLSA_NONE, TLSA_MATCH, TLSA_ANCHOR, TLSA_OTHER, TLSA_USELESS, TLSA_SILENT, TLSA_FORGED };
-enum { CERT_GOOD, CERT_OTHER_NAME, CERT_EXPIRED, CERTS };
+enum { CERT_GOOD, CERT_OTHER_NAME, CERT_EXPIRED, CERT_ODD, CERTS };
 enum {
 	OFFERS = 0,
 	NO_TLS = 1,
@@ -421,6 +421,61 @@ policies_are_kept(void **state)
 	assert_true(seen.opened);
 }
 
+/* Names that mean the host, and such as only look like it. */
+static void
+odd_names(void **state)
+{
+	(void)state;
+	static char many[40000];
+	static const struct {
+		const char *names;
+		bool opens;
+	} rows[] = {
+		{ "DNS:MX.GOOD.TEST", true },
+		{ "DNS:*.good.test", true },
+		{ "DNS:*.*.test", false },
+		{ "DNS:*.test", false },
+		{ "DNS:*", false },
+		{ "DNS:good.test", false },
+		{ "DNS:mx.good.test.evil.test", false },
+		{ "DNS:xmx.good.test", false },
+		{ "email:mx@good.test", false },
+		{ "URI:https://mx.good.test/", false },
+		{ "IP:192.0.2.1", false },
+		{ "DER:301982176d782e676f6f642e74657374002e6576696c2e74657374", false }, /* mx.good.test NUL .evil.test */
+		{ "DER:3000", false },
+		{ many, true },
+	};
+	static const struct scene odd = { .what = "odd", .route = "good.test mx tls=verify", .certificate = CERT_ODD };
+	for (size_t i = 0, n = 0; i < 2000; i++)
+		n += (size_t)snprintf(many + n, sizeof many - n, "DNS:h%zu.test,", i);
+	snprintf(many + strlen(many), sizeof many - strlen(many), "DNS:mx.good.test");
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		tls_context_free(&seen.servers[CERT_ODD]);
+		certificate_make(CERT_ODD, rows[i].names, -60, 3600);
+		stage(&odd, 1);
+		if (seen.opened != rows[i].opens)
+			fail_msg("%.60s: opened %d, %s", rows[i].names, seen.opened, seen.words);
+	}
+}
+
+/* A web server that does not come to an end is left, and mail goes as without a policy. */
+static void
+a_policy_of_many_megabytes(void **state)
+{
+	(void)state;
+	size_t bytes = 32 << 20;
+	char *text = malloc(bytes + 1);
+	memset(text, 'x', bytes);
+	memcpy(text, ENFORCE, strlen(ENFORCE));
+	text[bytes] = '\0';
+	const struct scene large = { .what = "large", .sts = text };
+	stage(&large, 1);
+	assert_int_equal(seen.fetches, 1);
+	assert_true(seen.opened && strstr(seen.words, "TLS where it works"));
+	free(text);
+}
+
 static int
 setup(void **state)
 {
@@ -448,6 +503,7 @@ teardown(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(each_scene), cmocka_unit_test(policies_are_kept) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(each_scene), cmocka_unit_test(policies_are_kept),
+		                                cmocka_unit_test(odd_names), cmocka_unit_test(a_policy_of_many_megabytes) };
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
