@@ -25,7 +25,7 @@ enum {
 	TRIES_MAX = 2,
 	PUT_BYTES = 1 << 20, /* texts that are given to the store together */
 	REST_MS_MAX = 200,
-	TEXT_HEAD_BYTES = 16, /* of an entry of texts_get */
+	TEXT_HEAD_BYTES = 24, /* of an entry of texts_get */
 };
 #define SHM_BYTES (2u * SHM_BLOCK_BYTES_MAX)
 
@@ -195,14 +195,15 @@ await_all_texts(struct indexer *x, uint64_t account, uint64_t mailbox, bool *bus
 
 /* A message without a text is always proposed. */
 static void
-add_text(struct search_packer *p, struct buf *record, uint32_t uid, uint64_t object, struct slice packed)
+add_text(struct search_packer *p, struct buf *record, uint32_t uid, uint64_t object, struct slice packed,
+         struct slice facts)
 {
 	struct search_text t;
 	if (!search_text_unpack(packed, record) || !search_text_open(&t, buf_slice(record))) {
 		search_text_make_unknown(record);
 		ASSERT(search_text_open(&t, buf_slice(record)));
 	}
-	(void)search_packer_add(p, uid, object, &t);
+	(void)search_packer_add(p, uid, object, &t, facts);
 }
 
 /* Entries of texts_get into the packer; *upto: the last uid of them. False: it is full, or they make no sense. */
@@ -211,14 +212,16 @@ add_entries(struct indexer *x, struct search_packer *p, struct buf *record, uint
 {
 	for (uint32_t at = 0; filled - at >= TEXT_HEAD_BYTES;) {
 		const char *entry = x->block + at;
-		uint32_t uid = (uint32_t)bytes_get_le(entry, 4), bytes = (uint32_t)bytes_get_le(entry + 4, 4);
-		if (bytes > filled - at - TEXT_HEAD_BYTES || uid <= *upto)
+		uint32_t uid = (uint32_t)bytes_get_le(entry, 4), text = (uint32_t)bytes_get_le(entry + 4, 4);
+		uint64_t facts = bytes_get_le(entry + 16, 8), left = filled - at - TEXT_HEAD_BYTES;
+		if (text > left || facts > left - text || uid <= *upto)
 			return false;
 		if (search_packer_is_full(p))
 			return false;
-		add_text(p, record, uid, bytes_get_le(entry + 8, 8), slice_of(entry + TEXT_HEAD_BYTES, bytes));
+		entry += TEXT_HEAD_BYTES;
+		add_text(p, record, uid, bytes_get_le(entry - 16, 8), slice_of(entry, text), slice_of(entry + text, facts));
 		*upto = uid;
-		at += TEXT_HEAD_BYTES + ((bytes + 7) & ~7u);
+		at += TEXT_HEAD_BYTES + ((text + (uint32_t)facts + 7) & ~7u);
 	}
 	return true;
 }

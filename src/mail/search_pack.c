@@ -3,6 +3,8 @@
  * before it is used: a pack that lies may propose too little or too much of itself, but nothing outside is touched. */
 #include "mail/search_pack.h"
 #include "mail/search_pack_form.h"
+#include "mail/search_words.h"
+#include "mail/sort_keys.h"
 
 #define GRAMS_ASKED_MAX 24 /* of one needle: the others are left to the look into the text */
 #define FEW 2              /* proposed messages from which on no further list is worth its reading */
@@ -18,13 +20,15 @@ bool
 search_pack_open(struct search_pack *p)
 {
 	uint8_t head[PACK_HEAD_BYTES];
-	if (p->bytes > UINT32_MAX || !read_at(p, 0, head, sizeof head) || head[0] != PACK_VERSION ||
+	if (p->bytes > UINT32_MAX || !read_at(p, 0, head, sizeof head) || head[0] != SEARCH_PACK_VERSION ||
 	    head[1] != SEARCH_TEXT_VERSION)
 		return false;
 	p->n = (uint32_t)bytes_get_le(head + 4, 4);
 	p->nbuckets = (uint32_t)bytes_get_le(head + 8, 4);
 	p->nentries = (uint32_t)bytes_get_le(head + 12, 4);
 	p->at_buckets = (uint32_t)bytes_get_le(head + 16, 4);
+	p->at_words = (uint32_t)bytes_get_le(head + 20, 4);
+	p->at_keys = (uint32_t)bytes_get_le(head + 24, 4);
 	p->at_columns = PACK_HEAD_BYTES + p->n * 13;
 	if (p->n == 0 || p->n > SEARCH_PACK_MESSAGES_MAX || p->nbuckets == 0 || p->at_columns > p->at_buckets)
 		return false;
@@ -32,7 +36,7 @@ search_pack_open(struct search_pack *p)
 	uint64_t lists = entries + (uint64_t)PACK_ENTRY_BYTES * p->nentries;
 	p->at_entries = (uint32_t)entries;
 	p->at_lists = (uint32_t)lists;
-	return lists <= p->bytes;
+	return lists <= p->at_words && p->at_words <= p->at_keys && p->at_keys <= p->bytes;
 }
 
 bool
@@ -253,4 +257,61 @@ search_pack_propose(const struct search_pack *p, const struct search_key *k, str
 	if (!narrow(p, k->needle, proposed))
 		return false;
 	return k->where != SEARCH_IN_HEADER || narrow(p, k->field, proposed);
+}
+
+/* ---- frequent words */
+
+/* Adds the messages that have words [first, last] to *certain, of the list at `at` whose `words` hold the needle. */
+static bool
+add_certain(const struct search_pack *p, uint64_t at, size_t count, struct slice words, struct slice needle,
+            struct search_bits *certain)
+{
+	uint8_t row[SEARCH_PACK_MESSAGES_MAX / 8];
+	size_t bytes = (p->n + 7) / 8, i = 0;
+	struct slice word, rest = words;
+	while (i < count && slice_find(rest, needle) >= 0) {
+		(void)slice_cut(rest, '\n', &word, &rest);
+		bool holds = slice_find(word, needle) >= 0;
+		if (holds && !read_at(p, at + bytes * i, row, bytes))
+			return false;
+		for (size_t b = 0; holds && b < bytes; b++)
+			certain->words[b / 8] |= (uint64_t)row[b] << (b % 8 * 8);
+		i++;
+	}
+	return true;
+}
+
+/* One list; *at becomes where the next one begins. */
+static bool
+ask_words(const struct search_pack *p, uint64_t *at, struct slice needle, struct buf *scratch,
+          struct search_bits *certain)
+{
+	char head[SEARCH_WORDS_HEAD_BYTES];
+	if (!read_at(p, *at, head, sizeof head))
+		return false;
+	size_t count = bytes_get_le(head, 4), bytes = bytes_get_le(head + 4, 4);
+	buf_clear(scratch);
+	if (count > SEARCH_WORDS_MAX || bytes > p->at_keys - p->at_words || !buf_room(scratch, bytes) ||
+	    !read_at(p, *at + sizeof head, scratch->at, bytes))
+		return false;
+	scratch->len = bytes;
+	uint64_t bits = *at + sizeof head + bytes;
+	*at = bits + count * ((p->n + 7) / 8);
+	return !needle.len || add_certain(p, bits, count, buf_slice(scratch), needle, certain);
+}
+
+bool
+search_pack_certain(const struct search_pack *p, const struct search_key *k, struct buf *scratch,
+                    struct search_bits *certain)
+{
+	uint64_t at = p->at_words;
+	clear(certain);
+	if (k->where == SEARCH_IN_HEADER || !k->needle.len)
+		return true;
+	bool good = ask_words(p, &at, k->needle, scratch, certain);
+	if (k->where == SEARCH_IN_TEXT)
+		good = good && ask_words(p, &at, k->needle, scratch, certain);
+	for (uint32_t i = p->n; i < SEARCH_PACK_MESSAGES_MAX && i % 8; i++)
+		certain->words[i / 64] &= ~((uint64_t)1 << i % 64);
+	return good;
 }

@@ -10,12 +10,15 @@
  * PACK_ALWAYS); for each column offsets (u32, one more than messages) and the values, each ended by LF; then the
  * postings: buckets (u32, one more than there are) of entries (u32 three bytes, u32 offset, u32 how many) by a hash of
  * the three bytes; and the lists. A list of up to PACK_SHORT messages is steps (u16), a longer one a bit for each
- * message, and what more than half of the messages have has none. */
+ * message, and what more than half of the messages have has none. Then, at multiples of 8, the frequent words of bodies
+ * and those of headers (mail/search_words.h), which decide where they find something; and the keys by which SORT and
+ * THREAD compare (mail/sort_keys.h). */
 #ifndef MAIL_SEARCH_PACK_H
 #define MAIL_SEARCH_PACK_H
 
 #include "mail/search_text.h"
 
+#define SEARCH_PACK_VERSION 2 /* others are not read: they are made again */
 #define SEARCH_PACK_MESSAGES_MAX 2048
 #define SEARCH_PACK_BYTES_MAX (4u << 20)
 #define SEARCH_PACK_WORDS (SEARCH_PACK_MESSAGES_MAX / 64)
@@ -25,8 +28,10 @@
 struct search_packer;
 struct search_packer *search_packer_new(void);
 void search_packer_free(struct search_packer **p);
-/* By rising uids. False: it is full, the message belongs to the next one. The first is always taken. */
-bool search_packer_add(struct search_packer *p, uint32_t uid, uint64_t object, const struct search_text *t);
+/* By rising uids, with the record of facts (empty: none). False: it is full, the message belongs to the next one. The
+ * first is always taken. */
+bool search_packer_add(struct search_packer *p, uint32_t uid, uint64_t object, const struct search_text *t,
+                       struct slice facts);
 bool search_packer_is_full(const struct search_packer *p);
 size_t search_packer_count(const struct search_packer *p);
 void search_packer_finish(struct search_packer *p, struct buf *pack); /* at least one message; empty afterwards */
@@ -38,7 +43,7 @@ struct search_pack {
 	void *from;
 	uint64_t bytes;
 	uint32_t n; /* messages */
-	uint32_t at_columns, at_buckets, at_entries, at_lists, nbuckets, nentries;
+	uint32_t at_columns, at_buckets, at_entries, at_lists, at_words, at_keys, nbuckets, nentries;
 };
 /* A bit for each message. */
 struct search_bits {
@@ -53,6 +58,9 @@ bool search_pack_column(const struct search_pack *p, const struct search_key *k,
                         struct search_bits *found);
 /* Those that may hold it, but for those that are always proposed (by their flags). */
 bool search_pack_propose(const struct search_pack *p, const struct search_key *k, struct search_bits *proposed);
+/* Those that have it for certain, as far as frequent words tell. */
+bool search_pack_certain(const struct search_pack *p, const struct search_key *k, struct buf *scratch,
+                         struct search_bits *certain);
 
 #define SEARCH_PACK_ALWAYS 128 /* of flags: it has too many different bytes, and is always proposed */
 

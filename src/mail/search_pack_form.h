@@ -6,9 +6,9 @@
 #include "base/slice.h"
 
 enum {
-	PACK_VERSION = 1,
-	PACK_HEAD_BYTES =
-	    20, /* u8 version, u8 of the texts, u16 0, u32 messages, buckets, entries, offset of the buckets */
+	/* u8 version, u8 of the texts, u16 0, u32 messages, buckets, entries, offset of the buckets, of the words, of the
+	 * sort keys, 0 */
+	PACK_HEAD_BYTES = 32,
 	PACK_COLUMNS = 5,
 	PACK_ENTRY_BYTES = 12,
 	PACK_SHORT = 100,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* search_pack_fuzz.c - any bytes as a pack that is asked: nothing outside is read. And any bytes as texts: the pack
- * made of them proposes all that hold them. The first byte says which. */
+ * made of them proposes all that hold them, and calls certain none that do not. The first byte says which. */
 #include "mail/search_pack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -40,6 +40,9 @@ ask(struct slice bytes, const struct search_text *texts, size_t n)
 		    column ? search_pack_column(&p, &keys[k], &scratch, &bits) : search_pack_propose(&p, &keys[k], &bits);
 		for (size_t i = 0; i < n; i++)
 			ASSERT(good && (search_bits_get(&bits, i) || search_text_find(&texts[i], &keys[k]) != SEARCH_FOUND));
+		good = search_pack_certain(&p, &keys[k], &scratch, &bits);
+		for (size_t i = 0; i < n; i++)
+			ASSERT(good && (!search_bits_get(&bits, i) || search_text_find(&texts[i], &keys[k]) == SEARCH_FOUND));
 	}
 	buf_release(&scratch);
 }
@@ -55,7 +58,7 @@ make_and_ask(struct slice text)
 	for (uint32_t i = 0; i < 4; i++) {
 		texts[i].header = slice_part(text, i * text.len / 4, text.len / 8);
 		texts[i].body = slice_part(text, i * text.len / 4 + text.len / 8, text.len / 8);
-		(void)search_packer_add(packer, i + 1, i, &texts[i]);
+		(void)search_packer_add(packer, i + 1, i, &texts[i], S(""));
 	}
 	search_packer_finish(packer, &pack);
 	ask(buf_slice(&pack), texts, 4);

@@ -3,12 +3,14 @@
  * bytes for each message and each three bytes that it has, twice while they are sorted; PAIRS_MAX bounds it. */
 #include "mail/search_pack.h"
 #include "mail/search_pack_form.h"
+#include "mail/search_words.h"
+#include "mail/sort_keys.h"
 
 #define PAIRS_MAX 3000000u           /* of all messages of a pack */
 #define PAIRS_OF_ONE_MAX 60000u      /* a message with more is always proposed */
 #define COLUMN_BYTES_MAX (64u << 10) /* of one message; one with more is cut */
 #define COLUMNS_BYTES_MAX (1u << 20) /* of a pack, from which on it is full */
-#define POSTINGS_BYTES_MAX (3u << 20)
+#define POSTINGS_BYTES_MAX (2u << 20)
 #define GRAMS (1u << 24)
 
 struct search_packer {
@@ -23,6 +25,8 @@ struct search_packer {
 	uint64_t *seen;  /* a bit for all that three bytes may be: those of the message under way */
 	uint64_t *known; /* the same: those of all messages of the pack */
 	size_t nknown;
+	struct search_words *body_words, *header_words;
+	struct sort_keys_maker *keys;
 };
 
 struct search_packer *
@@ -33,6 +37,9 @@ search_packer_new(void)
 	p->known = must_calloc(GRAMS / 64, sizeof *p->known);
 	for (size_t c = 0; c < PACK_COLUMNS; c++)
 		buf_init(&p->columns[c], COLUMNS_BYTES_MAX + 2 * COLUMN_BYTES_MAX);
+	p->body_words = search_words_new();
+	p->header_words = search_words_new();
+	p->keys = sort_keys_maker_new();
 	return p;
 }
 
@@ -46,6 +53,9 @@ search_packer_free(struct search_packer **p)
 	free((*p)->pairs);
 	free((*p)->seen);
 	free((*p)->known);
+	search_words_free(&(*p)->body_words);
+	search_words_free(&(*p)->header_words);
+	sort_keys_maker_free(&(*p)->keys);
 	free(*p);
 	*p = NULL;
 }
@@ -112,7 +122,7 @@ search_packer_is_full(const struct search_packer *p)
 		columns += p->columns[c].len;
 	size_t bytes = p->nknown * (PACK_ENTRY_BYTES + 1) + p->npairs; /* about: frequent ones take less */
 	return p->n == SEARCH_PACK_MESSAGES_MAX || p->npairs > PAIRS_MAX - PAIRS_OF_ONE_MAX ||
-	       columns > COLUMNS_BYTES_MAX || bytes > POSTINGS_BYTES_MAX;
+	       columns > COLUMNS_BYTES_MAX || bytes > POSTINGS_BYTES_MAX || sort_keys_is_full(p->keys);
 }
 
 static void
@@ -126,7 +136,8 @@ count_known(struct search_packer *p, size_t begin)
 }
 
 bool
-search_packer_add(struct search_packer *p, uint32_t uid, uint64_t object, const struct search_text *t)
+search_packer_add(struct search_packer *p, uint32_t uid, uint64_t object, const struct search_text *t,
+                  struct slice facts)
 {
 	if (search_packer_is_full(p))
 		return false;
@@ -144,6 +155,9 @@ search_packer_add(struct search_packer *p, uint32_t uid, uint64_t object, const 
 		p->flags[p->n] |= SEARCH_PACK_ALWAYS;
 	}
 	count_known(p, begin);
+	search_words_add(p->body_words, (uint32_t)p->n, t->body);
+	search_words_add(p->header_words, (uint32_t)p->n, t->header);
+	sort_keys_add(p->keys, uid, facts);
 	p->n++;
 	return true;
 }
@@ -260,26 +274,41 @@ packer_clear(struct search_packer *p)
 	p->cap = 0;
 }
 
+/* Notes in the head where the next part begins. */
+static void
+begin_part(struct buf *pack, size_t head)
+{
+	buf_put(pack, slice_of("\0\0\0\0\0\0\0", (8 - pack->len % 8) % 8));
+	if (pack->len >= PACK_HEAD_BYTES)
+		bytes_set_le(pack->at + head, pack->len, 4);
+}
+
 void
 search_packer_finish(struct search_packer *p, struct buf *pack)
 {
 	struct buf lists;
 	ASSERT(p->n > 0);
 	buf_init(&lists, SIZE_MAX);
+	uint32_t messages = (uint32_t)p->n;
 	sort_pairs(p);
 	struct entry *entries = must_calloc(p->npairs + 1, sizeof *entries);
 	size_t n = make_entries(p, entries, &lists);
 	uint32_t nbuckets = (uint32_t)(n / 8 + 1);
 	buf_clear(pack);
-	char head[PACK_HEAD_BYTES] = { PACK_VERSION, SEARCH_TEXT_VERSION };
+	char head[PACK_HEAD_BYTES] = { SEARCH_PACK_VERSION, SEARCH_TEXT_VERSION };
 	bytes_set_le(head + 4, p->n, 4);
 	bytes_set_le(head + 8, nbuckets, 4);
 	bytes_set_le(head + 12, n, 4);
 	buf_put(pack, slice_of(head, sizeof head));
 	put_messages(p, pack);
-	bytes_set_le(pack->at + 16, pack->len, 4); /* where the postings begin */
+	begin_part(pack, 16);
 	put_postings(entries, n, nbuckets, pack);
 	buf_put(pack, buf_slice(&lists));
+	begin_part(pack, 20);
+	search_words_finish(p->body_words, messages, pack);
+	search_words_finish(p->header_words, messages, pack);
+	begin_part(pack, 24);
+	sort_keys_finish(p->keys, pack);
 	free(entries);
 	buf_release(&lists);
 	packer_clear(p);

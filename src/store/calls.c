@@ -769,6 +769,7 @@ const struct store_server store_handlers = {
 	.message_expunge = call_message_expunge,
 	.message_append = call_message_append,
 	.search_text = search_text_call,
+	.sort_keys = sort_keys_call,
 	.index_next = index_next_call,
 	.texts_wanted = texts_wanted_call,
 	.text_body = text_body_call,

@@ -634,6 +634,9 @@ check_pack(struct check *c, struct slice key, struct slice value)
 		return; /* told as a body that is not there */
 	c->pack_at = o.at;
 	struct search_pack p = { .read = pack_read, .from = c, .bytes = o.at.bytes };
+	uint8_t version;
+	if (pack_read(c, 0, &version, 1) && version > 0 && version < SEARCH_PACK_VERSION)
+		return; /* it is made again in the background */
 	if (!search_pack_open(&p) || p.n != row.count)
 		problem(c, "%s: a pack of texts up to message %u is damaged; 'posthouse search rebuild' makes it again",
 		        address_of(c, account), row.upto);

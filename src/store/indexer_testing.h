@@ -3,11 +3,46 @@
 #ifndef STORE_INDEXER_TESTING_H
 #define STORE_INDEXER_TESTING_H
 
+#include "mail/charset.h"
 #include "mail/search_pack.h"
 #include "store/store_testing.h"
 #include "store/texts.h"
 
 static struct ipc_client indexer;
+static unsigned told;
+
+static inline void
+hear_ready(struct ipc_client *c, const struct store_index_ready_in *in)
+{
+	told++;
+}
+
+static const struct store_listener indexer_heard = { .index_ready = hear_ready };
+
+static inline void
+connect_indexer(void)
+{
+	house_connect(&indexer, IPC_CLASS_INDEXER);
+}
+
+static inline void
+on_house_with_indexer(void (*body)(void))
+{
+	house_new();
+	house.conf.v.search_index = true;
+	ipc_client_init(&indexer, &store_protocol, &indexer_heard, NULL);
+	indexer.shm = house.shm;
+	connect_indexer();
+	task_body = body;
+	task_ended = false;
+	ASSERT(task_start(run_body, NULL));
+	ASSERT(loop_run_until(body_ended, NULL, 120000));
+	ASSERT(house_remove() == 0);
+	ipc_client_release(&indexer);
+	loop_turn(0);
+	loop_reset();
+	charset_release();
+}
 
 static inline struct store_texts_wanted_out
 await_wanted(uint64_t account, uint64_t mailbox, uint32_t max)
@@ -71,11 +106,11 @@ put_entries(struct search_packer *p, uint32_t filled)
 	for (uint32_t at = 0; at < filled;) {
 		struct search_text t;
 		const char *e = house.region + at;
-		size_t bytes = bytes_get_le(e + 4, 4);
-		ASSERT(search_text_unpack(slice_of(e + 16, bytes), &record) && search_text_open(&t, buf_slice(&record)));
+		size_t bytes = bytes_get_le(e + 4, 4), facts = bytes_get_le(e + 16, 8);
+		ASSERT(search_text_unpack(slice_of(e + 24, bytes), &record) && search_text_open(&t, buf_slice(&record)));
 		last = (uint32_t)bytes_get_le(e, 4);
-		ASSERT(search_packer_add(p, last, bytes_get_le(e + 8, 8), &t));
-		at += 16 + (uint32_t)((bytes + 7) & ~(size_t)7);
+		ASSERT(search_packer_add(p, last, bytes_get_le(e + 8, 8), &t, slice_of(e + 24 + bytes, facts)));
+		at += 24 + (uint32_t)((bytes + facts + 7) & ~(size_t)7);
 	}
 	buf_release(&record);
 	return last;

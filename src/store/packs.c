@@ -10,7 +10,7 @@
 
 #define ROW_VERSION 1
 #define ROW_PACK_BYTES 17
-#define ENTRY_HEAD_BYTES 16
+#define ENTRY_HEAD_BYTES 24
 
 uint32_t pack_messages = SEARCH_PACK_MESSAGES_MAX;
 
@@ -80,10 +80,17 @@ are_mostly_dead(const struct row_texts *texts, const struct row_mailbox *mailbox
 	return texts->packed > 2 * (uint64_t)mailbox->messages + pack_messages;
 }
 
+/* Of a version that is not read any more. */
+static bool
+are_old(const struct row_texts *texts)
+{
+	return texts->packed && texts->pack_version != SEARCH_PACK_VERSION;
+}
+
 bool
 packs_have_work(const struct row_texts *texts, const struct row_mailbox *mailbox)
 {
-	return are_mostly_dead(texts, mailbox) ||
+	return are_mostly_dead(texts, mailbox) || are_old(texts) ||
 	       (texts->text_uid > texts->pack_uid && texts->text_uid - texts->pack_uid >= pack_messages &&
 	        mailbox->messages >= pack_messages);
 }
@@ -159,7 +166,7 @@ ask_wanted(struct asking *a, struct txn *t)
 	e = e ? e : texts_get(t, in->account, in->mailbox, &texts);
 	if (e || !packs_have_work(&texts, &mailbox))
 		return e;
-	out->drop = are_mostly_dead(&texts, &mailbox);
+	out->drop = are_mostly_dead(&texts, &mailbox) || are_old(&texts);
 	return out->drop ? OK : find_wanted(t, in, &texts, out);
 }
 
@@ -169,25 +176,31 @@ pack_wanted_call(struct ipc_call *call, const struct store_pack_wanted_in *in)
 	struct store_pack_wanted_out *out = ARENA_NEW(&call->arena, struct store_pack_wanted_out);
 	struct asking *a = asking_new(call, in, out, ask_wanted);
 	out->busy = texts_busy(a->s);
-	store_search_later(a->s, ask_run, ask_done, a);
+	store_search_later(a->s, 0, ask_run, ask_done, a);
 }
 
 /* ---- texts_get */
 
-/* False: it does not fit. A text that is not there has no bytes: the message is always proposed then. */
+/* False: it does not fit. A text that is not there has no bytes: the message is always proposed then. Nor have facts:
+ * then the message is not known to those who sort. */
 static bool
-put_entry(struct asking *a, struct store_texts_get_out *out, uint32_t uid, uint64_t object, struct slice text)
+put_entry(struct asking *a, struct store_texts_get_out *out, uint32_t uid, uint64_t object, struct slice text,
+          struct slice facts)
 {
-	size_t padded = (text.len + 7) & ~(size_t)7;
+	size_t bytes = text.len + facts.len, padded = (bytes + 7) & ~(size_t)7;
 	if (ENTRY_HEAD_BYTES + padded > a->into_bytes - out->filled)
 		return false;
 	char *to = a->into + out->filled;
 	bytes_set_le(to, uid, 4);
 	bytes_set_le(to + 4, text.len, 4);
 	bytes_set_le(to + 8, object, 8);
+	bytes_set_le(to + 16, facts.len, 8);
+	to += ENTRY_HEAD_BYTES;
 	if (text.len)
-		memcpy(to + ENTRY_HEAD_BYTES, text.at, text.len);
-	memset(to + ENTRY_HEAD_BYTES + text.len, 0, padded - text.len);
+		memcpy(to, text.at, text.len);
+	if (facts.len)
+		memcpy(to + text.len, facts.at, facts.len);
+	memset(to + bytes, 0, padded - bytes);
 	out->filled += (uint32_t)(ENTRY_HEAD_BYTES + padded);
 	return true;
 }
@@ -199,7 +212,7 @@ ask_texts(struct asking *a, struct txn *t)
 	struct store_texts_get_out *out = a->out;
 	struct key from = key_message(in->account, in->mailbox, in->from);
 	struct key to = key_message(in->account, in->mailbox, in->upto);
-	struct slice k, value, text;
+	struct slice k, value, text, facts;
 	bool fits = true;
 	key_nul(&to);
 	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
@@ -210,7 +223,9 @@ ask_texts(struct asking *a, struct txn *t)
 			continue;
 		if (text_get(t, m.object, &text))
 			text = SLICE_NONE;
-		fits = put_entry(a, out, uid, m.object, text);
+		if (object_facts(t, m.object, &facts))
+			facts = SLICE_NONE;
+		fits = put_entry(a, out, uid, m.object, text, facts);
 		if (fits)
 			out->last = uid;
 		else if (!out->filled)
@@ -230,7 +245,7 @@ texts_get_call(struct ipc_call *call, const struct store_texts_get_in *in)
 	if (!a->into)
 		ipc_fail(call, ERR_LIMIT);
 	else
-		store_search_later(a->s, ask_run, ask_done, a);
+		store_search_later(a->s, 0, ask_run, ask_done, a);
 }
 
 /* ---- pack_put, packs_drop */
@@ -254,7 +269,7 @@ put_run(struct store *s, struct txn *t, struct update *u)
 	e = e ? e : texts_get(t, in->account, in->mailbox, &texts);
 	if (e)
 		return e;
-	if (in->from != texts.pack_uid + 1 || in->upto < in->from || in->upto > texts.text_uid)
+	if (in->from != texts.pack_uid + 1 || in->upto < in->from || in->upto > texts.text_uid || are_old(&texts))
 		return ERR_STALE;
 	e = object_new(s, t, &p->body, SLICE_NONE, 1, &row.object);
 	if (e)
@@ -262,6 +277,7 @@ put_run(struct store *s, struct txn *t, struct update *u)
 	row_pack_put(t, in->account, in->mailbox, &row);
 	texts.pack_uid = in->upto;
 	texts.packed += in->count;
+	texts.pack_version = SEARCH_PACK_VERSION;
 	texts_put(t, in->account, in->mailbox, &texts);
 	return OK;
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reader.c - what would keep the loop waiting runs on threads: reads of bodies (store_read_later), and searches, which
- * take longer and have threads of their own (store_search_later), so that a body never waits for a search. Jobs are
- * counted in the order in which they were asked for; segments that were emptied wait for the older ones before their
- * files are used again. */
+ * take longer and have threads of their own (store_search_later), so that a body never waits for a search. Accounts
+ * take turns: who searches for much waits behind his own searches, not in front of those of others. Jobs are counted in
+ * the order in which they were asked for; segments that were emptied wait for the older ones before their files are
+ * used again. */
 #include "store/object.h"
+
+#include "base/map.h"
 
 #include <pthread.h>
 #include <sys/prctl.h>
@@ -19,12 +22,20 @@ struct read_job {
 	struct link link, active;
 };
 
+/* Jobs of one account that wait. */
+struct pool_queue {
+	uint64_t account;
+	struct link jobs;
+	struct link link; /* in pool.turns */
+};
+
 struct pool {
 	const char *name;
 	pthread_t threads[POOL_THREADS];
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct link waiting; /* behind the lock, like stop */
+	struct map queues; /* account + 1 -> struct pool_queue; behind the lock, like what follows */
+	struct link turns; /* the first one's job is next, then it stands behind the others */
 	bool stop;
 };
 
@@ -45,6 +56,44 @@ job_done(void *arg)
 	free(j);
 }
 
+/* ---- whose turn it is; behind the lock */
+
+static void
+pool_add(struct pool *p, uint64_t account, struct read_job *j)
+{
+	struct pool_queue *q = map_get(&p->queues, account + 1);
+	if (!q) {
+		q = must_calloc(1, sizeof *q);
+		q->account = account;
+		list_init(&q->jobs);
+		list_append(&p->turns, &q->link);
+		map_set(&p->queues, account + 1, q);
+	}
+	list_append(&q->jobs, &j->link);
+}
+
+/* NULL: nothing waits. */
+static struct read_job *
+pool_take(struct pool *p)
+{
+	struct link *turn = list_first(&p->turns);
+	if (!turn)
+		return NULL;
+	struct pool_queue *q = CONTAINER_OF(turn, struct pool_queue, link);
+	struct link *first = list_first(&q->jobs);
+	list_remove(first);
+	list_remove(turn);
+	if (list_empty(&q->jobs)) {
+		map_remove(&p->queues, q->account + 1);
+		free(q);
+	} else {
+		list_append(&p->turns, turn);
+	}
+	return CONTAINER_OF(first, struct read_job, link);
+}
+
+/* ---- the threads */
+
 static void *
 pool_thread(void *arg)
 {
@@ -52,14 +101,12 @@ pool_thread(void *arg)
 	(void)prctl(PR_SET_NAME, p->name);
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		struct link *l;
-		while ((l = list_first(&p->waiting)) == NULL && !p->stop)
+		struct read_job *j;
+		while ((j = pool_take(p)) == NULL && !p->stop)
 			pthread_cond_wait(&p->wake, &p->lock);
-		if (!l)
+		if (!j)
 			break;
-		list_remove(l);
 		pthread_mutex_unlock(&p->lock);
-		struct read_job *j = CONTAINER_OF(l, struct read_job, link);
 		j->read(j->arg);
 		loop_post(job_done, j);
 		pthread_mutex_lock(&p->lock);
@@ -69,7 +116,7 @@ pool_thread(void *arg)
 }
 
 static void
-later(struct store *s, struct pool *p, void (*read)(void *arg), void (*done)(void *arg), void *arg)
+later(struct store *s, struct pool *p, uint64_t account, void (*read)(void *arg), void (*done)(void *arg), void *arg)
 {
 	struct readers *r = s->readers;
 	struct read_job *j = must_calloc(1, sizeof *j);
@@ -77,7 +124,7 @@ later(struct store *s, struct pool *p, void (*read)(void *arg), void (*done)(voi
 	list_append(&r->active, &j->active);
 	loop_hold();
 	pthread_mutex_lock(&p->lock);
-	list_append(&p->waiting, &j->link);
+	pool_add(p, account, j);
 	pthread_cond_signal(&p->wake);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -85,13 +132,13 @@ later(struct store *s, struct pool *p, void (*read)(void *arg), void (*done)(voi
 void
 store_read_later(struct store *s, void (*read)(void *arg), void (*done)(void *arg), void *arg)
 {
-	later(s, &s->readers->bodies, read, done, arg);
+	later(s, &s->readers->bodies, 0, read, done, arg); /* short ones: each in its turn */
 }
 
 void
-store_search_later(struct store *s, void (*search)(void *arg), void (*done)(void *arg), void *arg)
+store_search_later(struct store *s, uint64_t account, void (*search)(void *arg), void (*done)(void *arg), void *arg)
 {
-	later(s, &s->readers->searches, search, done, arg);
+	later(s, &s->readers->searches, account, search, done, arg);
 }
 
 uint64_t
@@ -111,7 +158,7 @@ static void
 pool_open(struct pool *p, const char *name)
 {
 	p->name = name;
-	list_init(&p->waiting);
+	list_init(&p->turns);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
 	for (size_t i = 0; i < POOL_THREADS; i++) {
@@ -129,6 +176,7 @@ pool_close(struct pool *p)
 	pthread_mutex_unlock(&p->lock);
 	for (size_t i = 0; i < POOL_THREADS; i++)
 		pthread_join(p->threads[i], NULL);
+	map_release(&p->queues);
 	pthread_cond_destroy(&p->wake);
 	pthread_mutex_destroy(&p->lock);
 }

@@ -16,7 +16,6 @@
 
 #define MESSAGES_MAX 262144 /* of one answer */
 #define CHUNK 256           /* messages that one thread takes at a time */
-#define STEP_MS 20          /* then others get a turn */
 #define JOBS 2
 #define ENTRY_BYTES 8
 #define DENSE 4 /* objects are read by range when at least each fourth number in it is wanted */
@@ -28,12 +27,14 @@ struct found {
 	uint16_t ask; /* keys that its text is to be asked about */
 };
 
+int64_t search_step_ms = 20;
+
 /* What one thread takes at a time: a pack, or some messages behind the packs. */
 struct unit {
 	bool is_pack;
 	struct row_pack pack;
 	struct found *list; /* of a pack: made by the thread, those with anything to say */
-	size_t n;
+	size_t n, done;     /* done: whose texts were looked into */
 };
 
 struct search {
@@ -57,7 +58,9 @@ struct search {
 	atomic_size_t next; /* unit that no thread has taken yet */
 	struct search_job {
 		struct search *of;
+		struct unit *unit; /* under way; NULL: none */
 		struct buf record, column;
+		int64_t until; /* then others get a turn */
 		enum err e;
 	} jobs[JOBS];
 	size_t running;
@@ -87,35 +90,45 @@ look_into(struct search_job *j, struct found *f, struct slice packed)
 	}
 }
 
-static enum err
-look_one_by_one(struct search_job *j, struct txn *t, struct found *list, size_t n)
+static bool
+time_is_over(const struct search_job *j)
 {
-	for (size_t i = 0; i < n; i++) {
+	return clock_mono_ms() >= j->until;
+}
+
+/* Both look into the first texts of a list, at least into one, until the time is over; *done: so many. */
+static enum err
+look_one_by_one(struct search_job *j, struct txn *t, struct found *list, size_t n, size_t *done)
+{
+	for (*done = 0; *done < n && (*done == 0 || !time_is_over(j)); ++*done) {
 		struct slice packed;
-		enum err e = list[i].ask ? text_get(t, list[i].object, &packed) : ERR_NOT_FOUND;
+		enum err e = list[*done].ask ? text_get(t, list[*done].object, &packed) : ERR_NOT_FOUND;
 		if (e && e != ERR_NOT_FOUND)
 			return e;
 		if (!e)
-			look_into(j, &list[i], packed);
+			look_into(j, &list[*done], packed);
 	}
 	return OK;
 }
 
 static enum err
-look_by_range(struct search_job *j, struct txn *t, struct found *list, size_t n)
+look_by_range(struct search_job *j, struct txn *t, struct found *list, size_t n, size_t *done)
 {
 	struct key from = key1('T', list[0].object), to = key1('T', list[n - 1].object);
 	struct slice k, packed;
 	size_t i = 0;
+	bool more = true;
 	key_nul(&to); /* the last one is inside */
 	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
-	while (i < n && range_next(r, &k, &packed)) {
+	while (i < n && (i == 0 || !time_is_over(j)) && (more = range_next(r, &k, &packed))) {
 		uint64_t object = bytes_get_be(k.at + 1, 8);
 		while (i < n && list[i].object < object)
 			i++;
 		if (i < n && list[i].object == object && list[i].ask)
 			look_into(j, &list[i], packed);
+		i += i < n && list[i].object == object;
 	}
+	*done = more ? i : n;
 	return range_end(&r);
 }
 
@@ -131,16 +144,17 @@ is_dense(const struct found *list, size_t n)
 	return asked >= 8 && list[n - 1].object - list[0].object < (uint64_t)DENSE * asked;
 }
 
-/* In transactions of their own: each keeps what it read until it ends. */
+/* At least one, until the time is over. In transactions of their own: each keeps what it read until it ends. */
 static void
-look_at_texts(struct search_job *j, struct found *list, size_t n)
+look_at_texts(struct search_job *j, struct unit *u)
 {
-	for (size_t at = 0; at < n && !j->e; at += CHUNK) {
-		struct found *some = list + at;
-		size_t m = MIN(n - at, (size_t)CHUNK);
+	for (bool first = true; u->done < u->n && !j->e && (first || !time_is_over(j)); first = false) {
+		struct found *some = u->list + u->done;
+		size_t m = MIN(u->n - u->done, (size_t)CHUNK), done = 0;
 		struct txn *t = txn_begin(j->of->s->engine, false);
-		j->e = (is_dense(some, m) ? look_by_range : look_one_by_one)(j, t, some, m);
+		j->e = (is_dense(some, m) ? look_by_range : look_one_by_one)(j, t, some, m, &done);
 		txn_end(&t);
+		u->done += done;
 	}
 }
 
@@ -172,17 +186,39 @@ mark(uint16_t *marks, uint32_t n, const struct search_bits *bits, uint32_t key)
 		marks[i] |= (uint16_t)(search_bits_get(bits, i) << key);
 }
 
+/* Who may have it, but for those that are certain to. */
+static bool
+propose(struct search_job *j, const struct search_pack *p, uint32_t key, struct asked *a)
+{
+	const struct search_key *k = &j->of->keys[key];
+	struct search_bits bits, certain;
+	if (!search_pack_propose(p, k, &bits) || !search_pack_certain(p, k, &j->column, &certain))
+		return false;
+	for (size_t i = 0; i < SEARCH_PACK_WORDS; i++)
+		bits.words[i] &= ~certain.words[i];
+	mark(a->found, p->n, &certain, key);
+	mark(a->ask, p->n, &bits, key);
+	return true;
+}
+
+static bool
+ask_column(struct search_job *j, const struct search_pack *p, uint32_t key, struct asked *a)
+{
+	struct search_bits bits;
+	if (!search_pack_column(p, &j->of->keys[key], &j->column, &bits))
+		return false;
+	mark(a->found, p->n, &bits, key);
+	return true;
+}
+
 /* One key: who has it, and whose text has to be asked. */
 static bool
 ask_pack(struct search_job *j, const struct search_pack *p, uint32_t key, struct asked *a)
 {
-	const struct search_key *k = &j->of->keys[key];
-	struct search_bits bits;
-	bool column = search_pack_has_column(k);
+	bool column = search_pack_has_column(&j->of->keys[key]);
 	uint8_t unsure = column ? SEARCH_TEXT_HEADER_CUT : UINT8_MAX;
-	if (!(column ? search_pack_column(p, k, &j->column, &bits) : search_pack_propose(p, k, &bits)))
+	if (!(column ? ask_column : propose)(j, p, key, a))
 		return false;
-	mark(column ? a->found : a->ask, p->n, &bits, key);
 	for (uint32_t i = 0; i < p->n; i++)
 		if ((a->flags[i] & unsure) && !(a->found[i] >> key & 1))
 			a->ask[i] |= (uint16_t)(1u << key);
@@ -199,9 +235,9 @@ unit_add(struct search_job *j, struct unit *u, const struct asked *a, uint32_t i
 	};
 }
 
-/* False: the pack cannot be asked. */
+/* Makes the list of those that have something to say. False: the pack cannot be asked. */
 static bool
-look_at_pack(struct search_job *j, struct unit *u)
+list_pack(struct search_job *j, struct unit *u)
 {
 	struct pack_file file = { .s = j->of->s };
 	struct txn *t = txn_begin(j->of->s->engine, false);
@@ -221,7 +257,6 @@ look_at_pack(struct search_job *j, struct unit *u)
 		u->list = must_calloc(p.n, sizeof *u->list);
 		for (uint32_t i = 0; i < p.n; i++)
 			unit_add(j, u, a, i);
-		look_at_texts(j, u->list, u->n);
 	}
 	free(a);
 	return good;
@@ -232,16 +267,14 @@ look_at_pack(struct search_job *j, struct unit *u)
 static enum err list_between(struct search *s, struct txn *t, uint32_t from, uint32_t upto, struct unit *u);
 
 static void
-look_at_unit(struct search_job *j, struct unit *u)
+begin_unit(struct search_job *j, struct unit *u)
 {
-	if (u->is_pack && !look_at_pack(j, u)) {
-		struct txn *t = txn_begin(j->of->s->engine, false);
-		j->e = list_between(j->of, t, MAX(u->pack.from, j->of->in->from), u->pack.upto, u);
-		txn_end(&t);
-		look_at_texts(j, u->list, u->n);
-	} else if (!u->is_pack) {
-		look_at_texts(j, u->list, u->n);
-	}
+	j->unit = u;
+	if (!u->is_pack || list_pack(j, u))
+		return;
+	struct txn *t = txn_begin(j->of->s->engine, false);
+	j->e = list_between(j->of, t, MAX(u->pack.from, j->of->in->from), u->pack.upto, u);
+	txn_end(&t);
 }
 
 static void
@@ -249,13 +282,17 @@ look_run(void *arg)
 {
 	struct search_job *j = arg;
 	struct search *s = j->of;
-	int64_t until = clock_mono_ms() + STEP_MS;
 	size_t at;
-	while (!j->e && (at = atomic_fetch_add(&s->next, 1)) < s->nunits) {
-		look_at_unit(j, &s->units[at]);
-		if (clock_mono_ms() >= until)
-			break;
-	}
+	j->until = clock_mono_ms() + search_step_ms;
+	do {
+		if (!j->unit && (at = atomic_fetch_add(&s->next, 1)) < s->nunits)
+			begin_unit(j, &s->units[at]);
+		if (!j->unit)
+			return;
+		look_at_texts(j, j->unit);
+		if (j->unit->done == j->unit->n)
+			j->unit = NULL;
+	} while (!j->e && !time_is_over(j));
 }
 
 /* ---- the answer */
@@ -320,8 +357,8 @@ look_done(void *arg)
 {
 	struct search_job *j = arg;
 	struct search *s = j->of;
-	if (!j->e && s->call->peer->conn && atomic_load(&s->next) < s->nunits)
-		store_search_later(s->s, look_run, look_done, j);
+	if (!j->e && s->call->peer->conn && (j->unit || atomic_load(&s->next) < s->nunits))
+		store_search_later(s->s, s->principal, look_run, look_done, j);
 	else if (--s->running == 0)
 		finish(s);
 }
@@ -469,7 +506,7 @@ list_done(void *arg)
 	}
 	s->running = JOBS;
 	for (size_t i = 0; i < JOBS; i++)
-		store_search_later(s->s, look_run, look_done, &s->jobs[i]);
+		store_search_later(s->s, s->principal, look_run, look_done, &s->jobs[i]);
 }
 
 /* ---- the call */
@@ -512,6 +549,6 @@ search_text_call(struct ipc_call *call, const struct store_search_text_in *in)
 	} else {
 		s->account = h->account;
 		s->principal = h->principal;
-		store_search_later(store, list_run, list_done, s);
+		store_search_later(store, s->principal, list_run, list_done, s);
 	}
 }

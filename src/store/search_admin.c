@@ -103,7 +103,7 @@ search_status_call(struct ipc_call *call, const struct store_search_status_in *i
 {
 	struct status *s = ARENA_NEW(&call->arena, struct status);
 	*s = (struct status){ .call = call, .s = ((struct store_peer *)call->peer->state)->store, .in = in };
-	store_search_later(s->s, status_run, status_done, s);
+	store_search_later(s->s, 0, status_run, status_done, s);
 }
 
 /* ---- search_rebuild */

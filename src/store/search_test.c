@@ -13,41 +13,6 @@
 
 #include <cmocka.h>
 
-static unsigned told;
-
-static void
-hear_ready(struct ipc_client *c, const struct store_index_ready_in *in)
-{
-	told++;
-}
-
-static const struct store_listener indexer_heard = { .index_ready = hear_ready };
-
-static void
-connect_indexer(void)
-{
-	house_connect(&indexer, IPC_CLASS_INDEXER);
-}
-
-static void
-on_house_with_indexer(void (*body)(void))
-{
-	house_new();
-	house.conf.v.search_index = true;
-	ipc_client_init(&indexer, &store_protocol, &indexer_heard, NULL);
-	indexer.shm = house.shm;
-	connect_indexer();
-	task_body = body;
-	task_ended = false;
-	ASSERT(task_start(run_body, NULL));
-	ASSERT(loop_run_until(body_ended, NULL, 120000));
-	ASSERT(house_remove() == 0);
-	ipc_client_release(&indexer);
-	loop_turn(0);
-	loop_reset();
-	charset_release();
-}
-
 /* ---- asking */
 
 struct answer {
@@ -400,6 +365,7 @@ is_exact(void)
 	last_uid = 0;
 	pack_messages = 16;
 	for (int round = 0; round < 60; round++) {
+		search_step_ms = round % 3 ? 20 : 0; /* 0: a turn ends after each text, in the middle of packs, too */
 		await_more((size_t)(random_u64() % 20) + 1);
 		await_check(false);
 		bool all = random_u64() % 2;
@@ -415,6 +381,7 @@ is_exact(void)
 		await_check(false);
 	}
 	assert_true(packs > 10);
+	search_step_ms = 20;
 	pack_messages = SEARCH_PACK_MESSAGES_MAX;
 }
 

@@ -110,8 +110,10 @@ enum err object_read(struct store *s, const struct object *o, uint64_t from, voi
 /* Runs read(arg) on a thread and then done(arg) on the loop: for reads that may block. read may call object_read only.
  */
 void store_read_later(struct store *s, void (*read)(void *arg), void (*done)(void *arg), void *arg);
-/* The same on a thread for what takes longer: search may also read rows, in a transaction of its own. */
-void store_search_later(struct store *s, void (*search)(void *arg), void (*done)(void *arg), void *arg);
+/* The same on a thread for what takes longer: search may also read rows, in a transaction of its own. Accounts take
+ * turns; 0: the indexer and the administrator. */
+void store_search_later(struct store *s, uint64_t account, void (*search)(void *arg), void (*done)(void *arg),
+                        void *arg);
 
 /* Bytes of bodies that are alive, and of segment files, from the rows 's': for store_status. */
 enum err object_usage(struct store *s, struct txn *t, uint64_t *alive, uint64_t *on_disk);

@@ -261,12 +261,13 @@ await_handle(uint64_t account)
 
 /* One message into one mailbox; the verdict of the commit. */
 static inline enum err
-await_deliver(uint64_t account, const char *mailbox, struct slice text, struct store_delivered *to)
+await_deliver_with(uint64_t account, const char *mailbox, struct slice text, struct slice facts,
+                   struct store_delivered *to)
 {
 	char id[16];
 	random_bytes(id, sizeof id);
 	struct store_delivery d = { .account = account, .mailbox = slice_text(mailbox) };
-	struct store_mail mail = { .body = body_of(text), .facts = S("facts"), .received = 1000, .deliveries = &d };
+	struct store_mail mail = { .body = body_of(text), .facts = facts, .received = 1000, .deliveries = &d };
 	mail.ndeliveries = 1;
 	struct store_commit_in in = { .id = slice_of(id, 16), .mails = &mail, .nmails = 1 };
 	struct store_commit_out out;
@@ -277,6 +278,12 @@ await_deliver(uint64_t account, const char *mailbox, struct slice text, struct s
 	if (to)
 		*to = out.delivered[0];
 	return OK;
+}
+
+static inline enum err
+await_deliver(uint64_t account, const char *mailbox, struct slice text, struct store_delivered *to)
+{
+	return await_deliver_with(account, mailbox, text, S("facts"), to);
 }
 
 static inline struct slice

@@ -11,8 +11,8 @@
 #include "base/counter.h"
 #include "store/rows_state.h"
 
-#define ROW_VERSION 1
-#define ROW_TEXTS_BYTES 17
+#define ROW_VERSION 2
+#define ROW_TEXTS_BYTES 18
 #define LOOK_MAX 64          /* mailboxes in one look */
 #define WALK_ROWS_MAX 2000   /* rows of mailboxes or messages in one look */
 #define DIRTY_MAX 100000     /* mailboxes that wait; beyond, all are looked at again */
@@ -44,8 +44,10 @@ struct texts {
 bool
 row_texts_take(struct slice value, struct row_texts *row)
 {
-	if (value.len != ROW_TEXTS_BYTES || value.at[0] != ROW_VERSION)
+	bool first = value.len == ROW_TEXTS_BYTES - 1 && value.at[0] == 1;
+	if (!first && (value.len != ROW_TEXTS_BYTES || value.at[0] != ROW_VERSION))
 		return false;
+	row->pack_version = first ? 1 : (uint8_t)value.at[17];
 	row->text_uid = (uint32_t)bytes_get_le(value.at + 1, 4);
 	row->redo_uid = (uint32_t)bytes_get_le(value.at + 5, 4);
 	row->pack_uid = (uint32_t)bytes_get_le(value.at + 9, 4);
@@ -62,6 +64,7 @@ texts_put(struct txn *t, uint64_t account, uint64_t mailbox, const struct row_te
 	bytes_set_le(bytes + 5, row->redo_uid, 4);
 	bytes_set_le(bytes + 9, row->pack_uid, 4);
 	bytes_set_le(bytes + 13, row->packed, 4);
+	bytes[17] = (char)row->pack_version;
 	txn_put(t, key_slice(&k), slice_of(bytes, sizeof bytes));
 }
 
@@ -311,7 +314,7 @@ look_start(struct look *k)
 	k->account = x->account;
 	k->mailbox = x->mailbox;
 	if (k->nasked || k->sweeping) {
-		store_search_later(k->s, look_run, look_done, k);
+		store_search_later(k->s, 0, look_run, look_done, k);
 		return;
 	}
 	x->told_none = true;
@@ -405,7 +408,7 @@ texts_wanted_call(struct ipc_call *call, const struct store_texts_wanted_in *in)
 	struct wanting *w = ARENA_NEW(&call->arena, struct wanting);
 	*w = (struct wanting){ .call = call, .s = ((struct store_peer *)call->peer->state)->store, .in = in };
 	w->out.wanted = ARENA_ARRAY(&call->arena, struct store_text_wanted, WANTED_MAX);
-	store_search_later(w->s, want_run, want_done, w);
+	store_search_later(w->s, 0, want_run, want_done, w);
 }
 
 /* ---- texts_put */

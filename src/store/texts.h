@@ -5,12 +5,14 @@
 
 #include "store/calls.h"
 
-/* A row 'i', little endian: u8 version, u32 each of these. No row: all 0. */
+/* A row 'i', little endian: u8 version, u32 each of these, u8 pack_version. No row: all 0. Version 1 has no
+ * pack_version: it was 1. */
 struct row_texts {
 	uint32_t text_uid; /* every message up to here has its text */
 	uint32_t redo_uid; /* those behind text_uid up to here are made again, though they have one */
 	uint32_t pack_uid; /* all up to here are in packs */
 	uint32_t packed;   /* messages in packs, those that went since included */
+	uint8_t pack_version;
 };
 bool row_texts_take(struct slice value, struct row_texts *row);
 enum err texts_get(struct txn *t, uint64_t account, uint64_t mailbox, struct row_texts *row);
@@ -48,7 +50,11 @@ void pack_put_call(struct ipc_call *call, const struct store_pack_put_in *in);
 void packs_drop_call(struct ipc_call *call, const struct store_packs_drop_in *in);
 
 /* ---- search.c */
+extern int64_t search_step_ms; /* of a thread, before others get a turn; tests set it lower */
 void search_text_call(struct ipc_call *call, const struct store_search_text_in *in);
+
+/* ---- sort.c */
+void sort_keys_call(struct ipc_call *call, const struct store_sort_keys_in *in);
 
 /* ---- search_admin.c */
 void search_status_call(struct ipc_call *call, const struct store_search_status_in *in);

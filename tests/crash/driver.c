@@ -496,8 +496,10 @@ make_pack(uint32_t filled, uint32_t *count)
 	buf_init(&pack, SEARCH_PACK_BYTES_MAX);
 	for (uint32_t at = 0; at < filled;) {
 		const char *e = index_region + at;
-		ASSERT(search_packer_add(p, (uint32_t)bytes_get_le(e, 4), bytes_get_le(e + 8, 8), &nothing));
-		at += 16 + (uint32_t)((bytes_get_le(e + 4, 4) + 7) & ~7ull);
+		size_t text = bytes_get_le(e + 4, 4), facts = bytes_get_le(e + 16, 8);
+		ASSERT(search_packer_add(p, (uint32_t)bytes_get_le(e, 4), bytes_get_le(e + 8, 8), &nothing,
+		                         slice_of(e + 24 + text, facts)));
+		at += 24 + (uint32_t)((text + facts + 7) & ~(size_t)7);
 	}
 	*count = (uint32_t)search_packer_count(p);
 	search_packer_finish(p, &pack);
