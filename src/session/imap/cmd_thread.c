@@ -2,7 +2,7 @@
 /* cmd_thread.c - THREAD and UID THREAD (RFC 5256 3): messages that were found, as trees. */
 #include "mail/base_subject.h"
 #include "mail/fold.h"
-#include "session/imap/fetch.h"
+#include "session/imap/keys_walk.h"
 #include "session/imap/search.h"
 #include "session/imap/thread.h"
 
@@ -24,6 +24,7 @@ struct threading {
 	const uint32_t *rows;
 	struct thread t;
 	struct buf text;
+	struct thread_node **nodes; /* of the ids of the pack under way; NULL: not asked for yet */
 };
 
 static void
@@ -44,6 +45,56 @@ add_message(void *to, size_t i, const struct facts *facts)
 		}
 	}
 	thread_add(&h->t, &m);
+}
+
+/* ---- the same from columns of a pack, in which each id stands once */
+
+static void
+begin_pack(void *to, const struct sort_keys *k)
+{
+	struct threading *h = to;
+	memset(h->nodes, 0, k->nids * sizeof(struct thread_node *));
+}
+
+static struct thread_node *
+node_of(struct threading *h, const struct sort_keys *k, uint16_t id)
+{
+	if (id == SORT_KEYS_NO_ID)
+		return NULL;
+	if (!h->nodes[id])
+		h->nodes[id] = thread_node_of(&h->t, sort_keys_id(k, id));
+	return h->nodes[id];
+}
+
+static void
+add_columns(void *to, size_t i, const struct sort_keys *k, uint32_t at)
+{
+	struct threading *h = to;
+	uint16_t ids[THREAD_REFERENCES_MAX];
+	struct thread_node *references[THREAD_REFERENCES_MAX], *own = NULL;
+	struct thread_message m = { .message = h->rows[i] };
+	int64_t sent = sort_keys_date(k, at);
+	uint32_t n = 0;
+	m.sent = sent != INT64_MIN ? sent : h->im->view.rows[h->rows[i]].received;
+	m.reply = sort_keys_flags(k, at) & SORT_KEYS_REPLY;
+	m.subject = slice_keep(&h->t.arena, sort_keys_text(k, SORT_KEYS_SUBJECT, at));
+	if (h->algorithm->by_references) {
+		own = node_of(h, k, sort_keys_own_id(k, at));
+		n = sort_keys_references(k, at, ids, THREAD_REFERENCES_MAX);
+		for (uint32_t r = 0; r < n; r++)
+			references[r] = node_of(h, k, ids[r]);
+	}
+	thread_add_nodes(&h->t, &m, own, references, n);
+}
+
+/* They are kept for one way to fold. */
+static uint32_t
+columns_wanted(const struct threading *h)
+{
+	uint32_t columns = 1u << SORT_KEYS_UIDS | 1u << SORT_KEYS_DATE | 1u << SORT_KEYS_SUBJECT;
+	if (h->im->collation != FOLD_UNICODE)
+		return 0;
+	return h->algorithm->by_references ? columns | 1u << SORT_KEYS_IDS : columns;
 }
 
 /* ---- writing */
@@ -108,7 +159,10 @@ await_threads(struct threading *h, size_t n)
 {
 	thread_init(&h->t);
 	buf_init(&h->text, FOLD_BYTES_MAX);
-	enum err e = await_facts_walk(h->im, h->rows, n, add_message, h);
+	h->nodes = must_calloc(SORT_KEYS_IDS_MAX, sizeof(struct thread_node *));
+	const struct keys_wanted want = { columns_wanted(h), add_columns, add_message, begin_pack, h };
+	enum err e = await_keys_walk(h->im, h->rows, n, &want);
+	free(h->nodes);
 	if (e == OK) {
 		h->algorithm->run(&h->t);
 		await_put_threads(h->im, &h->t);

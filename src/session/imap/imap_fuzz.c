@@ -111,6 +111,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		open = true;
 	}
 	fake_mail_reset(data[1] & 0xf, failures[data[1] >> 4 & 3]);
+	keys_walk_rows_min = data[1] & 0x40 ? 1 : 256;
 	struct buf in, out;
 	buf_init(&in, size + 200);
 	buf_init(&out, 64 << 20);

@@ -4,6 +4,7 @@
 #ifndef IMAP_IMAP_TESTING_H
 #define IMAP_IMAP_TESTING_H
 
+#include "session/imap/keys_walk.h"
 #include "session/session_testing.h"
 
 #define FAKE_MESSAGES_MAX 64
@@ -16,7 +17,7 @@ struct fake_mail {
 	size_t n, ngone;
 	uint32_t uidnext;
 	uint64_t modseq;
-	unsigned calls, fail_every;
+	unsigned calls, fail_every, columns_asked;
 	enum err failure;
 	struct arena arena;
 };
@@ -576,6 +577,46 @@ fake_search_text(struct ipc_call *call, const struct store_search_text_in *in)
 	store_search_text_reply(call, &out);
 }
 
+/* Packs of two messages, of which every third is not known, some without the second column; one pack in one answer. */
+static void
+fake_sort_keys(struct ipc_call *call, const struct store_sort_keys_in *in)
+{
+	struct store_sort_keys_out out = { .upto = in->to };
+	struct sort_keys_maker *m = sort_keys_maker_new();
+	char *to = fake_region(call, in->into);
+	struct buf columns;
+	uint32_t n = 0;
+	fake_mail.columns_asked++;
+	ASSERT(in->from && in->from <= in->to && (in->columns & 1) && in->columns < 1u << SORT_KEYS_COLUMNS);
+	buf_init(&columns, 1u << 20);
+	for (size_t i = 0; i < fake_mail.n && n < 2; i++) {
+		uint32_t uid = fake_mail.rows[i].uid;
+		struct buf record;
+		if (uid < in->from || uid > in->to)
+			continue;
+		buf_init(&record, FACTS_BYTES_MAX);
+		ASSERT(facts_of_message(fake_mail.bodies[i], &record));
+		sort_keys_add(m, uid, uid % 3 ? buf_slice(&record) : S(""));
+		buf_release(&record);
+		n++;
+		out.upto = uid;
+	}
+	if (n)
+		sort_keys_finish(m, &columns);
+	if (n && columns.len + 8 <= in->into.len) {
+		bytes_set_le(to, columns.len, 8);
+		memcpy(to + 8, columns.at, columns.len);
+		if (out.upto % 7 == 0)
+			bytes_set_le(to + 8 + 12 + 12, 0, 4); /* dates are not here */
+		out.filled = (uint32_t)columns.len + 8;
+	}
+	out.more = n == 2;
+	sort_keys_maker_free(&m);
+	buf_release(&columns);
+	if (!fake_fails(call))
+		store_sort_keys_reply(call, &out);
+}
+
 static const struct store_server fake_mail_store = {
 	.account_open = fake_open_account,
 	.account_close = fake_account_close,
@@ -610,6 +651,7 @@ static const struct store_server fake_mail_store = {
 	.message_body = fake_message_body,
 	.message_append = fake_message_append,
 	.search_text = fake_search_text,
+	.sort_keys = fake_sort_keys,
 };
 
 /* ---- scan */

@@ -4,15 +4,18 @@
 #include "session/imap/sort.h"
 
 #include "mail/fold.h"
-#include "session/imap/fetch.h"
+#include "session/imap/keys_walk.h"
 #include "session/imap/search.h"
 
 enum {
 	FOLD_BYTES_MAX = 64 << 10,
 	KEY_BYTES_MAX = 1000,
-	KEY_BYTES_MIN = 64,         /* that many count in any case, */
-	KEYS_BYTES_MAX = 256 << 20, /* more only as long as all keys of the command stay below this */
+	KEY_BYTES_MIN = 64, /* that many count in any case, more only as long as all keys of the command stay below: */
 };
+size_t sort_keys_bytes_max = 256 << 20;
+
+/* What columns of packs leave out is not looked at here either. */
+_Static_assert(KEY_BYTES_MAX <= SORT_KEYS_TEXT_BYTES_MAX, "a text that is known is known as far as it counts");
 
 enum by { BY_ARRIVAL, BY_SIZE, BY_RELEVANCY, BY_DATE, BY_TEXT };
 
@@ -20,17 +23,18 @@ static const struct sort_criterion {
 	struct slice word;
 	enum by by;
 	enum facts_id id;
+	enum sort_keys_column column;
 } criteria[] = {
-	{ S_ROW("ARRIVAL"), BY_ARRIVAL, 0 },
-	{ S_ROW("SIZE"), BY_SIZE, 0 },
-	{ S_ROW("DATE"), BY_DATE, 0 },
-	{ S_ROW("SUBJECT"), BY_TEXT, FACTS_BASE_SUBJECT },
-	{ S_ROW("FROM"), BY_TEXT, FACTS_SORT_FROM },
-	{ S_ROW("TO"), BY_TEXT, FACTS_SORT_TO },
-	{ S_ROW("CC"), BY_TEXT, FACTS_SORT_CC },
-	{ S_ROW("DISPLAYFROM"), BY_TEXT, FACTS_DISPLAY_FROM },
-	{ S_ROW("DISPLAYTO"), BY_TEXT, FACTS_DISPLAY_TO },
-	{ S_ROW("RELEVANCY"), BY_RELEVANCY, 0 }, /* RFC 6203 6: the highest first */
+	{ S_ROW("ARRIVAL"), BY_ARRIVAL, 0, 0 },
+	{ S_ROW("SIZE"), BY_SIZE, 0, 0 },
+	{ S_ROW("DATE"), BY_DATE, 0, SORT_KEYS_DATE },
+	{ S_ROW("SUBJECT"), BY_TEXT, FACTS_BASE_SUBJECT, SORT_KEYS_SUBJECT },
+	{ S_ROW("FROM"), BY_TEXT, FACTS_SORT_FROM, SORT_KEYS_FROM },
+	{ S_ROW("TO"), BY_TEXT, FACTS_SORT_TO, SORT_KEYS_TO },
+	{ S_ROW("CC"), BY_TEXT, FACTS_SORT_CC, SORT_KEYS_CC },
+	{ S_ROW("DISPLAYFROM"), BY_TEXT, FACTS_DISPLAY_FROM, SORT_KEYS_DISPLAY_FROM },
+	{ S_ROW("DISPLAYTO"), BY_TEXT, FACTS_DISPLAY_TO, SORT_KEYS_DISPLAY_TO },
+	{ S_ROW("RELEVANCY"), BY_RELEVANCY, 0, 0 }, /* RFC 6203 6: the highest first */
 };
 
 _Static_assert(COUNT_OF(criteria) == SORT_CRITERIA_MAX, "each can be named once");
@@ -75,30 +79,71 @@ sort_take_criteria(struct cursor *c, struct sorting *s)
 /* ---- keys */
 
 static struct slice
-fold_key(struct sorting *s, struct slice text)
+keep_key(struct sorting *s, struct slice folded)
 {
-	buf_clear(&s->folded);
-	fold_put_as(&s->folded, s->how, text);
-	return slice_keep(&s->arena, slice_part(buf_slice(&s->folded), 0, s->key_bytes));
+	return slice_keep(&s->arena, slice_part(folded, 0, MIN(folded.len, s->key_bytes)));
+}
+
+/* Those that the view knows. */
+static int64_t
+number_in_view(const struct sorting *s, enum by by, uint32_t row)
+{
+	const struct index_row *r = &s->im->view.rows[row];
+	switch (by) {
+	case BY_ARRIVAL: return r->received;
+	case BY_SIZE: return r->bytes;
+	case BY_RELEVANCY: return -(int64_t)search_relevancy(s->search, row);
+	default: return 0;
+	}
 }
 
 static void
-make_keys(void *to, size_t i, const struct facts *facts)
+keys_of_facts(void *to, size_t i, const struct facts *facts)
 {
 	struct sorting *s = to;
 	struct sort_item *item = &s->items[i];
-	const struct index_row *row = &s->im->view.rows[item->row];
 	for (size_t k = 0; k < s->nby; k++) {
-		switch (s->by[k]->by) {
-		case BY_ARRIVAL: item->keys[k].number = row->received; break;
-		case BY_SIZE: item->keys[k].number = row->bytes; break;
-		case BY_RELEVANCY: item->keys[k].number = -(int64_t)search_relevancy(s->search, item->row); break;
-		case BY_DATE: item->keys[k].number = facts_sent(facts, row); break;
-		default:
-			if (facts->count)
-				item->keys[k].text = fold_key(s, facts_get(facts, s->by[k]->id));
+		if (s->by[k]->by == BY_DATE) {
+			item->keys[k].number = facts_sent(facts, &s->im->view.rows[item->row]);
+		} else if (s->by[k]->by == BY_TEXT && facts->count) {
+			buf_clear(&s->folded);
+			fold_put_as(&s->folded, s->how, facts_get(facts, s->by[k]->id));
+			item->keys[k].text = keep_key(s, buf_slice(&s->folded));
+		} else {
+			item->keys[k].number = number_in_view(s, s->by[k]->by, item->row);
 		}
 	}
+}
+
+/* The same of columns, which are folded already. */
+static void
+keys_of_columns(void *to, size_t i, const struct sort_keys *columns, uint32_t at)
+{
+	struct sorting *s = to;
+	struct sort_item *item = &s->items[i];
+	for (size_t k = 0; k < s->nby; k++) {
+		if (s->by[k]->by == BY_DATE) {
+			int64_t sent = sort_keys_date(columns, at); /* RFC 5256 2.2, as facts_sent has it */
+			item->keys[k].number = sent != INT64_MIN ? sent : s->im->view.rows[item->row].received;
+		} else if (s->by[k]->by == BY_TEXT) {
+			item->keys[k].text = keep_key(s, sort_keys_text(columns, s->by[k]->column, at));
+		} else {
+			item->keys[k].number = number_in_view(s, s->by[k]->by, item->row);
+		}
+	}
+}
+
+/* They are kept for one way to fold. */
+static uint32_t
+columns_wanted(const struct sorting *s)
+{
+	uint32_t columns = 1u << SORT_KEYS_UIDS;
+	for (size_t k = 0; k < s->nby; k++) {
+		if (s->by[k]->by == BY_TEXT && s->how != FOLD_UNICODE)
+			return 0;
+		columns |= s->by[k]->by >= BY_DATE ? 1u << s->by[k]->column : 0;
+	}
+	return columns;
 }
 
 /* So many bytes of a text count: fewer when very many messages are sorted by several. */
@@ -108,7 +153,7 @@ key_bytes_for(const struct sorting *s, size_t n)
 	size_t texts = 0;
 	for (size_t k = 0; k < s->nby; k++)
 		texts += s->by[k]->by == BY_TEXT;
-	size_t each = KEYS_BYTES_MAX / (n * texts + 1);
+	size_t each = sort_keys_bytes_max / (n * texts + 1);
 	return MAX((size_t)KEY_BYTES_MIN, MIN(each, (size_t)KEY_BYTES_MAX));
 }
 
@@ -121,10 +166,11 @@ await_keys(struct sorting *s, const uint32_t *rows, size_t n)
 	memset(keys, 0, n * s->nby * sizeof *keys);
 	for (size_t i = 0; i < n; i++)
 		s->items[i] = (struct sort_item){ rows[i], keys + i * s->nby };
+	const struct keys_wanted want = { columns_wanted(s), keys_of_columns, keys_of_facts, NULL, s };
 	if (s->needs_facts)
-		return await_facts_walk(s->im, rows, n, make_keys, s);
+		return await_keys_walk(s->im, rows, n, &want);
 	for (size_t i = 0; i < n; i++)
-		make_keys(s, i, &(struct facts){ .count = 0 });
+		keys_of_facts(s, i, &(struct facts){ .count = 0 });
 	return OK;
 }
 
@@ -140,6 +186,75 @@ sort_compare(const void *a, const void *b, void *sorting)
 			return s->reverse[k] ? -order : order;
 	}
 	return x->row < y->row ? -1 : x->row > y->row; /* RFC 5256 3: the sequence number decides, never reversed */
+}
+
+/* ---- order */
+
+/* What decides first, as a number: all of a number, eight bytes of a text. */
+static uint64_t
+first_of(const struct sorting *s, const struct sort_item *item)
+{
+	const struct sort_key *k = &item->keys[0];
+	uint64_t first = (uint64_t)k->number ^ (uint64_t)1 << 63;
+	if (s->by[0]->by == BY_TEXT) {
+		char bytes[8] = { 0 };
+		if (k->text.len)
+			memcpy(bytes, k->text.at, MIN(k->text.len, sizeof bytes));
+		first = bytes_get_be(bytes, 8);
+	}
+	return s->reverse[0] ? ~first : first;
+}
+
+struct first {
+	uint64_t first;
+	uint32_t item;
+};
+
+/* Stable. Bytes that are the same in all are passed over. */
+static void
+sort_by_first(struct first *list, struct first *other, size_t n)
+{
+	struct first *from = list, *to = other;
+	for (unsigned shift = 0; shift < 64; shift += 8) {
+		size_t places[257] = { 0 };
+		for (size_t i = 0; i < n; i++)
+			places[(from[i].first >> shift & 255) + 1]++;
+		if (places[(from[0].first >> shift & 255) + 1] == n)
+			continue;
+		for (size_t i = 0; i < 256; i++)
+			places[i + 1] += places[i];
+		for (size_t i = 0; i < n; i++)
+			to[places[from[i].first >> shift & 255]++] = from[i];
+		struct first *swap = from;
+		from = to;
+		to = swap;
+	}
+	if (from != list)
+		memcpy(list, from, n * sizeof *list);
+}
+
+/* By what decides first, then those among which it does not decide. */
+void
+sort_items(struct sorting *s, struct sort_item *items, size_t n)
+{
+	if (n < 2)
+		return;
+	struct first *list = must_calloc(2 * n, sizeof *list);
+	struct sort_item *sorted = must_calloc(n, sizeof *sorted);
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct first){ first_of(s, &items[i]), (uint32_t)i };
+	sort_by_first(list, list + n, n);
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = items[list[i].item];
+	for (size_t from = 0, to; from < n; from = to) {
+		for (to = from + 1; to < n && list[to].first == list[from].first; to++)
+			continue;
+		if (to - from > 1)
+			qsort_r(sorted + from, to - from, sizeof *sorted, sort_compare, s);
+	}
+	memcpy(items, sorted, n * sizeof *items);
+	free(sorted);
+	free(list);
 }
 
 /* ---- all of it */
@@ -160,8 +275,8 @@ await_sort_items(struct sorting *s, const uint32_t *rows, size_t n)
 	arena_init(&s->arena, (size_t)4 << 30);
 	buf_init(&s->folded, FOLD_BYTES_MAX);
 	enum err e = await_keys(s, rows, n);
-	if (e == OK && n)
-		qsort_r(s->items, n, sizeof *s->items, sort_compare, s);
+	if (e == OK)
+		sort_items(s, s->items, n);
 	s->n = e ? 0 : n;
 	return e;
 }

@@ -33,8 +33,8 @@ new_node(struct thread *t)
 	return n;
 }
 
-static struct thread_node *
-node_of(struct thread *t, struct slice id)
+struct thread_node *
+thread_node_of(struct thread *t, struct slice id)
 {
 	uint64_t hash = slice_hash(id);
 	struct thread_node *n = map_get(&t->ids, hash);
@@ -58,36 +58,45 @@ link_to(struct thread_node *parent, struct thread_node *child)
 
 /* Step 1.A: each reference is the parent of the next; the last one is returned. */
 static struct thread_node *
-link_references(struct thread *t, struct slice references)
+link_references(struct thread_node *const *references, size_t n)
 {
 	struct thread_node *last = NULL;
-	struct slice id, rest = references;
-	bool more = rest.len > 0;
-	for (size_t i = 0; more && i < THREAD_REFERENCES_MAX; i++) {
-		more = slice_cut(rest, '\0', &id, &rest);
-		struct thread_node *n = node_of(t, id);
-		if (last && !n->parent)
-			link_to(last, n);
-		last = n;
+	for (size_t i = 0; i < n; i++) {
+		if (last && !references[i]->parent)
+			link_to(last, references[i]);
+		last = references[i];
 	}
 	return last;
 }
 
 void
-thread_add(struct thread *t, const struct thread_message *m)
+thread_add_nodes(struct thread *t, const struct thread_message *m, struct thread_node *id,
+                 struct thread_node *const *references, size_t nreferences)
 {
-	struct thread_node *n = m->id.len ? node_of(t, m->id) : new_node(t);
-	if (n->message != THREAD_NO_MESSAGE) /* a second one of that id */
-		n = new_node(t);
+	struct thread_node *n =
+	    id && id->message == THREAD_NO_MESSAGE ? id : new_node(t); /* else a second one of that id */
 	n->message = m->message;
 	n->sent = m->sent;
 	n->newest = m->sent;
 	n->reply = m->reply;
 	n->subject = m->subject;
-	struct thread_node *parent = link_references(t, m->references);
+	struct thread_node *parent = link_references(references, nreferences);
 	n->parent = NULL; /* 1.B */
 	if (parent)
 		link_to(parent, n);
+}
+
+void
+thread_add(struct thread *t, const struct thread_message *m)
+{
+	struct thread_node *references[THREAD_REFERENCES_MAX], *own = m->id.len ? thread_node_of(t, m->id) : NULL;
+	struct slice id, rest = m->references;
+	size_t n = 0;
+	for (bool more = rest.len > 0; more && n < THREAD_REFERENCES_MAX;) {
+		more = slice_cut(rest, '\0', &id, &rest);
+		references[n++] = thread_node_of(t, id);
+	}
+	thread_add_nodes(t, m, own, references, n);
 }
 
 /* ---- lists of children */

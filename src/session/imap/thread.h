@@ -31,6 +31,8 @@ struct thread {
 void thread_init(struct thread *t);
 void thread_release(struct thread *t);
 
+/* The node of an id, which may be one of no message so far. */
+struct thread_node *thread_node_of(struct thread *t, struct slice id);
 struct thread_message {
 	uint32_t message;
 	int64_t sent;
@@ -39,6 +41,9 @@ struct thread_message {
 	struct slice id, references; /* as facts have them */
 };
 void thread_add(struct thread *t, const struct thread_message *m);
+/* The same with nodes in the place of ids. id: NULL: it has none. references: at most THREAD_REFERENCES_MAX count. */
+void thread_add_nodes(struct thread *t, const struct thread_message *m, struct thread_node *id,
+                      struct thread_node *const *references, size_t n);
 /* Makes the tree below t->root: siblings by date. */
 void thread_by_references(struct thread *t);
 /* The same without looking at subjects, threads in the order of their newest messages. */
