@@ -12,6 +12,9 @@
 #include "relay/transport.h"
 #include "resolver_msg.h"
 #include "role/role.h"
+#include "scan_msg.h"
+
+#include <unistd.h>
 
 void
 job_free(struct job *j)
@@ -184,6 +187,9 @@ relay_prepare(struct relay *r)
 	ASSERT(r->shm != NULL);
 	ipc_client_init(&r->store, &store_protocol, &store_heard, r);
 	ipc_client_init(&r->resolver, &resolver_protocol, NULL, r);
+	for (size_t i = 0; i < COUNT_OF(r->scan); i++)
+		ipc_client_init(&r->scan[i], &scan_protocol, NULL, r);
+	gate_init(&r->converted);
 	r->store.shm = r->shm;
 	sites_init(r);
 	list_init(&r->finished);
@@ -210,8 +216,14 @@ static void
 relay_peer(void *self, enum role_id role, uint32_t index, int fd)
 {
 	struct relay *r = self;
-	(void)index;
-	ipc_client_connect(role == ROLE_STORE ? &r->store : &r->resolver, fd);
+	if (role == ROLE_SCAN && index >= COUNT_OF(r->scan)) {
+		close(fd);
+	} else if (role == ROLE_SCAN) {
+		r->nscan = MAX(r->nscan, (size_t)index + 1);
+		ipc_client_connect(&r->scan[index], fd);
+	} else {
+		ipc_client_connect(role == ROLE_STORE ? &r->store : &r->resolver, fd);
+	}
 }
 
 static enum err
@@ -262,6 +274,8 @@ relay_release(struct relay *r)
 	timer_cancel(&r->renew);
 	ipc_client_release(&r->store);
 	ipc_client_release(&r->resolver);
+	for (size_t i = 0; i < COUNT_OF(r->scan); i++)
+		ipc_client_release(&r->scan[i]);
 	sites_release(r);
 	map_release(&r->held);
 	families_release(&r->families);
@@ -278,7 +292,7 @@ const struct role role_relay = {
 	.id = ROLE_RELAY,
 	.class_bit = IPC_CLASS_RELAY,
 	.may = MAY_CONNECT,
-	.asks = 1u << ROLE_STORE | 1u << ROLE_RESOLVER,
+	.asks = 1u << ROLE_STORE | 1u << ROLE_RESOLVER | 1u << ROLE_SCAN,
 	.state_bytes = sizeof(struct relay),
 	.configure = relay_configure,
 	.handle = relay_handle,

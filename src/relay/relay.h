@@ -23,11 +23,14 @@ enum {
 	ORIGINAL_BYTES_MAX = 64 * 1024, /* of the original message in a notice */
 	SHM_BYTES = 64 << 20,
 	BULK_RECIPIENTS = 10, /* a row with more is bulk */
+	RELAY_SCANS_MAX = 16,
 };
 
 struct relay {
 	struct conf *conf;
-	struct ipc_client store, resolver;
+	struct ipc_client store, resolver, scan[RELAY_SCANS_MAX];
+	size_t nscan, next_scan, converting; /* converting: messages that scan looks at (convert.c) */
+	struct gate converted;
 	struct shm_pool *shm;
 	struct tls_context *tls;
 	struct transport *transport;      /* transport.h */

@@ -135,7 +135,9 @@ await_ehlo(struct remote *r, const char *name)
 		if (n > 0 && line.len > 4)
 			take_keyword(r, line);
 	}
-	if (r->reply.code >= 500 && !r->lmtp) { /* RFC 5321 3.2: an old server knows HELO only */
+	r->chunking = r->chunking && !r->chunk_refused;
+	r->eightbit = r->eightbit || r->smtputf8; /* RFC 6531 3.1: it has to offer both */
+	if (r->reply.code >= 500 && !r->lmtp) {   /* RFC 5321 3.2: an old server knows HELO only */
 		stream_printf(&r->io, "HELO %s\r\n", name);
 		return await_remote_command(r, "waiting for the answer to HELO") && reply_good(&r->reply);
 	}
@@ -411,9 +413,26 @@ put_rcpt(struct sending *s, const struct store_recipient *to)
 				before = ",";
 			}
 	}
-	if (r->dsn && to->orcpt.len)
+	if (r->dsn && to->orcpt.len && (r->smtputf8 || slice_is_ascii(to->orcpt))) /* RFC 6533 3 */
 		stream_printf(&r->io, " ORCPT=%.*s", SLICE_ARG(to->orcpt));
 	stream_put(&r->io, S("\r\n"));
+}
+
+enum remote_takes
+remote_takes(const struct remote *r, const struct store_queue_row *row)
+{
+	uint32_t flags = row->envelope.flags;
+	bool binary = (flags & ENVELOPE_BINARY) && !(r->binary && r->chunking);
+	if ((flags & (ENVELOPE_8BIT | ENVELOPE_BINARY)) && !r->eightbit && !(r->binary && !binary))
+		return REMOTE_TAKES_7BIT;
+	return binary ? REMOTE_TAKES_8BIT : REMOTE_TAKES_IT;
+}
+
+/* RFC 6531 3.6: the message goes as any other where neither its addresses nor its header need the extension. */
+static bool
+needs_utf8(const struct store_envelope *e)
+{
+	return (e->flags & ENVELOPE_UTF8_HEADER) || !slice_is_ascii(e->reverse_path);
 }
 
 /* What the remote server cannot take is known before it is asked. */
@@ -424,12 +443,14 @@ fits(struct sending *s)
 	struct remote *r = s->r;
 	if (r->size_max && s->row->bytes - e->skip > r->size_max)
 		reply_set(&r->reply, 552, "5.3.4", "the message is larger than the remote server takes (RFC 1870 6.1)");
-	else if ((e->flags & ENVELOPE_SMTPUTF8) && !r->smtputf8)
+	else if (!r->smtputf8 && needs_utf8(e))
 		reply_set(&r->reply, 550, "5.6.7",
-		          "the addresses need SMTPUTF8, which the remote server does not offer (RFC 6531 3.5)");
-	else if ((e->flags & ENVELOPE_BINARY) && !(r->binary && r->chunking))
+		          "the sender's address or the header needs SMTPUTF8, which the remote server does not offer (RFC 6531 "
+		          "3.5)");
+	else if (remote_takes(r, s->row) != REMOTE_TAKES_IT)
 		reply_set(&r->reply, 554, "5.6.3",
-		          "the message needs BINARYMIME, which the remote server does not offer (RFC 3030 3)");
+		          "the message is 8-bit or binary, which the remote server does not take, and nothing is converted "
+		          "(relay.convert)");
 	else if ((e->by_mode & BY_RETURN) && !r->deliverby) /* RFC 2852 4.1.4.1 */
 		reply_set(
 		    &r->reply, 554, "5.3.3",
@@ -461,6 +482,13 @@ await_put_data(struct sending *s, await_piece_fn *await_piece, void *arg)
 	}
 }
 
+/* Without looking for dots, and without the wait for 354. */
+static bool
+sends_chunk(const struct sending *s)
+{
+	return s->r->chunking || (s->row->envelope.flags & ENVELOPE_BINARY);
+}
+
 /* RFC 3030 2: one chunk, the last. */
 static enum err
 await_put_chunk(struct sending *s, await_piece_fn *await_piece, void *arg)
@@ -478,9 +506,30 @@ await_put_chunk(struct sending *s, await_piece_fn *await_piece, void *arg)
 	}
 }
 
+static bool
+is_unknown_command(const struct remote_reply *r)
+{
+	return r->code == 500 || r->code == 502 || r->code == 503 || r->code == 504;
+}
+
+/* It offers CHUNKING and does not know BDAT. What it took the message for nobody knows: the next connection sends it
+ * with DATA. */
+static void
+refuse_chunk(struct sending *s)
+{
+	struct remote *r = s->r;
+	char text[REPLY_TEXT_BYTES + 1];
+	snprintf(text, sizeof text, "the remote server offers CHUNKING and refuses BDAT: %u %.500s", r->reply.code,
+	         r->reply.text);
+	reply_set(&r->reply, 451, "4.5.0", text);
+	r->chunk_refused = true;
+	r->usable = false;
+	settle_rest(s);
+}
+
 /* The replies after the end of the message: one, or with LMTP one for each accepted recipient (RFC 2033 4.2). */
 static void
-await_final(struct sending *s)
+await_final(struct sending *s, bool chunk)
 {
 	struct remote *r = s->r;
 	fill_deadline(r, 2); /* RFC 5321 4.5.3.2.6: ten minutes where others have five */
@@ -497,6 +546,11 @@ await_final(struct sending *s)
 			settle_rest(s);
 			return;
 		}
+		if (chunk && is_unknown_command(&r->reply)) {
+			refuse_chunk(s);
+			return;
+		}
+		chunk = false; /* with LMTP others follow, about recipients */
 		if (!r->lmtp) {
 			settle_rest(s);
 			break;
@@ -510,14 +564,14 @@ await_final(struct sending *s)
 static void
 await_body(struct sending *s, await_piece_fn *await_piece, void *arg)
 {
-	bool chunk = s->row->envelope.flags & ENVELOPE_BINARY;
+	bool chunk = sends_chunk(s);
 	enum err e = chunk ? await_put_chunk(s, await_piece, arg) : await_put_data(s, await_piece, arg);
 	if (e) { /* half a message is out: only closing the connection keeps it from being taken for a whole one */
 		local_trouble(s->r, s->r->io.error ? "sending the message" : "reading the message from the queue");
 		settle_rest(s);
 		return;
 	}
-	await_final(s);
+	await_final(s, chunk);
 }
 
 static bool
@@ -585,7 +639,7 @@ static void
 await_transaction(struct sending *s, await_piece_fn *await_piece, void *arg)
 {
 	struct remote *r = s->r;
-	bool chunk = s->row->envelope.flags & ENVELOPE_BINARY, pipe = r->pipelining;
+	bool chunk = sends_chunk(s), pipe = r->pipelining;
 	fill_deadline(r, 1);
 	put_mail(s);
 	if (!pipe && (!await_remote_command(r, "waiting for the answer to MAIL") || !reply_good(&r->reply))) {
@@ -627,6 +681,18 @@ await_transaction(struct sending *s, await_piece_fn *await_piece, void *arg)
 		await_body(s, await_piece, arg);
 }
 
+/* An address that the server cannot read fails for itself. */
+static bool
+may_name(struct sending *s, uint32_t i)
+{
+	if (s->r->smtputf8 || slice_is_ascii(s->row->recipients[i].address))
+		return true;
+	reply_set(&s->r->reply, 550, "5.6.7",
+	          "the address needs SMTPUTF8, which the remote server does not offer (RFC 6531 3.5)");
+	settle_one(s, i);
+	return false;
+}
+
 void
 await_remote_send(struct remote *r, const struct store_queue_row *row, struct arena *arena, await_piece_fn *await_piece,
                   void *arg)
@@ -636,7 +702,7 @@ await_remote_send(struct remote *r, const struct store_queue_row *row, struct ar
 	s.asked = ARENA_ARRAY(arena, uint32_t, row->nrecipients);
 	s.accepted = ARENA_ARRAY(arena, bool, row->nrecipients);
 	for (uint32_t i = 0; i < row->nrecipients; i++)
-		if (row->recipients[i].state == RECIPIENT_WAITING)
+		if (row->recipients[i].state == RECIPIENT_WAITING && may_name(&s, i))
 			s.asked[s.nasked++] = i;
 	if (s.nasked == 0)
 		return;

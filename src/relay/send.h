@@ -25,6 +25,7 @@ struct remote {
 	bool lmtp, usable, secure;
 	bool data_sent; /* of the last message, all of it: a connection that ends now leaves it open whether it was accepted
 	                 */
+	bool chunk_refused; /* it offers CHUNKING and knows no BDAT */
 	bool size, eightbit, smtputf8, pipelining, chunking, binary, dsn, starttls, requiretls;
 	unsigned auth;            /* REMOTE_AUTH_* that it offers */
 	struct tls_policy policy; /* what this connection was opened under */
@@ -66,6 +67,10 @@ bool await_remote_open(struct remote *r, const struct send_settings *s);
 /* Sends what was put and reads the reply into r->reply; false (and unusable) when none came. */
 bool await_remote_command(struct remote *r, const char *doing);
 void await_remote_quit(struct remote *r); /* QUIT and close */
+
+/* What the server takes of the row's message, without asking. */
+enum remote_takes { REMOTE_TAKES_IT, REMOTE_TAKES_8BIT, REMOTE_TAKES_7BIT };
+enum remote_takes remote_takes(const struct remote *r, const struct store_queue_row *row);
 
 /* Gives the next piece of the message from offset `from`; an empty piece at its end. The piece lives until the next
  * call. */

@@ -2,6 +2,7 @@
 /* try.c - one try of one row: find the host, have a connection, send, note what each recipient was answered. Runs in a
  * worker's task. */
 #include "base/log.h"
+#include "relay/convert.h"
 #include "relay/relay.h"
 #include "store/rows.h"
 
@@ -82,6 +83,23 @@ log_try(const struct job *j, const struct remote *remote, int64_t began_ms)
 	log_end(&l);
 }
 
+/* As it is, or as the server can take it (RFC 6152 3, RFC 3030 3). */
+static void
+await_send(struct job *j, struct remote *remote)
+{
+	struct conversion c;
+	struct remote_reply why;
+	enum remote_takes takes = remote_takes(remote, &j->row);
+	if (takes == REMOTE_TAKES_IT || !j->relay->conf->v.relay_convert) {
+		await_remote_send(remote, &j->row, &j->arena, await_job_piece, j);
+	} else if (await_conversion_begin(&c, j, takes == REMOTE_TAKES_8BIT, &why)) {
+		await_remote_send(remote, &c.row, &j->arena, await_converted_piece, &c);
+		conversion_end(&c);
+	} else {
+		all_waiting(j, &why, remote->host);
+	}
+}
+
 /* Sends one job over the worker's connection, a new one when there is none or the old one turns out to be closed. */
 void
 await_try(struct relay *r, struct job *j, struct route *route, struct remote *remote)
@@ -106,7 +124,7 @@ await_try(struct relay *r, struct job *j, struct route *route, struct remote *re
 				break;
 			}
 		}
-		await_remote_send(remote, &j->row, &j->arena, await_job_piece, j);
+		await_send(j, remote);
 		j->remote_dsn = remote->dsn;
 		j->remote_by = remote->deliverby;
 		if (remote->usable)
@@ -114,7 +132,9 @@ await_try(struct relay *r, struct job *j, struct route *route, struct remote *re
 		stream_release(&remote->io);
 		/* A kept connection may have been closed while it was idle: that says nothing about this message. A lost one
 		 * after the message went out could mean that it was accepted: then it is not tried again at once. */
-		if (!used_before || remote->data_sent || count_state(j, RECIPIENT_WAITING) == 0)
+		if (!(used_before && !remote->data_sent) && !(remote->chunk_refused && round == 0))
+			break;
+		if (count_state(j, RECIPIENT_WAITING) == 0)
 			break;
 	}
 	log_try(j, remote, began);

@@ -16,6 +16,7 @@
 #include "mail/fuzzy.h"
 #include "mail/match.h"
 #include "mail/search_text.h"
+#include "mail/seven_bit.h"
 #include "mail/tls_report_read.h"
 #include "role/role.h"
 #include "scan_msg.h"
@@ -225,9 +226,37 @@ serve_tls_report(struct ipc_call *call, const struct scan_tls_report_in *in)
 	buf_release(&report);
 }
 
-static const struct scan_server handlers = {
-	.facts = serve_facts, .match = serve_match, .text = serve_text, .score = serve_score, .tls_report = serve_tls_report
-};
+static void
+serve_convert(struct ipc_call *call, const struct scan_convert_in *in)
+{
+	struct scan *s = call->peer->owner;
+	struct seven_bit_plan plan;
+	struct slice message;
+	enum err e = message_take(call, in->file, in->off, in->bytes, &message);
+	seven_bit_init(&plan);
+	if (e == OK && !seven_bit_make(&plan, message, in->eight_bit))
+		e = ERR_UNSUPPORTED;
+	copy_rest(s);
+	struct scan_convert_out out = { .text = buf_slice(&plan.text), .bytes = plan.bytes };
+	out.nsteps = (uint32_t)seven_bit_steps(&plan);
+	out.steps = ARENA_ARRAY(&call->arena, struct scan_step, out.nsteps + 1);
+	for (uint32_t i = 0; i < out.nsteps; i++) {
+		struct seven_bit_step step = seven_bit_step(&plan, i);
+		out.steps[i] = (struct scan_step){ step.how, step.at, step.len };
+	}
+	if (e == OK)
+		scan_convert_reply(call, &out);
+	else
+		ipc_fail(call, e);
+	seven_bit_release(&plan);
+}
+
+static const struct scan_server handlers = { .facts = serve_facts,
+	                                         .match = serve_match,
+	                                         .text = serve_text,
+	                                         .score = serve_score,
+	                                         .tls_report = serve_tls_report,
+	                                         .convert = serve_convert };
 
 static enum err
 configure(void *self, const struct conf *conf, const char **why)

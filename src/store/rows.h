@@ -78,7 +78,8 @@ enum {
 	ENVELOPE_REQUIRETLS = 8,    /* RFC 8689 */
 	ENVELOPE_TRUSTED = 16,      /* nobody logged in, but it came from a trusted address: its sender may get notices */
 	ENVELOPE_TLS_OPTIONAL = 32, /* RFC 8689 3: the header has TLS-Required: No */
-	ENVELOPE_FLAGS_ALL = 63,
+	ENVELOPE_UTF8_HEADER = 64,  /* with SMTPUTF8: the header needs it (RFC 6532) */
+	ENVELOPE_FLAGS_ALL = 127,
 };
 enum { CLASS_PERSONAL, CLASS_BULK, CLASS_NOTICE, CLASSES }; /* of senders: each has its schedule */
 enum { BY_NONE, BY_NOTIFY, BY_RETURN, BY_TRACE = 4 };       /* RFC 2852 4; BY_TRACE is a bit */

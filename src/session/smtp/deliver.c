@@ -163,6 +163,8 @@ fill_mail(struct smtp *s, struct store_mail *mail, const struct arrival *a)
 		mail->envelope.flags |= ENVELOPE_TRUSTED;
 	if (a->facts.flags & (FACTS_8BIT | FACTS_8BIT_HEADER)) /* whatever was declared: the next server must know */
 		mail->envelope.flags |= ENVELOPE_8BIT;
+	if ((tx->flags & ENVELOPE_SMTPUTF8) && (a->facts.flags & FACTS_8BIT_HEADER))
+		mail->envelope.flags |= ENVELOPE_UTF8_HEADER;
 	split_targets(s, mail);
 	if (mail->ngroups)
 		mail->envelope.class = sender_class(s);
