@@ -114,8 +114,7 @@ put_mime_fields(struct buf *to, struct slice header, struct slice body)
 	if (!has_field(header, S("MIME-Version")))
 		buf_put(to, S("MIME-Version: 1.0\r\n"));
 	if (!has_field(header, S("Content-Type")))
-		buf_printf(to, "Content-Type: text/plain; charset=%s\r\n",
-		           slice_is_utf8(body) ? "utf-8" : "unknown-8bit");
+		buf_printf(to, "Content-Type: text/plain; charset=%s\r\n", slice_is_utf8(body) ? "utf-8" : "unknown-8bit");
 }
 
 /* encoding NULL: as it is. */
