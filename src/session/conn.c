@@ -30,7 +30,7 @@ struct peer_count {
 
 struct account_conns {
 	uint64_t account;
-	struct link conns, also; /* those that are logged in, and those that have a mailbox of it open */
+	struct link conns, ears; /* those that are logged in, and those of others that hear of it */
 };
 
 /* ---- limits */
@@ -172,7 +172,6 @@ conn_close(struct conn *c)
 	struct session *s = c->session;
 	log_conn(c, LOG_INFO, "session.close", reason_of(c));
 	conn_account(c, 0);
-	conn_account_also(c, 0);
 	if (c->protocol->release)
 		c->protocol->release(c);
 	watch_remove(&c->watch);
@@ -472,7 +471,7 @@ account_conns_of(struct session *s, uint64_t account)
 		a = must_calloc(1, sizeof *a);
 		a->account = account;
 		list_init(&a->conns);
-		list_init(&a->also);
+		list_init(&a->ears);
 		map_set(&s->by_account, account, a);
 	}
 	return a;
@@ -484,7 +483,7 @@ account_leave(struct session *s, uint64_t account, struct link *l)
 {
 	struct account_conns *a = account ? map_get(&s->by_account, account) : NULL;
 	list_remove(l);
-	if (a && list_empty(&a->conns) && list_empty(&a->also)) {
+	if (a && list_empty(&a->conns) && list_empty(&a->ears)) {
 		map_remove(&s->by_account, account);
 		free(a);
 	}
@@ -500,12 +499,15 @@ conn_account(struct conn *c, uint64_t account)
 }
 
 void
-conn_account_also(struct conn *c, uint64_t account)
+conn_hear(struct conn *c, struct conn_ear *ear, uint64_t account)
 {
-	account_leave(c->session, c->also, &c->in_also);
-	c->also = account;
+	if (ear->account == account)
+		return;
+	account_leave(c->session, ear->account, &ear->in_account);
+	ear->conn = c;
+	ear->account = account;
 	if (account)
-		list_append(&account_conns_of(c->session, account)->also, &c->in_also);
+		list_append(&account_conns_of(c->session, account)->ears, &ear->in_account);
 }
 
 static void
@@ -532,8 +534,8 @@ session_changed(struct session *s, uint64_t account, uint64_t mailbox, uint64_t 
 		return;
 	LIST_EACH (&a->conns, it)
 		conn_changed(CONTAINER_OF(it, struct conn, in_account), account, mailbox, modseq);
-	LIST_EACH (&a->also, it)
-		conn_changed(CONTAINER_OF(it, struct conn, in_also), account, mailbox, modseq);
+	LIST_EACH (&a->ears, it)
+		conn_changed(CONTAINER_OF(it, struct conn_ear, in_account)->conn, account, mailbox, modseq);
 }
 
 void
@@ -568,6 +570,9 @@ session_revoked(struct session *s, uint64_t account)
 		if (!c->task)
 			loop_later(&c->wake);
 	}
+	/* those who have a mailbox of it open find out what that means for them */
+	LIST_EACH (&a->ears, it)
+		conn_changed(CONTAINER_OF(it, struct conn_ear, in_account)->conn, account, 0, UINT64_MAX);
 }
 
 void

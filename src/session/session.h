@@ -64,8 +64,7 @@ struct conn {
 	struct watch watch;
 	struct timer timer;
 	struct later wake;
-	struct link in_session, in_account, in_also;
-	uint64_t also;     /* another account that notices are wanted for (conn_account_also) */
+	struct link in_session, in_account;
 	struct task *task; /* the one that runs for it; NULL: parked */
 	struct listening *listening;
 	struct peer_count *counted;
@@ -137,8 +136,14 @@ void session_changed_all(struct session *s); /* in any account */
 void session_revoked(struct session *s, uint64_t account);
 
 void conn_account(struct conn *c, uint64_t account); /* hear of its changes from now on; 0: no more */
-/* Of this one, too: somebody else's, whose mailbox is open. Its end is not that of the connection. */
-void conn_account_also(struct conn *c, uint64_t account);
+/* Hears of another account, too: somebody else's, whose mailboxes are open or watched. Its end is not that of the
+ * connection. account 0: no more; so before the connection goes. */
+struct conn_ear {
+	struct conn *conn;
+	uint64_t account;
+	struct link in_account;
+};
+void conn_hear(struct conn *c, struct conn_ear *ear, uint64_t account);
 void conn_wake(struct conn *c); /* runs protocol->await_woken in a task soon */
 /* STARTTLS: drops what came before, handshakes; sets c->secure. Send the go-ahead first. */
 enum err await_conn_starttls(struct conn *c);

@@ -251,6 +251,7 @@ account_unshare(struct store *s, uint64_t account)
 		struct handle *h = CONTAINER_OF(it, struct handle, in_account);
 		h->revoked = h->revoked || h->by;
 	}
+	notice_changed(s, account, 0, UINT64_MAX); /* whoever watches finds out at once */
 }
 
 void

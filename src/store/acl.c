@@ -38,8 +38,8 @@ acl_read(struct txn *t, uint64_t account, uint64_t mailbox, struct row_acl *acl)
 /* ---- who may do what */
 
 /* The union of what applies to the account, less what any entry takes away (RFC 4314 2). */
-static uint32_t
-rights_in(const struct row_acl *acl, uint64_t principal)
+uint32_t
+acl_rights_in(const struct row_acl *acl, uint64_t principal)
 {
 	uint32_t granted = 0, taken = 0;
 	for (uint32_t i = 0; i < acl->n; i++) {
@@ -64,7 +64,18 @@ acl_rights(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t principal
 	*rights = 0;
 	enum err e = acl_read(t, account, mailbox, &acl);
 	if (!e)
-		*rights = rights_in(&acl, principal);
+		*rights = acl_rights_in(&acl, principal);
+	return e;
+}
+
+enum err
+acl_rights_counted(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t principal, uint32_t *rights,
+                   uint32_t *cost)
+{
+	struct row_acl acl;
+	enum err e = acl_read(t, account, mailbox, &acl);
+	*rights = e ? 0 : acl_rights_in(&acl, principal);
+	*cost += 1 + acl.n / 8;
 	return e;
 }
 
@@ -284,24 +295,47 @@ owner_set(const struct identifier *id, uint32_t op, uint32_t rights)
 	return after == (id->negative ? 0 : ACL_ALL) ? OK : ERR_CONFLICT;
 }
 
+/* A list that is changed: as it was, and as it is now. */
+struct changed_list {
+	struct row_acl was, now;
+	struct slice name;
+};
+
 static enum err
 change_list(struct txn *t, uint64_t account, const struct row_name *name, const struct identifier *id,
-            const struct store_acl_set_in *in)
+            const struct store_acl_set_in *in, struct changed_list *l)
 {
-	struct row_acl acl, room;
 	struct row_mailbox row;
-	enum err e = acl_read(t, account, name->mailbox, &acl);
+	enum err e = acl_read(t, account, name->mailbox, &l->was);
 	e = e ? e : mailbox_get(t, account, name->mailbox, &row);
 	if (e)
 		return e;
-	room = (struct row_acl){ ARENA_ARRAY(txn_arena(t), struct row_acl_entry, acl.n + 1), acl.n };
-	if (acl.n)
-		memcpy(room.entries, acl.entries, acl.n * sizeof *acl.entries);
-	e = entry_set(&room, id, in->op, in->rights);
+	l->name = slice_keep(txn_arena(t), row.name);
+	l->now = (struct row_acl){ ARENA_ARRAY(txn_arena(t), struct row_acl_entry, l->was.n + 1), l->was.n };
+	if (l->was.n)
+		memcpy(l->now.entries, l->was.entries, l->was.n * sizeof *l->was.entries);
+	e = entry_set(&l->now, id, in->op, in->rights);
 	if (e)
 		return e;
-	granted_put(t, id->account, account, name->mailbox, names_account(&room, id->account));
-	return acl_write(t, account, name->mailbox, row.name, &room);
+	granted_put(t, id->account, account, name->mailbox, names_account(&l->now, id->account));
+	return acl_write(t, account, name->mailbox, l->name, &l->now);
+}
+
+/* RFC 5465 5.4: to whom the right l is given, the mailbox came. Whoever watches may not know this account yet. */
+static enum err
+note_grantee(struct job *j, struct txn *t, uint64_t grantee, const struct changed_list *l)
+{
+	struct change c;
+	uint32_t gained = acl_rights_in(&l->now, grantee) & ~acl_rights_in(&l->was, grantee);
+	if (grantee == ANYONE || !(gained & ACL_LOOKUP))
+		return OK;
+	enum err e = change_begin(&c, j->s, t, grantee);
+	if (e)
+		return e;
+	job_tell(j, grantee, 0, change_modseq(&c));
+	job_note_sharer(j, &c, j->account);
+	change_end(&c);
+	return OK;
 }
 
 enum err
@@ -311,19 +345,21 @@ acl_set(struct job *j, struct txn *t)
 	struct change c;
 	struct row_name name;
 	struct identifier id;
+	struct changed_list l;
 	if (in->op > ACL_REVOKE || (in->rights & ~(uint32_t)ACL_ALL))
 		return ERR_SYNTAX;
 	enum err e = mailbox_id_of(t, j->account, in->name, &name);
 	e = e ? e : identifier_of(t, in->identifier, &id);
 	if (!e && id.account == j->account)
 		return owner_set(&id, in->op, in->rights);
-	e = e ? e : change_list(t, j->account, &name, &id, in);
+	e = e ? e : change_list(t, j->account, &name, &id, in, &l);
 	e = e ? e : change_begin(&c, j->s, t, j->account);
 	if (e)
 		return e;
 	job_tell(j, j->account, 0, change_modseq(&c));
+	job_note_rights(j, &c, CHANGED_RIGHTS, l.name, &l.was);
 	change_end(&c);
-	return OK;
+	return note_grantee(j, t, id.account, &l);
 }
 
 /* ---- acl_get */

@@ -31,7 +31,7 @@ note(struct job *j, struct note n)
 {
 	struct note *kept = ARENA_NEW(&j->call->arena, struct note);
 	*kept = n;
-	kept->by = j->handle;
+	kept->by = n.account == j->account ? j->handle : j->to_handle;
 	if (j->last_note)
 		j->last_note->next = kept;
 	else
@@ -55,6 +55,25 @@ job_note_name(struct job *j, const struct change *c, uint32_t what, struct slice
 	                       .what = what,
 	                       .name = job_keep(j, name),
 	                       .old = job_keep(j, old) });
+}
+
+void
+job_note_rights(struct job *j, const struct change *c, uint32_t what, struct slice name, const struct row_acl *was)
+{
+	note(j, (struct note){ .account = c->account,
+	                       .modseq = c->counters.modseq,
+	                       .what = what,
+	                       .name = job_keep(j, name),
+	                       .acl = was->n ? row_acl_put(&j->call->arena, was) : SLICE_NONE });
+}
+
+void
+job_note_sharer(struct job *j, const struct change *c, uint64_t sharer)
+{
+	note(j, (struct note){ .account = c->account,
+	                       .mailbox = HISTORY_SHARER | sharer,
+	                       .modseq = c->counters.modseq,
+	                       .what = CHANGED_SHARER });
 }
 
 static struct store *
@@ -322,7 +341,7 @@ VIEW(queue_list)
 UPDATE(account_public)
 VIEW_ACCOUNT(account_usage, needs_owner())
 UPDATE_ACCOUNT(account_limit, needs_owner())
-VIEW_ACCOUNT(account_changes, needs_owner())
+VIEW_ACCOUNT(account_changes, needs_later())
 VIEW_ACCOUNT(sharer_list, needs_owner())
 VIEW_ACCOUNT(acl_get, needs_name(in->name, ACL_ADMINISTER))
 UPDATE_ACCOUNT(acl_set, needs_name(in->name, ACL_ADMINISTER))
@@ -581,6 +600,7 @@ call_message_copy(struct ipc_call *call, const struct store_message_copy_in *in)
 		return;
 	}
 	j->to_account = to->account;
+	j->to_handle = to->id;
 	j->to_principal = to->principal;
 	job_start(j);
 }
@@ -617,6 +637,7 @@ call_message_append(struct ipc_call *call, const struct store_message_append_in 
 		return;
 	enum err e = from ? check_append(j, in) : ERR_STALE;
 	j->to_account = from ? from->account : 0;
+	j->to_handle = from ? from->id : 0;
 	j->to_principal = from ? from->principal : 0;
 	if (e)
 		ipc_fail(call, e);

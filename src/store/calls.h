@@ -20,6 +20,7 @@ struct note {
 	uint32_t what; /* CHANGED_* */
 	uint32_t by;   /* the handle that asked for it; 0: none */
 	struct slice name, old;
+	struct slice acl; /* row 'r' of the mailbox as it was before; empty: it had none, or it did not change */
 };
 
 /* What somebody else must have been granted for a call, and on which mailbox. */
@@ -55,7 +56,8 @@ struct job {
 	struct job_needs need;             /* looked at before work runs, when it is somebody else */
 	uint32_t granted;                  /* ACL_*: on the mailbox of need; the account itself has all */
 	uint64_t to_account, to_principal; /* message_copy; message_append: of what is replaced */
-	void *into;                        /* the region of the call */
+	uint32_t to_handle;
+	void *into; /* the region of the call */
 	size_t into_bytes;
 	struct body_source *bodies; /* one for each body of the call */
 
@@ -87,6 +89,11 @@ void job_tell(struct job *j, uint64_t account, uint64_t mailbox, uint64_t modseq
 void job_tell_box(struct job *j, uint64_t account, const struct box *b);
 /* For those who watch names: CHANGED_NAME and what follows it. */
 void job_note_name(struct job *j, const struct change *c, uint32_t what, struct slice name, struct slice old);
+/* The same where the rights of others were these until now. */
+void job_note_rights(struct job *j, const struct change *c, uint32_t what, struct slice name,
+                     const struct row_acl *was);
+/* Account `sharer` gave rights to the account of c. */
+void job_note_sharer(struct job *j, const struct change *c, uint64_t sharer);
 
 /* ---- the work, by file */
 enum err resolve(struct job *j, struct txn *t);

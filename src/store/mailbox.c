@@ -141,14 +141,14 @@ next_uidvalidity(struct change *c)
 	return c->counters.uidvalidity;
 }
 
-/* RFC 5465 5.4: a mailbox that comes or goes affects its direct parent, too. */
+/* RFC 5465 5.4: a mailbox that comes or goes affects its direct parent, too. was: rights of others until now. */
 static void
-note_with_parent(struct job *j, const struct change *c, struct slice name)
+note_with_parent(struct job *j, const struct change *c, struct slice name, const struct row_acl *was)
 {
 	ptrdiff_t end = slice_find_last_char(name, '/');
 	if (end > 0)
 		job_note_name(j, c, CHANGED_NAME, slice_part(name, 0, (size_t)end), S(""));
-	job_note_name(j, c, CHANGED_NAME, name, S(""));
+	job_note_rights(j, c, CHANGED_NAME, name, was);
 }
 
 /* The nearest name above this one that has a mailbox; none: row->mailbox is 0. */
@@ -214,7 +214,7 @@ mailbox_make(struct change *c, struct slice name, uint32_t attributes, struct bo
 	c->counters.mailboxes++;
 	box_put(c, b);
 	if (c->job)
-		note_with_parent(c->job, c, name);
+		note_with_parent(c->job, c, name, &(struct row_acl){ 0 });
 	return acl_inherit(c, name, b->id);
 }
 
@@ -343,6 +343,7 @@ mailbox_delete(struct job *j, struct txn *t)
 	struct slice name = in->name;
 	struct change c;
 	struct row_name row;
+	struct row_acl acl = { 0 };
 	bool there, parent;
 	enum err e = mailbox_name_check(txn_arena(t), &name);
 	if (!e && is_inbox(name))
@@ -356,7 +357,9 @@ mailbox_delete(struct job *j, struct txn *t)
 		return ERR_NOT_FOUND;
 	if (!row.mailbox && parent)
 		return ERR_BUSY; /* RFC 9051 6.3.5: an error for a name that cannot be selected and has inferiors */
-	if (row.mailbox)
+	if (row.mailbox && (row.attributes & MAILBOX_SHARED))
+		e = acl_read(t, j->account, row.mailbox, &acl);
+	if (row.mailbox && !e)
 		e = mailbox_drop(&c, row.mailbox);
 	if (e)
 		return e;
@@ -368,7 +371,7 @@ mailbox_delete(struct job *j, struct txn *t)
 	else
 		name_remove(&c, name);
 	job_tell(j, j->account, 0, change_modseq(&c));
-	note_with_parent(j, &c, name);
+	note_with_parent(j, &c, name, &acl);
 	change_end(&c);
 	return OK;
 }
@@ -431,6 +434,19 @@ children_of(struct change *c, struct slice name, struct slice **names, size_t *n
 	return range_end(&r);
 }
 
+/* RFC 5465 5.4: children go without saying; but who does not see the parent must hear of them. */
+static enum err
+note_child(struct change *c, struct slice from, struct slice to)
+{
+	struct row_name row;
+	enum err e = name_get(c->t, c->account, to, &row);
+	if (!e && (row.attributes & MAILBOX_SHARED)) {
+		change_modseq(c);
+		job_note_name(c->job, c, CHANGED_RENAMED | CHANGED_BELOW, to, from);
+	}
+	return e;
+}
+
 static enum err
 rename_tree(struct change *c, struct slice from, struct slice to)
 {
@@ -445,8 +461,11 @@ rename_tree(struct change *c, struct slice from, struct slice to)
 	e = e ? e : children_of(c, from, &names, &n);
 	e = e ? e : make_parents(c, to);
 	e = e ? e : move_name(c, from, to, gone);
-	for (size_t i = 0; i < n && !e; i++)
-		e = move_name(c, names[i], arena_join(txn_arena(c->t), to, slice_from(names[i], from.len)), gone);
+	for (size_t i = 0; i < n && !e; i++) {
+		struct slice renamed = arena_join(txn_arena(c->t), to, slice_from(names[i], from.len));
+		e = move_name(c, names[i], renamed, gone);
+		e = e || (row.attributes & MAILBOX_SHARED) ? e : note_child(c, names[i], renamed);
+	}
 	return e;
 }
 

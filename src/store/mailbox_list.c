@@ -4,28 +4,30 @@
 #include "store/rows_state.h"
 
 #define LIST_PAGE 1000
-#define LIST_LOOKED_AT_MAX 4000 /* names of somebody else for one page */
-#define CHILDREN_LOOKED_AT_MAX 1000
+#define LIST_COST_MAX 1500 /* of one page: names of somebody else, and what their lists of rights hold */
+#define CHILDREN_COST_MAX 500
 
 /* ---- children */
 
+/* *cost grows with what is looked at. */
 static enum err
-is_visible(const struct job *j, struct txn *t, const struct row_name *n, uint32_t *rights)
+is_visible(const struct job *j, struct txn *t, const struct row_name *n, uint32_t *rights, uint32_t *cost)
 {
 	*rights = 0;
+	*cost += 1;
 	if (!n->mailbox || !(n->attributes & MAILBOX_SHARED))
 		return OK;
-	return acl_rights(t, j->account, n->mailbox, j->principal, rights);
+	return acl_rights_counted(t, j->account, n->mailbox, j->principal, rights, cost);
 }
 
 /* RFC 3348 3: children that may not be looked up are none; where there are very many of them it is not found out. */
 static enum err
-has_visible_children(const struct job *j, struct txn *t, struct slice name, bool *has)
+has_visible_children(const struct job *j, struct txn *t, struct slice name, bool *has, uint32_t *cost)
 {
 	struct key from = key_name(j->account, name);
 	struct slice k, value;
 	struct row_name row;
-	uint32_t rights, looked_at = 0;
+	uint32_t rights, began = *cost;
 	enum err e = OK;
 	key_bytes(&from, S("/"));
 	struct key to = from;
@@ -35,8 +37,8 @@ has_visible_children(const struct job *j, struct txn *t, struct slice name, bool
 	while (!e && !*has && range_next(r, &k, &value)) {
 		if (!row_name_take(value, &row))
 			e = row_damaged("name");
-		e = e ? e : is_visible(j, t, &row, &rights);
-		*has = !e && ((rights & ACL_LOOKUP) || ++looked_at == CHILDREN_LOOKED_AT_MAX);
+		e = e ? e : is_visible(j, t, &row, &rights, cost);
+		*has = !e && ((rights & ACL_LOOKUP) || *cost - began >= CHILDREN_COST_MAX);
 	}
 	enum err ended = range_end(&r);
 	return e ? e : ended;
@@ -45,13 +47,13 @@ has_visible_children(const struct job *j, struct txn *t, struct slice name, bool
 /* Names come in order: the next one mostly says whether this one has children. Only what sorts between "a" and "a/",
  * as "a-b" does, hides them. */
 static enum err
-has_children(const struct job *j, struct txn *t, struct slice name, struct slice next, bool *has)
+has_children(const struct job *j, struct txn *t, struct slice name, struct slice next, bool *has, uint32_t *cost)
 {
 	*has = false;
 	if (!slice_starts(next, name))
 		return OK;
 	if (j->principal != j->account)
-		return has_visible_children(j, t, name, has);
+		return has_visible_children(j, t, name, has, cost);
 	*has = next.at[name.len] == '/';
 	return (unsigned char)next.at[name.len] < '/' ? mailbox_has_children(t, j->account, name, has) : OK;
 }
@@ -89,10 +91,16 @@ enum err
 mailbox_describe(struct job *j, struct txn *t, struct slice name, struct store_mailbox *out)
 {
 	struct row_name row = { 0 };
-	bool parent = false;
+	bool parent = false, own = j->principal == j->account;
+	uint32_t rights = ACL_ALL, cost = 0;
 	enum err e = name_get(t, j->account, name, &row);
-	e = e && e != ERR_NOT_FOUND ? e : mailbox_has_children(t, j->account, name, &parent);
-	e = e ? e : describe(j, t, job_keep(j, name), &row, ACL_ALL, true, out);
+	e = e == ERR_NOT_FOUND ? OK : e;
+	if (!own && !e)
+		e = is_visible(j, t, &row, &rights, &cost);
+	e = e     ? e
+	    : own ? mailbox_has_children(t, j->account, name, &parent)
+	          : has_visible_children(j, t, name, &parent, &cost);
+	e = e ? e : describe(j, t, job_keep(j, name), &row, rights, true, out);
 	out->attributes = attributes_for(j, &row, parent);
 	return e;
 }
@@ -105,6 +113,7 @@ mailbox_status(struct job *j, struct txn *t)
 	struct slice name = in->name;
 	struct row_name row;
 	bool parent = false;
+	uint32_t cost = 0;
 	/* RFC 4314 4: MYRIGHTS wants one of these; what else is told wants r */
 	if (!(j->granted & (ACL_LOOKUP | ACL_READ | ACL_INSERT | ACL_CREATE | ACL_DELETE | ACL_ADMINISTER)))
 		return ERR_NOT_FOUND;
@@ -113,7 +122,7 @@ mailbox_status(struct job *j, struct txn *t)
 		return e;
 	mailbox_name_check(txn_arena(t), &name);
 	e = j->principal == j->account ? mailbox_has_children(t, j->account, name, &parent)
-	                               : has_visible_children(j, t, name, &parent);
+	                               : has_visible_children(j, t, name, &parent, &cost);
 	e = e ? e : describe(j, t, job_keep(j, name), &row, j->granted, true, &out->mailbox);
 	out->mailbox.attributes = attributes_for(j, &row, parent);
 	return e;
@@ -126,7 +135,7 @@ struct page {
 	struct txn *t;
 	struct store_mailbox_list_out *out;
 	bool numbers;
-	uint32_t looked_at;
+	uint32_t cost;
 	/* the name before the one that is read now: it waits to be told, for its children come behind it */
 	struct slice name;
 	struct row_name row;
@@ -142,13 +151,13 @@ page_add(struct page *p, struct slice next)
 	if (!p->name.len)
 		return OK;
 	if (j->principal != j->account)
-		e = is_visible(j, p->t, &p->row, &rights);
+		e = is_visible(j, p->t, &p->row, &rights, &p->cost);
 	p->out->last = p->name;
 	if (e || !(rights & ACL_LOOKUP))
 		return e;
 	struct store_mailbox *out = &p->out->mailboxes[p->out->nmailboxes++];
 	e = describe(j, p->t, p->name, &p->row, rights, p->numbers, out);
-	e = e ? e : has_children(j, p->t, p->name, next, &parent);
+	e = e ? e : has_children(j, p->t, p->name, next, &parent, &p->cost);
 	out->attributes = attributes_for(j, &p->row, parent);
 	return e;
 }
@@ -156,7 +165,7 @@ page_add(struct page *p, struct slice next)
 static bool
 page_is_full(const struct page *p)
 {
-	return p->out->nmailboxes == LIST_PAGE || p->looked_at > LIST_LOOKED_AT_MAX;
+	return p->out->nmailboxes == LIST_PAGE || p->cost > LIST_COST_MAX;
 }
 
 enum err
@@ -180,7 +189,6 @@ mailbox_list(struct job *j, struct txn *t)
 		if (e || out->more)
 			break;
 		p.name = job_keep(j, slice_from(k, 9));
-		p.looked_at++;
 		if (!row_name_take(value, &p.row))
 			e = row_damaged("name");
 	}

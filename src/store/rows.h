@@ -41,6 +41,9 @@ enum {
 	CHANGED_RENAMED = 16,
 	CHANGED_SUBSCRIPTION = 32,
 	CHANGED_METADATA = 64, /* an annotation; of the server when there is no mailbox name */
+	CHANGED_RIGHTS = 256,  /* what others may do there */
+	CHANGED_SHARER = 512,  /* another account gave rights to this one */
+	CHANGED_BELOW = 1024,  /* beside CHANGED_RENAMED: it went along with a parent that nobody else sees */
 };
 
 enum { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED };

@@ -71,6 +71,10 @@ enum err directory_account_of(struct txn *t, struct slice address, uint64_t *acc
 /* ---- acl.c: rights on mailboxes (RFC 4314) */
 /* What principal may do in a mailbox of account; nothing where there is no such mailbox. */
 enum err acl_rights(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t principal, uint32_t *rights);
+uint32_t acl_rights_in(const struct row_acl *acl, uint64_t principal);
+/* acl_rights, and *cost grows with what there was to read: for calls that look at many lists. */
+enum err acl_rights_counted(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t principal, uint32_t *rights,
+                            uint32_t *cost);
 /* May it be done with these rights? A mailbox that may be neither looked up nor read is not
  * there (RFC 4314 6). */
 enum err acl_verdict(uint32_t rights, uint32_t need);
@@ -110,6 +114,7 @@ enum err mailbox_describe(struct job *j, struct txn *t, struct slice name, struc
 
 /* ---- history.c: what changed in accounts that somebody watches */
 extern uint32_t history_entries_max; /* of an account: mailboxes and names. Tests set it lower */
+#define HISTORY_SHARER (1ull << 63)  /* in place of a mailbox, with the number of the account that shares */
 void history_note(struct store *s, const struct note *n);
 void history_free(struct history **h);
 

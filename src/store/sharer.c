@@ -9,7 +9,8 @@
 
 #define PUBLIC_NAMES_MAX 100 /* of a domain */
 #define SHARERS_PAGE 200     /* besides the public ones */
-#define LOOKED_AT_MAX 5000   /* grants that one call looks at */
+#define LOOKED_AT_MAX 1500   /* grants that one call looks at, and what their lists hold */
+#define PUBLIC_LEAST 260     /* of it for each public account: none hides the next one */
 
 static struct key
 key_public(struct slice domain, struct slice name)
@@ -141,28 +142,53 @@ struct looking {
 	size_t left;        /* of LOOKED_AT_MAX */
 };
 
-/* Follows the rows that name the grantee (the principal himself, or 0: anyone) until an INBOX and another mailbox are
- * found. */
+/* May this one be looked up? */
+static enum err
+look_at(struct looking *l, uint64_t mailbox, bool *yes)
+{
+	uint32_t rights, cost = 0;
+	enum err e = acl_rights_counted(l->t, l->account, mailbox, l->principal, &rights, &cost);
+	l->left -= MIN(l->left, cost);
+	*yes = !e && (rights & ACL_LOOKUP);
+	return e;
+}
+
+/* INBOX, when it names the grantee. */
+static enum err
+look_at_inbox(struct looking *l, uint64_t grantee)
+{
+	struct key k = key_granted(grantee, l->account);
+	struct row_name row;
+	struct slice value;
+	enum err e = l->inbox ? ERR_NOT_FOUND : name_get(l->t, l->account, S("INBOX"), &row);
+	if (e || !(row.attributes & MAILBOX_SHARED))
+		return e == ERR_NOT_FOUND ? OK : e;
+	key_u64(&k, row.mailbox);
+	e = txn_get(l->t, key_slice(&k), &value);
+	if (e)
+		return e == ERR_NOT_FOUND ? OK : e;
+	return look_at(l, row.mailbox, &l->inbox);
+}
+
+/* Looks at INBOX, and follows the rows that name the grantee (the principal himself, or 0: anyone) until another
+ * mailbox is found. */
 static enum err
 look(struct looking *l, uint64_t grantee)
 {
 	struct key from = key_granted(grantee, l->account), to = from;
 	struct slice k, value;
-	enum err e = OK;
+	enum err e = look_at_inbox(l, grantee);
 	key_after_prefix(&to);
 	struct range *r = range_begin(l->t, key_slice(&from), key_slice(&to), false);
-	while (!e && l->left && !(l->inbox && l->others) && range_next(r, &k, &value)) {
+	while (!e && l->left && !l->others && range_next(r, &k, &value)) {
 		struct row_mailbox row;
-		uint32_t rights;
 		uint64_t mailbox = bytes_get_be(k.at + 17, 8);
-		l->left--;
-		e = acl_rights(l->t, l->account, mailbox, l->principal, &rights);
-		if (e || !(rights & ACL_LOOKUP))
+		bool yes;
+		e = look_at(l, mailbox, &yes);
+		if (e || !yes)
 			continue;
 		e = mailbox_get(l->t, l->account, mailbox, &row);
-		bool is_inbox = !e && slice_equal(row.name, S("INBOX"));
-		l->inbox = l->inbox || is_inbox;
-		l->others = l->others || (!e && !is_inbox);
+		l->others = !e && !slice_equal(row.name, S("INBOX"));
 		e = e == ERR_NOT_FOUND ? OK : e;
 	}
 	enum err ended = range_end(&r);
@@ -278,7 +304,7 @@ sharer_list(struct job *j, struct txn *t)
 	enum err e = domain_of(t, j->account, &domain, &mine);
 	e = e ? e : public_all(t, domain, s.public, &s.npublic);
 	for (size_t i = 0; i < s.npublic && !in->after && !e; i++) {
-		s.left = MAX(s.left, (size_t)(LOOKED_AT_MAX / PUBLIC_NAMES_MAX)); /* none hides the next one */
+		s.left = MAX(s.left, (size_t)PUBLIC_LEAST);
 		e = add(&s, s.public[i], true);
 	}
 	s.out->after = in->after;

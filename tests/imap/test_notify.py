@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """NOTIFY (RFC 5465): what a client is told without asking, of the selected mailbox and of others."""
+import random
 import re
 import time
 
@@ -306,3 +307,255 @@ def test_many_sessions_hear_within_a_moment(inbox, connect):
     for c in idle:
         c.send(b"DONE\r\n")
         assert c.wait(c.tag).status == "OK"
+
+
+# ---- mailboxes of others (RFC 5465 5.9, RFC 4314)
+
+EVENTS = "(MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange)"
+
+
+@pytest.fixture
+def shared(server, connect):
+    """Somebody who watches, and somebody who shares a mailbox; .root is where the latter shows."""
+    n = f"{random.getrandbits(40):x}"
+    ann, bob = (connect(server.add_account(f"{name}{n}")) for name in ("ann", "bob"))
+    ann.user, bob.user = (f"{name}{n}@example.test" for name in ("ann", "bob"))
+    bob.root = f"Other Users/{bob.user}"
+    bob.ok("CREATE Team")
+    bob.ok("CREATE Hidden")
+    bob.ok(f"SETACL Team {ann.user} lrswite")
+    ann.ok("SELECT INBOX")
+    return ann, bob
+
+
+def q(text):
+    return text.encode()
+
+
+@pytest.mark.parametrize("filter", ['mailboxes "{root}/Team"', 'subtree "{root}"', 'subtree "Other Users"', 'subtree "{upper}/Team"'])
+def test_shared_messages(shared, filter):
+    ann, bob = shared
+    filter = filter.format(root=bob.root, upper=bob.root.replace("bob", "BOB"))
+    bob.append(PLAIN, "Team")
+    r = ann.ok(f"NOTIFY SET STATUS ({filter} {EVENTS})")
+    assert len(r.of(rb"STATUS")) == 1 and re.fullmatch(rb'\* STATUS "%b/Team" \(MESSAGES 1 UIDNEXT 2 UIDVALIDITY \d+ HIGHESTMODSEQ \d+\)' % q(bob.root), r.of(rb"STATUS")[0], re.I)
+    bob.append(PLAIN, "Hidden")
+    bob.append(PLAIN, "Team")
+    assert re.fullmatch(rb'\* STATUS "%b/Team" \(MESSAGES 2 UIDNEXT 3 UIDVALIDITY \d+\)' % q(bob.root), ann.line(), re.I)
+    bob.ok("SELECT Team")
+    bob.ok("STORE 1 +FLAGS (\\Seen)")
+    assert re.fullmatch(rb'\* STATUS "%b/Team" \(UIDVALIDITY \d+ UNSEEN 1\)' % q(bob.root), ann.line(), re.I)
+    bob.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    ann.line()
+    bob.ok("EXPUNGE")
+    assert b"MESSAGES 1 UIDNEXT 3" in ann.line()
+    assert quiet(ann)
+
+
+def test_shared_within_100_ms(shared):
+    """The best of some: the machine may be busy."""
+    ann, bob = shared
+    ann.ok(f'NOTIFY SET (subtree "Other Users" {EVENTS})')
+    took = []
+    for _ in range(10):
+        start = time.monotonic()
+        bob.append(PLAIN, "Team")
+        assert b"STATUS" in ann.line()
+        took.append(time.monotonic() - start)
+    assert min(took) < 0.1
+
+
+def test_personal_is_one_s_own(shared):
+    ann, bob = shared
+    ann.ok(f'SUBSCRIBE "{bob.root}/Team"')
+    ann.ok(f"NOTIFY SET (personal {EVENTS}) (inboxes {EVENTS})")
+    bob.append(PLAIN, "Team")
+    bob.ok("CREATE Team/Sub")
+    assert quiet(ann)
+
+
+def test_shared_and_subscribed(shared, connect):
+    ann, bob = shared
+    other = connect(ann.user)
+    ann.ok(f"NOTIFY SET (subscribed {EVENTS})")
+    bob.append(PLAIN, "Team")
+    assert quiet(ann)
+    other.ok(f'SUBSCRIBE "{bob.root}/Team"')
+    assert ann.line() == b'* LIST (\\Subscribed \\HasNoChildren) "/" "%b/Team"' % q(bob.root)
+    bob.append(PLAIN, "Team")
+    assert b'STATUS "%b/Team" (MESSAGES 2' % q(bob.root) in ann.line()
+    other.ok(f'UNSUBSCRIBE "{bob.root}/Team"')
+    assert ann.line() == b'* LIST (\\HasNoChildren) "/" "%b/Team"' % q(bob.root)
+    bob.append(PLAIN, "Team")
+    assert quiet(ann)
+    ann.ok(f'SUBSCRIBE "{bob.root}/Team"')  # its own: not told, and heeded
+    assert quiet(ann)
+    bob.append(PLAIN, "Team")
+    assert b'STATUS "%b/Team" (MESSAGES 4' % q(bob.root) in ann.line()
+
+
+def test_shared_names(shared):
+    ann, bob = shared
+    ann.ok(f'NOTIFY SET (subtree "{bob.root}" (MailboxName))')
+    bob.ok("CREATE Hidden/x")
+    bob.ok("CREATE Team/Sub")  # it inherits the rights
+    assert ann.line() == b'* LIST (\\HasChildren) "/" "%b/Team"' % q(bob.root)
+    assert ann.line() == b'* LIST (\\HasNoChildren) "/" "%b/Team/Sub"' % q(bob.root)
+    bob.ok("RENAME Team/Sub New")
+    assert ann.line() == b'* LIST (\\HasNoChildren) "/" "%b/New" ("OLDNAME" ("%b/Team/Sub"))' % (q(bob.root), q(bob.root))
+    bob.ok("DELETE New")
+    assert ann.line() == b'* LIST (\\NonExistent \\HasNoChildren) "/" "%b/New"' % q(bob.root)
+    bob.ok("CREATE Top/Low")
+    bob.ok(f"SETACL Top/Low {ann.user} lr")
+    assert ann.line() == b'* LIST (\\HasNoChildren) "/" "%b/Top/Low"' % q(bob.root)
+    bob.ok("RENAME Top Else")  # who does not see the parent hears of the child
+    assert ann.line() == b'* LIST (\\HasNoChildren) "/" "%b/Else/Low" ("OLDNAME" ("%b/Top/Low"))' % (q(bob.root), q(bob.root))
+    bob.ok("DELETE Hidden")
+    bob.ok("SUBSCRIBE Team")
+    assert quiet(ann)
+
+
+def test_rights_given_and_taken(shared):
+    ann, bob = shared
+    team = b'"/" "%b/Team"' % q(bob.root)
+    ann.ok(f'NOTIFY SET (subtree "Other Users" {EVENTS})')
+    bob.ok(f"SETACL Team {ann.user} -r")
+    assert ann.line() == b"* LIST (\\NoAccess \\HasNoChildren) " + team
+    bob.append(PLAIN, "Team")
+    assert quiet(ann)
+    bob.ok(f"SETACL Team {ann.user} +r")
+    assert ann.line() == b"* LIST (\\HasNoChildren) " + team
+    bob.append(PLAIN, "Team")
+    assert b"MESSAGES 2" in ann.line()
+    bob.ok(f"SETACL Team {ann.user} -s")  # nothing that concerns NOTIFY
+    bob.ok(f"DELETEACL Team {ann.user}")
+    assert ann.line() == b"* LIST (\\NonExistent \\NoAccess \\HasNoChildren) " + team
+    bob.append(PLAIN, "Team")
+    bob.ok("RENAME Team Gone")
+    assert quiet(ann)
+    bob.ok(f"SETACL Gone {ann.user} lr")
+    assert ann.line() == b'* LIST (\\HasNoChildren) "/" "%b/Gone"' % q(bob.root)
+    bob.append(PLAIN, "Gone")
+    assert b"MESSAGES 4" in ann.line()
+    bob.ok("SETACL Hidden anyone lr")
+    assert ann.line() == b'* LIST (\\HasNoChildren) "/" "%b/Hidden"' % q(bob.root)
+    bob.ok(f"SETACL Hidden -{ann.user} r")
+    assert ann.line() == b'* LIST (\\NoAccess \\HasNoChildren) "/" "%b/Hidden"' % q(bob.root)
+    assert quiet(ann)
+
+
+def test_somebody_begins_to_share(shared, connect, server):
+    ann, _ = shared
+    eve = server.add_account(f"eve{random.getrandbits(40):x}")
+    root = f"Other Users/{eve}"
+    eve = connect(eve)
+    ann.ok(f'NOTIFY SET (subtree "{root.upper().replace("OTHER USERS", "Other Users")}" {EVENTS})')
+    eve.ok(f"SETACL INBOX {ann.user} r")
+    eve.append(PLAIN)
+    assert quiet(ann)
+    eve.ok(f"SETACL INBOX {ann.user} lr")
+    assert ann.line().lower() == b'* list () "/" "%b"' % q(root.lower())
+    eve.append(PLAIN)
+    assert b'status "%b" (messages 2' % q(root.lower()) in ann.line().lower()
+    ann.ok(f'NOTIFY SET (subtree "Other Users" {EVENTS})')
+    fay = server.add_account(f"fay{random.getrandbits(40):x}")
+    other = connect(fay)
+    other.ok(f"SETACL INBOX {ann.user} lr")
+    assert ann.line() == b'* LIST () "/" "Other Users/%b"' % q(fay)
+    other.append(PLAIN)
+    assert b'STATUS "Other Users/%b" (MESSAGES 1' % q(fay) in ann.line()
+    assert quiet(ann)
+
+
+def test_what_cannot_be_read_is_said_at_the_beginning(shared):
+    ann, bob = shared
+    bob.ok(f"SETACL Hidden {ann.user} l")
+    r = ann.ok(f'NOTIFY SET (subtree "{bob.root}" {EVENTS})')
+    assert r.untagged == [b'* LIST (\\NoAccess) "/" "%b/Hidden"' % q(bob.root)]
+    assert ann.ok(f'NOTIFY SET (mailboxes ("{bob.root}/Team" "{bob.root}/none" "Other Users/none@example.test" "Other Users" "Shared/none") {EVENTS})').untagged == []
+
+
+def test_shared_annotations(shared):
+    ann, bob = shared
+    ann.ok(f'NOTIFY SET (subtree "{bob.root}" (MailboxMetadataChange))')
+    bob.ok('SETMETADATA Team (/private/comment "own")')
+    bob.ok('SETMETADATA Hidden (/shared/comment "x")')
+    bob.ok('SETMETADATA Team (/shared/comment "y")')
+    assert ann.line() == b'* METADATA "%b/Team" "/shared/comment"' % q(bob.root)
+    assert quiet(ann)
+
+
+def test_own_changes_in_shared_mailboxes_are_not_told(shared):
+    ann, bob = shared
+    ann.append(PLAIN)
+    ann.ok(f'NOTIFY SET (subtree "Other Users" {EVENTS})')
+    ann.append(PLAIN, f'"{bob.root}/Team"')
+    ann.ok(f'COPY 1 "{bob.root}/Team"')
+    ann.ok(f'SELECT "{bob.root}/Team"')
+    ann.ok("STORE 1 +FLAGS (\\Deleted)")
+    ann.ok("EXPUNGE")
+    ann.ok("UNSELECT")
+    assert quiet(ann)
+    bob.append(PLAIN, "Team")
+    assert b"STATUS" in ann.line()
+
+
+def test_selected_of_somebody_else(shared):
+    """The selected mailbox goes by SELECTED, whoever's it is."""
+    ann, bob = shared
+    ann.ok(f'SELECT "{bob.root}/Team"')
+    ann.ok(f'NOTIFY SET (selected (MessageNew (UID) MessageExpunge FlagChange)) (subtree "Other Users" {EVENTS})')
+    bob.append(PLAIN, "Team")
+    assert ann.line() == b"* 1 EXISTS"
+    while b"FETCH" not in (line := ann.line()):
+        assert b"RECENT" in line
+    assert line == b"* 1 FETCH (UID 1)"
+    ann.ok("UNSELECT")
+    bob.append(PLAIN, "Team")
+    assert b'STATUS "%b/Team" (MESSAGES 2' % q(bob.root) in ann.line()
+    assert quiet(ann)
+    ann.ok("NOTIFY NONE")
+    bob.append(PLAIN, "Team")
+    assert quiet(ann)
+
+
+def test_public_accounts(server, connect):
+    n = f"{random.getrandbits(40):x}"
+    ann, team = connect(server.add_account(f"ann{n}")), connect(server.add_account(f"team{n}"))
+    server.command("account", "public", f"team{n}@example.test", f"T{n}")
+    team.ok("SETACL INBOX anyone lr")
+    for tree in ("Shared", f"Shared/T{n}", f"Shared/t{n}"):
+        ann.ok(f'NOTIFY SET (subtree "{tree}" {EVENTS})')
+        team.append(PLAIN)
+        assert re.match(rb'\* STATUS "Shared/T%b"' % q(n), ann.line(), re.I)
+    team.ok("CREATE x")
+    team.ok("SETACL x anyone lr")
+    assert ann.line().lower() == b'* list (\\hasnochildren) "/" "shared/t%b/x"' % q(n)
+    assert quiet(ann)
+    server.command("account", "public", f"team{n}@example.test", "")
+    assert ann.line().lower() == b'* list (\\nonexistent \\noaccess \\hasnochildren) "/" "shared/t%b"' % q(n)
+    assert quiet(ann)
+
+
+def test_the_account_goes(shared, server):
+    ann, bob = shared
+    ann.ok(f'NOTIFY SET (subtree "Other Users" {EVENTS})')
+    server.command("account", "suspend", bob.user)
+    assert ann.line() == b'* LIST (\\NonExistent \\NoAccess \\HasNoChildren) "/" "%b"' % q(bob.root)
+    assert quiet(ann)
+
+
+def test_too_many_others(server, connect):
+    """64 accounts of others are watched by a session, and no more (NOTIFY_OWNERS_MAX)."""
+    n = f"{random.getrandbits(40):x}"
+    ann = connect(server.add_account(f"ann{n}"))
+    for i in range(65):
+        who = connect(server.add_account(f"w{i}x{n}"))
+        if i == 64:
+            ann.ok(f'NOTIFY SET (subtree "Other Users" {EVENTS})')
+        who.ok(f"SETACL INBOX ann{n}@example.test lr")
+        who.ok("LOGOUT")
+    assert b"[NOTIFICATIONOVERFLOW]" in ann.line()
+    r = ann.do(f'NOTIFY SET (subtree "Other Users" {EVENTS})')
+    assert r.status == "NO" and r.text.startswith("[NOTIFICATIONOVERFLOW]")
+    ann.ok(f'NOTIFY SET (subtree "Other Users/w3x{n}@example.test" {EVENTS})')

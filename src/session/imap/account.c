@@ -35,8 +35,8 @@ imap_forget_account(struct imap *im)
 	if (im->handle_generation && im->handle_generation == store->generation)
 		store_account_close_notify(store, &(struct store_account_close_in){ im->handle });
 	im->handle_generation = 0;
+	notify_free(im, &im->notify);
 	imap_forget_owners(im); /* their handles end with ours */
-	notify_free(&im->notify);
 	im->account = 0;
 	im->grant_bytes = 0;
 	secret_wipe(im->grant, sizeof im->grant);
@@ -50,10 +50,17 @@ imap_forget_owners(struct imap *im)
 	while (im->owners) {
 		struct imap_owner *o = im->owners;
 		im->owners = o->next;
+		conn_hear(im->c, &o->ear, 0);
 		free(o->address);
 		free(o);
 	}
 	im->owner = NULL;
+}
+
+void
+imap_hear_owner(struct imap *im, struct imap_owner *o)
+{
+	conn_hear(im->c, &o->ear, o->watched || o == im->owner || o == im->held ? o->account : 0);
 }
 
 static enum err
@@ -78,6 +85,7 @@ await_open_shared(struct imap *im, struct imap_owner *o)
 	if (o->handle_generation == store->generation) /* his account was closed to everybody for a moment */
 		store_account_close_notify(store, &(struct store_account_close_in){ o->handle });
 	o->account = out.account;
+	imap_hear_owner(im, o);
 	o->handle = out.handle;
 	o->by = im->handle;
 	o->handle_generation = store->generation;

@@ -19,6 +19,7 @@ static const struct {
 	struct slice word;
 } attribute_words[] = {
 	{ LIST_NONEXISTENT, S_ROW("\\NonExistent ") }, /* RFC 5258 3 */
+	{ LIST_NOACCESS, S_ROW("\\NoAccess ") },       /* RFC 5465 5.9 */
 	{ LIST_SUBSCRIBED, S_ROW("\\Subscribed ") },       { MAILBOX_NOSELECT, S_ROW("\\Noselect ") },
 	{ MAILBOX_HAS_CHILDREN, S_ROW("\\HasChildren ") }, /* RFC 3348 3 */
 	{ MAILBOX_SPECIAL_ALL, S_ROW("\\All ") },          /* RFC 6154 2 */

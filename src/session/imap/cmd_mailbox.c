@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_mailbox.c - CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE: the store does all of it. */
-#include "session/imap/imap.h"
+#include "session/imap/notify.h"
 
 static const struct {
 	struct slice word;
@@ -219,6 +219,8 @@ await_subscribe(struct imap *im, struct cursor *args, bool on)
 	if (!take_name(im, args, &in.name, &supplied, &no))
 		return no;
 	enum err e = await_imap_ask(im, mailbox_subscribe, &in, &im->arena, &out);
+	if (e == OK && imap_is_elsewhere(in.name))
+		imap_notify_subscribed(im);
 	return e ? imap_err(e) : imap_ok("done");
 }
 

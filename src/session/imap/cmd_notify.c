@@ -21,16 +21,29 @@ static void
 tell_status(struct imap *im, void *to, const struct store_mailbox *m)
 {
 	const struct notify *n = to;
-	uint32_t events = 0;
 	bool selected = im->state == IMAP_SELECTED && m->id == im->view.mailbox && m->account == im->view.account;
 	if (selected || !m->id || (m->attributes & MAILBOX_NOSELECT))
 		return;
-	for (size_t i = 0; i < n->what.ngroups; i++)
-		if (imap_filter_holds(&n->what.groups[i].filter, m->name, m->attributes & MAILBOX_SUBSCRIBED))
-			events |= n->what.groups[i].events;
-	uint32_t items = items_at_start(events);
+	uint32_t items = items_at_start(imap_events_of(n, m->name, m->attributes & MAILBOX_SUBSCRIBED));
 	if (items)
 		imap_put_status(im, m->name, m, items);
+}
+
+/* RFC 5465 3.1: what can be listed and not read is \NoAccess */
+static void
+tell_shared(struct imap *im, void *to, const struct store_mailbox *m)
+{
+	const struct notify *n = to;
+	bool subscribed = map_get(&n->subscribed, slice_hash(m->name)) != NULL;
+	struct store_mailbox shown = *m;
+	shown.attributes |= subscribed ? MAILBOX_SUBSCRIBED : 0;
+	if (m->rights & ACL_READ) {
+		if (n->what.status)
+			tell_status(im, to, &shown);
+	} else if (imap_events_of(n, m->name, subscribed)) {
+		shown.attributes = (shown.attributes & ~(uint32_t)MAILBOX_HAS_CHILDREN) | LIST_NOACCESS | LIST_CHILDREN_UNKNOWN;
+		imap_tell_name(im, &shown, SLICE_NONE);
+	}
 }
 
 /* What the client asked for, in the words of notify.h. */
@@ -74,6 +87,12 @@ await_begin(struct imap *im, struct notify *n)
 	if (n->elsewhere)
 		e = await_imap_ask(im, account_changes, &in, &im->arena, &out);
 	n->upto = out.upto;
+	e = e || !n->elsewhere ? e : await_imap_watch_all(im, n, false);
+	for (size_t i = 0; i < n->nwatches && e == OK; i++) {
+		bool numbers = n->what.status && (n->elsewhere & EVENT_MESSAGES);
+		e = await_imap_each_of(im, n->watches[i].owner, numbers, tell_shared, n);
+		e = e == ERR_NOT_FOUND ? OK : e;
+	}
 	if (e == OK && n->what.status && (n->elsewhere & EVENT_MESSAGES))
 		e = await_imap_each_mailbox(im, true, tell_status, n);
 	return e;
@@ -89,10 +108,12 @@ await_replace(struct imap *im, struct notify *n)
 	enum err e = await_begin(im, n);
 	if (e != OK) {
 		im->notify = old;
-		return imap_err(e);
+		return e == ERR_LIMIT
+		           ? imap_no("NOTIFICATIONOVERFLOW", "too many others share these mailboxes: name some of them")
+		           : imap_err(e);
 	}
 	im->notify = n;
-	notify_free(&old);
+	notify_free(im, &old);
 	return imap_ok(n->what.set ? "you will be told" : "nothing will be told");
 }
 
@@ -111,6 +132,6 @@ imap_cmd_notify(struct imap *im, struct cursor *args)
 		r = await_replace(im, n);
 	}
 	if (r.status != IMAP_OK)
-		notify_free(&n);
+		notify_free(im, &n);
 	return r;
 }

@@ -187,7 +187,7 @@ await_select(struct imap *im, struct cursor *args, bool read_only)
 	enum err e = await_imap_place(im, name, &p);
 	im->owner = p.owner;
 	if (e == OK && p.owner) /* before its pages are read: no change is missed */
-		conn_account_also(im->c, p.owner->account);
+		imap_hear_owner(im, p.owner);
 	e = e ? e : await_view(im, p.name, read_only);
 	if (e != OK) {
 		imap_unselect(im);

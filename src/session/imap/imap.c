@@ -311,7 +311,7 @@ imap_changed(struct conn *c, uint64_t account, uint64_t mailbox, uint64_t modseq
 	struct imap *im = c->state;
 	bool selected = im->state == IMAP_SELECTED && (!account || account == im->view.account) &&
 	                (!mailbox || (mailbox == im->view.mailbox && modseq > im->view.modseq));
-	bool elsewhere = (!account || account == im->account) && imap_notify_concerns(im, mailbox, modseq);
+	bool elsewhere = imap_notify_concerns(im, account, mailbox, modseq);
 	im->changed = im->changed || selected;
 	if (elsewhere || (selected && (im->idling || im->notify) && (imap_events_selected(im) & EVENT_NEW)))
 		conn_wake(c);
@@ -337,7 +337,6 @@ imap_release(struct conn *c)
 	im->c = c; /* a connection whose TLS handshake failed was never started */
 	imap_forget_account(im);
 	contexts_end(im);
-	notify_free(&im->notify);
 	view_release(&im->view);
 	arena_release(&im->arena);
 	buf_release(&im->command);

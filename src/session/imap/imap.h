@@ -172,7 +172,7 @@ void imap_status_enables(struct imap *im, uint32_t items);
 
 /* ---- cmd_list.c: "* LIST" that was not asked for (RFC 9051 6.3.2), with OLDNAME when old differs from name (6.3.9.7)
  */
-enum { LIST_CHILDREN_UNKNOWN = 1 << 27, LIST_NONEXISTENT = 1 << 28 }; /* beside MAILBOX_* */
+enum { LIST_NOACCESS = 1 << 26, LIST_CHILDREN_UNKNOWN = 1 << 27, LIST_NONEXISTENT = 1 << 28 }; /* beside MAILBOX_* */
 void imap_put_list(struct imap *im, uint32_t attributes, struct slice name, struct slice old);
 /* The same of a mailbox that there is. */
 struct imap_place;
@@ -228,11 +228,15 @@ struct imap_owner {
 	uint64_t account;
 	uint32_t handle, by;        /* by: the session's handle with which it was opened */
 	uint64_t handle_generation; /* 0: not open */
+	struct conn_ear ear;        /* while his mailbox is selected, or NOTIFY watches him */
+	uint32_t watched;           /* by so many struct notify */
 	/* url_read.c: the handle is for one message only, which this URL opens; of the mailbox that it answers */
 	const struct store_url_open_in *url;
 	struct store_url_open_out opened;
 };
 void imap_forget_owners(struct imap *im);
+/* Starts or ends hearing of his account, as it is needed now. */
+void imap_hear_owner(struct imap *im, struct imap_owner *o);
 /* owner NULL: the client's own account. ERR_NOT_FOUND: he shares nothing, or is not there. */
 bool await_imap_handle(struct imap *im, struct imap_owner *owner, uint32_t *handle);
 bool await_imap_handle_again(struct imap *im, struct imap_owner *owner, uint32_t *handle, enum err e);
@@ -255,12 +259,13 @@ struct imap_place {
 };
 /* ERR_NOT_FOUND: below the names where mailboxes of others show, and nobody shares anything there. */
 enum err await_imap_place(struct imap *im, struct slice name, struct imap_place *p);
+/* The account of this address or public name, open. */
+enum err await_imap_owner(struct imap *im, struct slice owner, bool is_public, struct imap_owner **o);
 /* *owner empty: the client's own, *rest is the name. False: nothing can be there. */
 bool imap_split_place(struct slice name, struct slice *owner, bool *is_public, struct slice *rest);
-/* What the client calls the mailbox that is selected. */
+/* What the client calls this mailbox of somebody else (NULL: his own); the mailbox that is selected. */
+struct slice imap_name_at(struct arena *a, const struct imap_owner *o, struct slice name);
 struct slice imap_selected_name(struct imap *im);
-/* The name stands where mailboxes of others show. */
-bool imap_is_elsewhere(struct slice name);
 /* Answer to a CREATE, DELETE, RENAME that failed: in one's own account nothing is a matter of rights. */
 struct imap_reply imap_err_at(const struct imap_place *p, enum err e);
 
@@ -270,6 +275,9 @@ struct imap_wanted { /* what LIST looks for; a mailbox that no pattern can match
 	size_t npatterns;
 	bool all, numbers;
 };
+/* All mailboxes of one of them that may be looked up. */
+enum err await_imap_each_of(struct imap *im, struct imap_owner *owner, bool numbers, imap_mailbox_visitor *visit,
+                            void *to);
 enum err await_imap_each_shared(struct imap *im, const struct imap_wanted *wanted, imap_mailbox_visitor *visit,
                                 void *to);
 

@@ -246,14 +246,21 @@ static void
 fake_account_changes(struct ipc_call *call, const struct store_account_changes_in *in)
 {
 	struct store_account_change all[] = {
-		{ fake_mail.calls | CHANGED_MESSAGES, S("old"), fake_mailbox() },
-		{ CHANGED_RENAMED, S("\xc3\xbc"), { .id = 2, .name = S("sub/\xc3\xbc") } },
+		{ fake_mail.calls | CHANGED_MESSAGES, S("old"), fake_mail.calls & ACL_ALL, fake_mailbox() },
+		{ CHANGED_RENAMED, S("\xc3\xbc"), ACL_ALL, { .id = 2, .name = S("sub/\xc3\xbc") } },
+		{ CHANGED_RIGHTS, S(""), ACL_ALL, { .name = S("INBOX") } },
+		{ CHANGED_SHARER, S("bob@x.test"), ACL_ALL, { .name = S("") } },
+		{ CHANGED_SUBSCRIPTION,
+		  S(""),
+		  ACL_ALL,
+		  { .name = S("Other Users/bob@x.test"), .attributes = MAILBOX_SUBSCRIBED } },
 	};
 	if (!fake_fails(call))
-		store_account_changes_reply(call, &(struct store_account_changes_out){ .upto = fake_mail.modseq,
-		                                                                       .changes = all,
-		                                                                       .nchanges = in->since ? 2 : 0,
-		                                                                       .lost = in->since % 5 == 4 });
+		store_account_changes_reply(call,
+		                            &(struct store_account_changes_out){ .upto = fake_mail.modseq,
+		                                                                 .changes = all,
+		                                                                 .nchanges = in->since ? COUNT_OF(all) : 0,
+		                                                                 .lost = in->since % 5 == 4 });
 }
 
 static void

@@ -27,16 +27,18 @@ imap_is_elsewhere(struct slice name)
 }
 
 struct slice
-imap_selected_name(struct imap *im)
+imap_name_at(struct arena *a, const struct imap_owner *o, struct slice name)
 {
-	const struct imap_owner *o = im->owner;
-	struct slice name = slice_of(im->view.name, im->view.name_bytes);
 	if (!o)
 		return name;
-	struct slice root = arena_join(&im->arena, roots[o->is_public].root, slice_text(o->address));
-	if (slice_equal(name, S("INBOX")))
-		return root;
-	return arena_join(&im->arena, arena_join(&im->arena, root, S("/")), name);
+	struct slice root = arena_join(a, roots[o->is_public].root, slice_text(o->address));
+	return slice_equal(name, S("INBOX")) ? root : arena_join(a, arena_join(a, root, S("/")), name);
+}
+
+struct slice
+imap_selected_name(struct imap *im)
+{
+	return imap_name_at(&im->arena, im->owner, slice_of(im->view.name, im->view.name_bytes));
 }
 
 /* All but the newest, and the one whose mailbox is selected. */
@@ -46,13 +48,14 @@ forget_oldest(struct imap *im)
 	size_t n = 0;
 	for (struct imap_owner **at = &im->owners; *at;) {
 		struct imap_owner *o = *at;
-		if (++n <= OWNERS_MAX || o == im->owner || o == im->held) {
+		if (++n <= OWNERS_MAX || o == im->owner || o == im->held || o->watched) {
 			at = &o->next;
 			continue;
 		}
 		if (o->handle_generation && o->handle_generation == im->c->session->store.generation)
 			store_account_close_notify(&im->c->session->store, &(struct store_account_close_in){ o->handle });
 		*at = o->next;
+		conn_hear(im->c, &o->ear, 0);
 		free(o->address);
 		free(o);
 	}
@@ -113,18 +116,24 @@ imap_split_place(struct slice name, struct slice *owner, bool *is_public, struct
 }
 
 enum err
+await_imap_owner(struct imap *im, struct slice owner, bool is_public, struct imap_owner **o)
+{
+	uint32_t handle;
+	*o = owner_of(im, owner, is_public);
+	return await_imap_handle(im, *o, &handle) ? OK : im->asked;
+}
+
+enum err
 await_imap_place(struct imap *im, struct slice name, struct imap_place *p)
 {
 	struct slice owner;
-	uint32_t handle;
 	bool is_public;
 	*p = (struct imap_place){ NULL, name };
 	if (!imap_split_place(name, &owner, &is_public, &p->name))
 		return ERR_NOT_FOUND;
 	if (!owner.len)
 		return OK;
-	p->owner = owner_of(im, owner, is_public);
-	return await_imap_handle(im, p->owner, &handle) ? OK : im->asked;
+	return await_imap_owner(im, owner, is_public, &p->owner);
 }
 
 struct imap_reply

@@ -11,10 +11,12 @@
 enum { TEXT_BYTES = 32 << 10 };
 
 void
-notify_free(struct notify **n)
+notify_free(struct imap *im, struct notify **n)
 {
-	if (*n)
+	if (*n) {
+		imap_watch_none(im, *n);
 		arena_release(&(*n)->arena);
+	}
 	free(*n);
 	*n = NULL;
 }
@@ -26,15 +28,30 @@ imap_events_selected(const struct imap *im)
 }
 
 bool
-imap_notify_concerns(struct imap *im, uint64_t mailbox, uint64_t modseq)
+imap_notify_concerns(struct imap *im, uint64_t account, uint64_t mailbox, uint64_t modseq)
 {
 	struct notify *n = im->notify;
-	if (!n || !n->elsewhere || modseq <= n->upto)
+	bool news = false;
+	if (!n || !n->elsewhere)
 		return false;
 	if (im->state == IMAP_SELECTED && mailbox == im->view.mailbox &&
-	    im->account == im->view.account) /* asked for with the next change elsewhere */
+	    account == im->view.account) /* asked for with the next change elsewhere */
 		return false;
-	return n->news = true;
+	if ((!account || account == im->account) && modseq > n->upto)
+		news = n->news = true;
+	for (size_t i = 0; i < n->nwatches; i++)
+		if ((!account || account == n->watches[i].owner->account) && modseq > n->watches[i].upto)
+			news = n->watches[i].news = true;
+	return news;
+}
+
+void
+imap_notify_subscribed(struct imap *im)
+{
+	if (!im->notify || !im->notify->elsewhere)
+		return;
+	im->notify->look_again = true;
+	conn_wake(im->c);
 }
 
 bool
@@ -45,8 +62,8 @@ imap_notify_expunges(const struct imap *im)
 
 /* ---- other mailboxes */
 
-static uint32_t
-events_of(const struct notify *n, struct slice name, bool subscribed)
+uint32_t
+imap_events_of(const struct notify *n, struct slice name, bool subscribed)
 {
 	uint32_t events = 0;
 	for (size_t i = 0; i < n->what.ngroups; i++)
@@ -81,7 +98,7 @@ is_selected(const struct imap *im, const struct store_mailbox *m)
 static bool
 has_messages(const struct store_mailbox *m)
 {
-	return m->id && !(m->attributes & MAILBOX_NOSELECT);
+	return m->id && !(m->attributes & MAILBOX_NOSELECT) && (m->rights & ACL_READ);
 }
 
 static void
@@ -99,8 +116,8 @@ tell_messages(struct imap *im, const struct store_account_change *change, uint32
 }
 
 /* * LIST (\Subscribed) "/" "new" ("OLDNAME" ("old")): RFC 5465 5.4, 5.5 */
-static void
-put_list(struct imap *im, const struct store_mailbox *m, struct slice old)
+void
+imap_tell_name(struct imap *im, const struct store_mailbox *m, struct slice old)
 {
 	uint32_t attributes = m->attributes;
 	if (!m->id && !(attributes & MAILBOX_HAS_CHILDREN))
@@ -122,42 +139,73 @@ tell_metadata(struct imap *im, const struct store_account_change *change, uint32
 	buf_put(&im->text, S("\r\n"));
 }
 
-static void
-tell_change(struct imap *im, const struct store_account_change *change)
+void
+imap_tell_change(struct imap *im, const struct store_account_change *change)
 {
 	const struct store_mailbox *m = &change->mailbox;
 	/* a subscription that ended concerns those who watch what is subscribed, too */
 	bool subscribed = (m->attributes & MAILBOX_SUBSCRIBED) || (change->what & CHANGED_SUBSCRIPTION);
-	uint32_t events = events_of(im->notify, m->name, subscribed);
+	uint32_t events = imap_events_of(im->notify, m->name, subscribed);
 	if (change->what & CHANGED_METADATA) {
 		tell_metadata(im, change, events);
 		return;
 	}
 	if (change->old.len)
-		events |= events_of(im->notify, change->old, subscribed);
+		events |= imap_events_of(im->notify, change->old, subscribed);
 	bool renamed = (events & EVENT_NAME) && (change->what & CHANGED_RENAMED);
 	if (renamed || ((events & EVENT_NAME) && (change->what & CHANGED_NAME)) ||
 	    ((events & EVENT_SUBSCRIPTION) && (change->what & CHANGED_SUBSCRIPTION)))
-		put_list(im, m, renamed ? change->old : SLICE_NONE);
+		imap_tell_name(im, m, renamed ? change->old : SLICE_NONE);
 	tell_messages(im, change, events);
 }
 
 /* RFC 5465 5.8: as after NOTIFY NONE */
-static void
-overflow(struct imap *im)
+void
+imap_notify_overflow(struct imap *im)
 {
 	struct notify *n = im->notify;
 	imap_untagged(im, S("OK [NOTIFICATIONOVERFLOW] what changed is not known any more, ask for notifications again"));
+	imap_watch_none(im, n);
 	n->what.ngroups = 0;
 	n->selected = n->elsewhere = 0;
 	n->fetch = NULL;
 }
 
-void
-await_imap_notify(struct imap *im)
+/* A subscription to a mailbox of somebody else: what it is now he must be asked. */
+static void
+await_tell_elsewhere(struct imap *im, const struct store_account_change *change)
+{
+	struct store_account_change shown = *change;
+	struct store_mailbox_status_in in = { 0 };
+	struct store_mailbox_status_out out = { 0 };
+	struct imap_place p;
+	enum err e = await_imap_place(im, change->mailbox.name, &p);
+	in.name = p.name;
+	e = e ? e : await_imap_ask_of(im, p.owner, mailbox_status, &in, &im->arena, &out);
+	if (e == OK && (out.mailbox.rights & ACL_LOOKUP)) {
+		shown.mailbox.id = out.mailbox.id;
+		shown.mailbox.attributes = out.mailbox.attributes | (change->mailbox.attributes & MAILBOX_SUBSCRIBED);
+	}
+	im->notify->look_again = true;
+	imap_tell_change(im, &shown);
+}
+
+static void
+await_tell(struct imap *im, const struct store_account_change *change)
+{
+	if (change->what & CHANGED_SHARER)
+		im->notify->look_again = im->notify->new_sharer = true;
+	else if ((change->what & CHANGED_SUBSCRIPTION) && imap_is_elsewhere(change->mailbox.name))
+		await_tell_elsewhere(im, change);
+	else
+		imap_tell_change(im, change);
+}
+
+static void
+await_own(struct imap *im)
 {
 	struct notify *n = im->notify;
-	bool more = n && n->news;
+	bool more = n->news;
 	while (more && im->c->io.error == OK) {
 		struct store_account_changes_in in = { .since = n->upto };
 		struct store_account_changes_out out = { 0 };
@@ -168,16 +216,33 @@ await_imap_notify(struct imap *im)
 			return;
 		}
 		for (uint32_t i = 0; i < out.nchanges; i++) {
-			tell_change(im, &out.changes[i]);
+			await_tell(im, &out.changes[i]);
 			if (im->text.len > TEXT_BYTES)
 				await_imap_text(im);
 		}
 		n->upto = out.upto;
 		more = out.more && !out.lost;
 		if (out.lost)
-			overflow(im);
+			imap_notify_overflow(im);
 		await_imap_text(im);
 	}
+}
+
+void
+await_imap_notify(struct imap *im)
+{
+	struct notify *n = im->notify;
+	if (!n)
+		return;
+	await_own(im);
+	if (n->look_again && n->elsewhere) {
+		enum err e = await_imap_watch_all(im, n, n->new_sharer);
+		if (e == ERR_LIMIT)
+			imap_notify_overflow(im);
+		n->look_again = e != OK && e != ERR_LIMIT; /* with the next notice */
+		n->new_sharer = n->new_sharer && n->look_again;
+	}
+	await_imap_watched(im);
 }
 
 /* ---- new messages of the selected mailbox */

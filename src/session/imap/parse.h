@@ -221,6 +221,8 @@ struct imap_filter {
 /* total: names so far; over FILTER_NAMES_MAX they are only counted. */
 bool imap_take_filter(struct cursor *c, struct arena *a, enum imap_names names, struct imap_filter *filter,
                       size_t *total);
+/* The name stands where mailboxes of others show (names.c). */
+bool imap_is_elsewhere(struct slice name);
 /* Does it mean this mailbox? Not for FILTER_SELECTED and FILTER_DELAYED. */
 bool imap_filter_holds(const struct imap_filter *filter, struct slice name, bool subscribed);
 

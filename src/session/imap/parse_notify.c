@@ -65,7 +65,7 @@ imap_filter_holds(const struct imap_filter *filter, struct slice name, bool subs
 	case FILTER_SELECTED:
 	case FILTER_DELAYED: return false;
 	case FILTER_INBOXES: /* RFC 5465 6.3: rules and sub-addresses deliver anywhere */
-	case FILTER_PERSONAL: return true;
+	case FILTER_PERSONAL: return !imap_is_elsewhere(name);
 	case FILTER_SUBSCRIBED: return subscribed;
 	default: break;
 	}

@@ -137,6 +137,18 @@ await_sharer(struct sharing *s, const struct store_sharer *who)
 }
 
 enum err
+await_imap_each_of(struct imap *im, struct imap_owner *owner, bool numbers, imap_mailbox_visitor *visit, void *to)
+{
+	const struct imap_wanted wanted = { .all = true, .numbers = numbers };
+	const struct store_sharer who = { .others = true };
+	struct sharing s = { .im = im, .wanted = &wanted, .visit = visit, .to = to };
+	arena_init(&s.page, 0);
+	enum err e = await_mailboxes(&s, &who, owner, imap_name_at(&im->arena, owner, S("INBOX")));
+	arena_release(&s.page);
+	return e;
+}
+
+enum err
 await_imap_each_shared(struct imap *im, const struct imap_wanted *wanted, imap_mailbox_visitor *visit, void *to)
 {
 	struct sharing s = { .im = im, .wanted = wanted, .visit = visit, .to = to };

@@ -15,11 +15,13 @@ enum {
 void
 imap_unselect(struct imap *im)
 {
+	struct imap_owner *owner = im->owner;
 	contexts_end(im); /* RFC 5267 4.3 */
 	im->nown = 0;
 	view_release(&im->view);
 	im->owner = NULL;
-	conn_account_also(im->c, 0);
+	if (owner)
+		imap_hear_owner(im, owner);
 	im->changed = false;
 	if (im->state == IMAP_SELECTED)
 		im->state = IMAP_AUTHENTICATED;
