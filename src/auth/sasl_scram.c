@@ -140,7 +140,8 @@ await_server_first(struct sasl_step *s, enum scram_hash hash, const struct scram
 	if (await_attempt_secret(a, a->user, &secret))
 		return ERR_AGAIN;
 	if (!secret.account || !scram_text_take(secret.scram, hash, &keys)) {
-		keys.iterations = auth_scram_iterations(a->auth);
+		if (!scram_text_take(secret.like, hash, &keys))
+			keys.iterations = auth_scram_iterations(a->auth);
 		invented_salt(a->auth, a->user, keys.salt);
 	}
 	random_bytes(random, sizeof random);

@@ -461,6 +461,17 @@ await_conn_starttls(struct conn *c)
 	return e;
 }
 
+bool
+conn_line_is_endless(struct conn *c)
+{
+	if (c->io.error != ERR_LINE_TOO_LONG)
+		return false;
+	c->io.error = OK;
+	c->reason = "a line without end";
+	c->closing = true;
+	return true;
+}
+
 /* ---- accounts and their notices */
 
 static struct account_conns *

@@ -331,6 +331,7 @@ static const struct row {
 	{ S_ROW("not before the login"), S_ROW("nicht vor der Anmeldung"), S_ROW("pas avant la connexion") },
 	{ S_ROW("not after the login"), S_ROW("nicht nach der Anmeldung"), S_ROW("pas après la connexion") },
 	{ S_ROW("the line is too long"), S_ROW("die Zeile ist zu lang"), S_ROW("la ligne est trop longue") },
+	{ S_ROW("this line does not end"), S_ROW("diese Zeile hört nicht auf"), S_ROW("cette ligne ne finit pas") },
 	{ S_ROW("a line may hold no NUL and no bare CR"),
 	  S_ROW("in einer Zeile darf kein NUL und kein einzelnes CR stehen"),
 	  S_ROW("une ligne ne peut contenir ni NUL ni CR isolé") },

@@ -33,7 +33,11 @@ await_response(struct run *r, struct slice challenge)
 	stream_put(io, buf_slice(&text));
 	buf_release(&text);
 	enum err e = await_line(io, SASL_LINE_BYTES_MAX, r->s->lf_ok, &line);
-	r->result.end = io->error ? SASL_LOST : e == ERR_LINE_TOO_LONG ? SASL_TOO_LONG : SASL_NO_BASE64;
+	bool endless = conn_line_is_endless(r->s->c);
+	r->result.end = endless                  ? SASL_TOO_LONG
+	                : io->error              ? SASL_LOST
+	                : e == ERR_LINE_TOO_LONG ? SASL_TOO_LONG
+	                                         : SASL_NO_BASE64;
 	if (e)
 		return false;
 	if (slice_equal(line, S("*"))) {

@@ -148,6 +148,9 @@ void conn_wake(struct conn *c); /* runs protocol->await_woken in a task soon */
 /* STARTTLS: drops what came before, handshakes; sets c->secure. Send the go-ahead first. */
 enum err await_conn_starttls(struct conn *c);
 bool conn_can_starttls(const struct conn *c);
+/* The stream failed because a line was so long that its end was not waited for: what follows cannot be read, but a
+ * reply can be sent; then the connection closes. False: it did not. */
+bool conn_line_is_endless(struct conn *c);
 
 /* The body of a message on its way in: in shared memory, and in a spool file once it is larger than BODY_SHM_BYTES_MAX.
  */

@@ -121,6 +121,7 @@ handle_free(struct store *s, struct handle *h)
 		list_remove(&o->in_pending);
 		map_remove(&s->accounts_open, o->account);
 		history_free(&o->history);
+		url_resets_free(o);
 		free(o);
 	}
 }

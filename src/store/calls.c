@@ -192,6 +192,7 @@ job_run(struct store *s, struct txn *t, struct update *u)
 	memset(j->out, 0, j->out_bytes);
 	memset(j->notices, 0, sizeof j->notices);
 	j->revoke = j->unshare = 0;
+	j->url_reset = (struct url_reset){ 0 };
 	j->notes = j->last_note = NULL;
 	j->queued = 0;
 	j->queue_rows = 0;
@@ -216,6 +217,8 @@ job_made(struct job *j)
 		notice_changed(j->s, j->notices[i].account, j->notices[i].mailbox, j->notices[i].modseq);
 	if (j->revoke)
 		notice_revoked(j->s, j->revoke);
+	if (j->url_reset.number)
+		url_reset_made(j);
 	if (j->unshare)
 		account_unshare(j->s, j->unshare);
 	if (j->queued)

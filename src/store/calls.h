@@ -67,6 +67,9 @@ struct job {
 		uint64_t account, mailbox, modseq; /* account 0: nothing to tell */
 	} notices[2];
 	struct note *notes, *last_note;
+	struct url_reset { /* a key of URLs is gone */
+		uint64_t mailbox, number;
+	} url_reset;            /* number 0: none */
 	uint64_t unshare;       /* account whose handles in other hands are opened again; 0: none */
 	struct altered altered; /* n 0: none */
 	uint64_t revoke;        /* account whose sessions end; 0: none */

@@ -304,6 +304,41 @@ lists_body(void)
 	ASSERT(slice_equal(shown.account.address, S("user0003@a.test")));
 }
 
+static struct slice
+await_like(const char *address)
+{
+	struct store_secret_get_in in = { slice_text(address) };
+	struct store_secret_get_out out = { 0 };
+	ASSERT(await_store_secret_get(&house.auth, &in, &house.a, &out) == OK);
+	return out.like;
+}
+
+/* Whoever has no keys for SCRAM looks like some account that has: always like the same one, and not all like one. */
+static void
+likeness_body(void)
+{
+	const struct slice keys[] = { S_ROW("SCRAM-SHA-256$4096:x$y:z"), S_ROW("SCRAM-SHA-256$50000:x$y:z") };
+	char name[32];
+	size_t found[2] = { 0, 0 };
+	ASSERT(await_domain_add("x.test") == OK);
+	ASSERT(await_like("nobody@x.test").len == 0);
+	for (size_t i = 0; i < 40; i++) {
+		struct store_account_add_in in = { .address = slice_text((snprintf(name, sizeof name, "u%zu@x.test", i), name)),
+			                               .scram = keys[i % 4 == 0] };
+		struct store_account_add_out out;
+		ASSERT(await_store_account_add(&house.admin, &in, &house.a, &out) == OK);
+	}
+	for (size_t i = 0; i < 400; i++) {
+		struct slice like = await_like((snprintf(name, sizeof name, "nobody%zu@x.test", i), name));
+		ASSERT(slice_equal(like, await_like(name)));
+		name[0] = 'N';
+		ASSERT(slice_equal(like, await_like(name)));
+		found[slice_equal(like, keys[1])]++;
+		ASSERT(slice_equal(like, keys[0]) || slice_equal(like, keys[1]));
+	}
+	ASSERT(found[0] > 200 && found[1] > 40); /* as they are in use: three of four, one of four */
+}
+
 #define HOUSE_TEST(name)                                                                                               \
 	static void name(void **state)                                                                                     \
 	{                                                                                                                  \
@@ -318,6 +353,7 @@ HOUSE_TEST(verdicts)
 HOUSE_TEST(grants)
 HOUSE_TEST(deletion)
 HOUSE_TEST(lists)
+HOUSE_TEST(likeness)
 
 int
 main(void)
@@ -327,7 +363,7 @@ main(void)
 		cmocka_unit_test(aliases),    cmocka_unit_test(an_alias_of_too_many),
 		cmocka_unit_test(postmaster), cmocka_unit_test(verdicts),
 		cmocka_unit_test(grants),     cmocka_unit_test(deletion),
-		cmocka_unit_test(lists),
+		cmocka_unit_test(lists),      cmocka_unit_test(likeness),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

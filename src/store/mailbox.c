@@ -608,6 +608,7 @@ mailbox_open(struct job *j, struct txn *t)
 		return e;
 	out->mailbox = mailbox_answer(j->account, n.mailbox, &row, n.attributes);
 	out->mailbox.rights = j->granted;
+	out->mailbox.url_resets = url_resets(j, n.mailbox);
 	out->mailbox.name = job_keep(j, row.name);
 	out->first_recent = row.recent ? row.recent_from : 0;
 	out->keyword_sets = row.keyword_sets;
@@ -701,6 +702,7 @@ mailbox_changes(struct job *j, struct txn *t)
 		return e;
 	out->mailbox = mailbox_answer(j->account, in->mailbox, &row, 0);
 	out->mailbox.rights = j->granted;
+	out->mailbox.url_resets = url_resets(j, in->mailbox);
 	out->mailbox.name = job_keep(j, row.name);
 	out->upto = row.modseq;
 	e = changes_since(j->s, t, j->account, in->mailbox, &row, in->since, in->known, &c);

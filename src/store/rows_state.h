@@ -32,6 +32,8 @@ struct open_account {
 	uint64_t mailbox, modseq;
 	struct link in_pending;
 	struct history *history; /* history.c; NULL: nobody watches */
+	struct map url_resets;   /* urlauth.c: whose key of which mailbox was reset, and when */
+	size_t nurl_resets;
 };
 
 struct rows {
@@ -49,6 +51,7 @@ struct rows {
 	struct indexes *indexes; /* index.c */
 	struct removal *removal; /* removal.c */
 	struct expiry *expiry;   /* expiry.c */
+	uint64_t url_resets;     /* of keys of URLs since the start */
 };
 
 /* ---- account.c */
@@ -128,6 +131,11 @@ struct opened_url {
 	uint64_t account, principal, mailbox;
 	uint32_t uidvalidity;
 };
+/* Of the mailbox, or of all (0), by whoever asks: when he reset his key last. */
+uint64_t url_resets(const struct job *j, uint64_t mailbox);
+/* It is durable: sessions of whoever asked hear of it. */
+void url_reset_made(struct job *j);
+void url_resets_free(struct open_account *o);
 enum err url_check(struct job *j, struct txn *t, uint64_t rights, struct opened_url *out);
 
 /* ---- metadata.c */

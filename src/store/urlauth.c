@@ -103,10 +103,61 @@ url_sign(struct job *j, struct txn *t)
 	return e;
 }
 
+/* ---- who should know that a key is gone (RFC 4467 7: every session of the user that has the mailbox selected) */
+
+enum { RESETS_MAX = 1000 }; /* of one account that are remembered */
+
+static uint64_t
+reset_name(uint64_t mailbox, uint64_t principal)
+{
+	const uint64_t words[] = { mailbox, principal };
+	return slice_hash(slice_of((const char *)words, sizeof words));
+}
+
+uint64_t
+url_resets(const struct job *j, uint64_t mailbox)
+{
+	const struct open_account *o = map_get(&j->s->accounts_open, j->account);
+	const struct url_reset *one = o ? map_get(&o->url_resets, reset_name(mailbox, j->principal)) : NULL;
+	const struct url_reset *all = o ? map_get(&o->url_resets, reset_name(0, j->principal)) : NULL;
+	return MAX(one ? one->number : 0, all ? all->number : 0);
+}
+
+void
+url_resets_free(struct open_account *o)
+{
+	uint64_t name;
+	void *reset;
+	for (size_t i = 0; map_each(&o->url_resets, &i, &name, &reset);)
+		free(reset);
+	map_release(&o->url_resets);
+	o->nurl_resets = 0;
+}
+
+void
+url_reset_made(struct job *j)
+{
+	struct open_account *o = map_get(&j->s->accounts_open, j->account);
+	uint64_t name = reset_name(j->url_reset.mailbox, j->principal);
+	if (!o)
+		return;
+	if (o->nurl_resets == RESETS_MAX)
+		url_resets_free(o);
+	struct url_reset *r = map_get(&o->url_resets, name);
+	if (!r) {
+		r = must_calloc(1, sizeof *r);
+		map_set(&o->url_resets, name, r);
+		o->nurl_resets++;
+	}
+	*r = j->url_reset;
+	notice_changed(j->s, j->account, j->url_reset.mailbox, UINT64_MAX);
+}
+
 enum err
 url_reset(struct job *j, struct txn *t)
 {
 	const struct store_url_reset_in *in = j->in;
+	struct store_url_reset_out *out = j->out;
 	struct row_name row = { .mailbox = 0 };
 	enum err e = in->name.len ? mailbox_id_of(t, j->account, in->name, &row) : OK;
 	e = e || !in->name.len ? e : acl_check(t, j->account, row.mailbox, j->principal, ACL_READ);
@@ -115,6 +166,8 @@ url_reset(struct job *j, struct txn *t)
 	struct key k =
 	    in->name.len ? key_of_url(j->account, row.mailbox, j->principal) : key_of_url(j->principal, 0, j->principal);
 	txn_delete(t, key_slice(&k));
+	j->url_reset = (struct url_reset){ row.mailbox, ++j->s->rows->url_resets };
+	out->url_resets = in->name.len ? j->url_reset.number : 0;
 	return OK;
 }
 

@@ -77,6 +77,20 @@ def test_smtp_lines(server, command, codes):
     assert smtp(server, command)[0].startswith(codes)
 
 
+@pytest.mark.parametrize("kind, before, begun, answer", [
+    ("smtp", b"", b"220 ", b"500 5.5.2 this line does not end"),
+    ("submission", b"EHLO x\r\nAUTH LOGIN\r\n", b"334 ", b"500 5.5.6 the answer is too long"),
+    ("pop3", b"", b"+OK ", b"-ERR this line does not end"),
+    ("pop3", b"AUTH LOGIN\r\n", b"+ VX", b"-ERR the line is too long"),
+    ("imap", b"a AUTHENTICATE LOGIN\r\n", b"+ VX", b"a BAD "),
+])
+def test_a_line_that_does_not_end(server, kind, before, begun, answer):
+    """Its sender is told, and the connection closes; nothing of it is taken as a command."""
+    got = talk(server.port(kind), before + b"NOOP" + b"x" * 300000)
+    lines = got.split(b"\r\n")
+    assert lines[-1] == b"" and lines[-2].startswith(answer) and any(line.startswith(begun) for line in lines[:-2]), got
+
+
 @pytest.mark.parametrize("recipient", [
     b"alice%x.example@" + DOMAIN.encode(), b"@" + DOMAIN.encode() + b":x@y.example", b"\"x@y.example\"@" + DOMAIN.encode(), b"x!y@" + DOMAIN.encode(),
     b"x@[127.0.0.1]", b"x@[IPv6:::1]", b"x@localhost", b"alice@" + DOMAIN.encode() + b"@y.example", b"alice@y.example@" + DOMAIN.encode(), b"*@" + DOMAIN.encode(), b"\"\"@" + DOMAIN.encode(),

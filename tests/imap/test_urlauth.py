@@ -266,3 +266,30 @@ def test_large(people):
     assert fetch(eve, u) == body
     assert fetch(eve, u.replace("/;UID=3", "/;UID=2")) is None
     eve.ok("NOOP")
+
+
+def test_other_sessions_hear_of_a_reset_key(people, connect):
+    """RFC 4467 7 (RESETKEY): each session of the user that has the mailbox selected gets an untagged OK with URLMECH."""
+    ann, eve = people
+    told = b"* OK [URLMECH INTERNAL] URLs that were signed are good no longer"
+    idles, waits, away, elsewhere = (connect(ann.user) for _ in range(4))
+    ann.ok(f"SETACL INBOX {eve.user} lr")
+    eve.ok(f'SELECT "Other Users/{ann.user}"')
+    for c in (ann, idles, waits):
+        c.ok("SELECT INBOX")
+    elsewhere.ok("SELECT Drafts")
+    tag = idles.start("IDLE")
+    assert idles.line().startswith(b"+")
+    r = ann.ok("RESETKEY INBOX")
+    assert r.text.startswith("[URLMECH INTERNAL]") and not r.of(rb"URLMECH")
+    assert idles.line() == told
+    assert waits.ok("NOOP").untagged == [told] and waits.ok("NOOP").untagged == []
+    for c in (ann, away, elsewhere, eve):
+        assert c.ok("NOOP").of(rb"URLMECH") == []
+    ann.ok("RESETKEY")  # of all mailboxes
+    assert idles.line() == told
+    assert elsewhere.ok("NOOP").untagged == [told] and eve.ok("NOOP").of(rb"URLMECH") == []
+    eve.ok(f'RESETKEY "Other Users/{ann.user}"')  # her own key
+    assert waits.ok("NOOP").untagged == [told] and waits.ok("NOOP").untagged == []
+    idles.send(b"DONE\r\n")
+    assert idles.wait(tag).status == "OK"

@@ -154,6 +154,21 @@ def test_unknown_users_look_like_known_ones(new_server):
         assert scram(w, "SCRAM-SHA-256", f"nobody@{DOMAIN}")[0] == "no"
 
 
+def test_unknown_users_look_like_known_ones_after_another_count(new_server):
+    """Keys keep the count that they were made with; unknown users are asked for the counts that are in use, not for the option's."""
+    server = new_server("auth.scram-iterations = 5000")
+    server.stop()
+    server.conf.write_text(server.conf.read_text().replace("iterations = 5000", "iterations = 9000"))
+    server.start()
+    assert {salt_of(server, f"{name}@{DOMAIN}")[1] for name in ("alice", "bob", *(f"no{i}" for i in range(10)))} == {5000}
+    for i in range(4):
+        server.add_account(f"new{i}")
+    counts = [salt_of(server, f"no{i}@{DOMAIN}")[1] for i in range(40)]
+    assert set(counts) == {5000, 9000}
+    server.restart()
+    assert counts == [salt_of(server, f"no{i}@{DOMAIN}")[1] for i in range(40)]
+
+
 def test_imported_hash_gets_keys_at_the_first_plain_login(new_server):
     server = new_server(accounts=())
     salt = b"abcd"

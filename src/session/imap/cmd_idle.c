@@ -24,6 +24,7 @@ await_imap_idle_line(struct imap *im)
 {
 	struct slice line;
 	enum err e = await_line(&im->c->io, DONE_LINE_BYTES_MAX, false, &line);
+	(void)conn_line_is_endless(im->c);
 	if (im->c->io.error)
 		return NEXT_CLOSE;
 	struct imap_reply r = imap_bad("IDLE ends with DONE");

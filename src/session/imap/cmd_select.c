@@ -17,6 +17,7 @@ start_view(struct view *v, const struct store_mailbox *m, struct slice name, boo
 	v->name_bytes = name.len;
 	v->read_only = read_only || !changes;
 	v->rights = m->rights;
+	v->url_resets = m->url_resets;
 	v->uidvalidity = m->uidvalidity;
 	v->uidnext = m->uidnext;
 	v->modseq = v->told_modseq = m->modseq; /* of the first page: what changes from here on comes as a change */

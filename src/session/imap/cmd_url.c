@@ -94,7 +94,7 @@ struct imap_reply
 imap_cmd_resetkey(struct imap *im, struct cursor *args)
 {
 	struct store_url_reset_in in = { 0 };
-	struct store_url_reset_out out;
+	struct store_url_reset_out out = { 0 };
 	struct imap_place p = { 0 };
 	struct slice name, mechanism;
 	bool valid = true, named = !take_end(args);
@@ -111,6 +111,9 @@ imap_cmd_resetkey(struct imap *im, struct cursor *args)
 	e = e ? e : await_imap_ask_of(im, p.owner, url_reset, &in, &im->arena, &out);
 	if (e != OK)
 		return imap_err(e);
+	if (named && im->state == IMAP_SELECTED && out.url_resets && im->owner == p.owner &&
+	    slice_equal(p.name, slice_of(im->view.name, im->view.name_bytes)))
+		im->view.url_resets = out.url_resets; /* the tagged OK says it */
 	return named ? imap_ok_code(S("URLMECH INTERNAL"), "done") : imap_ok("done");
 }
 

@@ -135,6 +135,15 @@ may_have_changed(const struct imap *im)
 	return im->changed || (c->changes && !known);
 }
 
+/* RFC 4467 7: another session of this user reset the key of this mailbox. */
+static void
+tell_url_reset(struct imap *im, uint64_t resets)
+{
+	if (resets && resets != im->view.url_resets)
+		imap_untagged(im, S("OK [URLMECH INTERNAL] URLs that were signed are good no longer"));
+	im->view.url_resets = resets;
+}
+
 static enum err
 await_changes(struct imap *im, char *block, size_t got)
 {
@@ -156,6 +165,7 @@ await_changes(struct imap *im, char *block, size_t got)
 		v->modseq = MAX(v->modseq, out.upto);
 		v->uidnext = out.mailbox.uidnext;
 		tell_rights(im, out.mailbox.rights);
+		tell_url_reset(im, out.mailbox.url_resets);
 	}
 	return OK;
 }

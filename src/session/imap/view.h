@@ -29,7 +29,8 @@ struct view {
 	char *name;
 	size_t name_bytes;
 	bool read_only;
-	uint32_t rights; /* ACL_*: what the client may do in it (RFC 4314) */
+	uint64_t url_resets; /* as the store counted them when the client was told last */
+	uint32_t rights;     /* ACL_*: what the client may do in it (RFC 4314) */
 	uint32_t uidvalidity, uidnext;
 	uint64_t modseq;        /* changes up to here are in the rows */
 	uint64_t told_modseq;   /* the client knows all changes up to here */

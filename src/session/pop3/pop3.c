@@ -96,12 +96,14 @@ await_command(struct conn *c)
 	struct arena arena;
 	struct slice text;
 	enum err e = await_line(&c->io, POP3_LINE_BYTES_MAX, true, &text);
+	bool endless = conn_line_is_endless(c);
 	if (c->io.error)
 		return NEXT_CLOSE;
 	counter_add(COUNTER_POP3_COMMANDS, 1);
 	if (e)
-		return write_reply(
-		    p, pop3_err(e == ERR_LINE_TOO_LONG ? "the line is too long" : "a line may hold no NUL and no bare CR"));
+		return write_reply(p, pop3_err(endless                  ? "this line does not end"
+		                               : e == ERR_LINE_TOO_LONG ? "the line is too long"
+		                                                        : "a line may hold no NUL and no bare CR"));
 	arena_init(&arena, 0);
 	p->arena = &arena;
 	enum next next = write_reply(p, await_run(p, text));

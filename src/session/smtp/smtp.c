@@ -210,6 +210,8 @@ line_bytes_max(const struct smtp *s)
 static enum next
 await_bad_line(struct smtp *s, enum err e)
 {
+	if (conn_line_is_endless(s->c)) /* RFC 5321 4.5.3.1: a command line has a limit */
+		return await_finish(s, NULL, reply_close(reply(500, "5.5.2", "this line does not end")), S(""));
 	if (e == ERR_LINE_TOO_LONG) {
 		struct slice text =
 		    arena_printf(s->command, "line too long: at most %llu bytes", (unsigned long long)line_bytes_max(s));
