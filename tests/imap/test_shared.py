@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mailboxes of others (RFC 2342, RFC 4314): names, listing, subscriptions, copying between accounts, what is public in a domain."""
+import pathlib
 import random
+import time
 
 import pytest
 from imap_dialog import PLAIN, Client
@@ -264,7 +266,10 @@ def test_store_restarts(new_server):
     ann, eve = Client(s.port("imap")).login("ann@example.test"), Client(s.port("imap")).login("eve@example.test")
     ann.ok("SETACL INBOX eve@example.test lr")
     eve.ok('SELECT "Other Users/ann@example.test"')
+    gone = pathlib.Path(f"/proc/{s.role_pid('store')}")
     s.kill_role("store")
+    while gone.exists():  # until then it may still answer
+        time.sleep(0.01)
     while ann.do("NOOP").status != "OK" or ann.do("STATUS INBOX (MESSAGES)").status != "OK":
         pass
     ann.append(PLAIN)
