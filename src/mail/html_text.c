@@ -199,18 +199,61 @@ put_markup(struct cursor *c, struct buf *to)
 		buf_put_char(to, slice_equal_nocase(name, S("td")) || slice_equal_nocase(name, S("th")) ? ' ' : '\n');
 }
 
-void
-html_text_put(struct buf *to, struct slice html)
+static bool
+is_xml_name_char(char c)
 {
-	struct cursor c = cursor_of(html);
+	return is_name_char(c) || c == ':' || c == '-' || c == '.' || c == '_';
+}
+
+static void
+put_element(struct cursor *c, struct buf *to, const struct slice *lines, size_t nlines)
+{
+	struct cursor in = *c;
+	struct slice name = SLICE_NONE;
+	in.at++;
+	if (take_exact(&in, S("!--"))) {
+		*c = in;
+		skip_past(c, S("-->"));
+		return;
+	}
+	bool end = take_char(&in, '/');
+	(void)take_while(&in, is_xml_name_char, &name);
+	skip_tag(c);
+	bool empty = c->at[-1] == '>' && c->at[-2] == '/'; /* <w:br/> */
+	for (size_t i = 0; i < nlines && (end || empty); i++)
+		if (slice_equal(name, lines[i])) {
+			buf_put_char(to, '\n');
+			return;
+		}
+}
+
+/* lines NULL: HTML. */
+static void
+put_text(struct buf *to, struct slice marked, const struct slice *lines, size_t nlines)
+{
+	struct cursor c = cursor_of(marked);
 	while (!cursor_done(&c) && !to->over) {
 		const char *text = c.at;
 		while (!cursor_done(&c) && *c.at != '<' && *c.at != '&')
 			c.at++;
 		buf_put(to, slice_of(text, (size_t)(c.at - text)));
-		if (peek(&c) == '<')
+		if (peek(&c) == '<' && lines)
+			put_element(&c, to, lines, nlines);
+		else if (peek(&c) == '<')
 			put_markup(&c, to);
 		else if (peek(&c) == '&')
 			put_reference(&c, to);
 	}
+}
+
+void
+html_text_put(struct buf *to, struct slice html)
+{
+	put_text(to, html, NULL, 0);
+}
+
+void
+xml_text_put(struct buf *to, struct slice xml, const struct slice *lines, size_t nlines)
+{
+	put_text(to, xml, lines, nlines);
 }

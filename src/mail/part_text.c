@@ -6,6 +6,7 @@
 #include "mail/header.h"
 #include "mail/html_text.h"
 #include "mail/mime_param.h"
+#include "mail/office_text.h"
 #include "mail/transfer.h"
 
 static struct slice
@@ -22,6 +23,30 @@ bool
 part_is_html(const struct mime_part *part)
 {
 	return part->at.kind == FACTS_KIND_TEXT && slice_equal_nocase(part->subtype, S("html"));
+}
+
+/* By the parameter name or the disposition's filename, where senders write it. */
+static bool
+is_office(const struct mime_part *part)
+{
+	if (part->at.kind != FACTS_KIND_SINGLE || !slice_equal_nocase(part->type, S("application")))
+		return false;
+	struct arena a;
+	arena_init(&a, 0);
+	struct cursor c = cursor_of(part->disposition);
+	struct slice word, name = part->params.len ? param_value(part->params, S("name"), &a) : SLICE_NONE;
+	header_skip_cfws(&c);
+	if (name.len == 0 && mime_take_token(&c, &word))
+		name = param_value(cursor_rest(&c), S("filename"), &a);
+	bool is = office_is(part->subtype, name);
+	arena_release(&a);
+	return is;
+}
+
+bool
+part_has_text(const struct mime_part *part)
+{
+	return part->at.kind == FACTS_KIND_TEXT || is_office(part);
 }
 
 bool
@@ -52,7 +77,9 @@ part_text_put(struct buf *to, const struct mime_part *part, struct slice message
 		transfer_decode(part->at.encoding, body, scratch);
 		body = buf_slice(scratch);
 	}
-	if (part_is_html(part)) {
+	if (part->at.kind != FACTS_KIND_TEXT) {
+		office_text_put(to, body);
+	} else if (part_is_html(part)) {
 		struct buf html;
 		buf_init(&html, 4 * body.len + 16);
 		charset_put(&html, charset, body);

@@ -64,7 +64,8 @@ walk_part(struct walker *k, const struct mime_part *part)
 {
 	size_t bytes = MIN(part->at.end - part->at.body, SEARCH_TEXT_PART_BYTES_MAX);
 	struct slice body = slice_part(k->message, part->at.body, bytes);
-	bool plain = part->at.encoding <= FACTS_ENCODING_BINARY && !part_is_html(part) && ascii_prefix(body) == bytes;
+	bool plain = part->at.kind == FACTS_KIND_TEXT && part->at.encoding <= FACTS_ENCODING_BINARY &&
+	             !part_is_html(part) && ascii_prefix(body) == bytes;
 	buf_clear(&k->text);
 	buf_clear(&k->folded);
 	if (!plain) {
@@ -80,7 +81,7 @@ walk_parts(struct walker *k)
 {
 	for (size_t i = 0; i < k->mime.count && !k->enough; i++) {
 		const struct mime_part *part = mime_part(&k->mime, i);
-		if (part->at.kind == FACTS_KIND_TEXT)
+		if (part_has_text(part))
 			walk_part(k, part);
 		if (part->at.kind == FACTS_KIND_MESSAGE && part->at.first) {
 			const struct facts_part *in = &mime_part(&k->mime, part->at.first)->at;

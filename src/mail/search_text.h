@@ -13,7 +13,7 @@
 
 #include "mail/fold.h"
 
-#define SEARCH_TEXT_VERSION 1
+#define SEARCH_TEXT_VERSION 2
 #define SEARCH_TEXT_HEAD_BYTES 8
 #define SEARCH_TEXT_PART_BYTES_MAX (16u << 20) /* of one part that are looked at */
 #define SEARCH_TEXT_BYTES_MAX (2u << 20)       /* of a record */

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """SEARCH HEADER, BODY and TEXT over texts that the server keeps: the same answers as without them, while messages come and go and roles are killed."""
 import base64
+import io
 import random
 import subprocess
 import time
+import zipfile
 
 import pytest
 
@@ -66,6 +68,35 @@ def pair(tmp_path_factory):
     yield made
     for s in made:
         s.stop()
+
+
+def document(name, entry, xml):
+    """A message with an attached document."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("[Content_Types].xml", "<Types>contents</Types>")
+        z.writestr(entry, xml)
+    return (f"From: ann@example.net\r\nSubject: {name}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsee below\r\n--b\r\n"
+            f"Content-Type: application/octet-stream; name=\"{name}\"\r\nContent-Transfer-Encoding: base64\r\n\r\n").encode() + base64.encodebytes(file.getvalue()) + b"\r\n--b--\r\n"
+
+
+def test_office_documents(pair, connect):
+    """With texts that are kept and without."""
+    for s in pair:
+        s.add_account("office")
+        c = connect(f"office@{DOMAIN}", on=s)
+        for m in (document("a.docx", "word/document.xml", "<w:document><w:p><w:t>Quar</w:t><w:t>terly R\u00e9sum\u00e9 &amp; more</w:t></w:p></w:document>"),
+                  document("b.odt", "content.xml", "<office:document-content><text:p>quarterly losses</text:p></office:document-content>"),
+                  document("c.xlsx", "xl/sharedStrings.xml", "<sst><si><t>Gross</t></si></sst>"), document("d.zip", "word/document.xml", "<w:p>quarterly</w:p>"),
+                  document("e.docx", "word/document.xml", "x" * 100)[:-300] + b"\r\n--b--\r\n"):
+            c.append(m)
+        c.ok("SELECT INBOX")
+        for _ in range(2):  # at once, and when the index is there
+            assert found(c, "BODY quarterly") == [1, 2]
+            assert found(c, b"UID SEARCH CHARSET UTF-8 TEXT " + literal("R\u00e9sum\u00e9 & more")) == [1]
+            assert found(c, "BODY gross") == [3]
+            assert found(c, "BODY contents") == []
+            time.sleep(0.5)
 
 
 def test_same_answers_while_messages_come_and_go(pair, connect):
