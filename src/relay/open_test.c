@@ -5,6 +5,7 @@
 #include "relay/relay_testing.h"
 
 #include "base/base64.h"
+#include "relay/tls_report.h"
 #include "relay/transport.h"
 #include "task/task_testing.h"
 
@@ -119,6 +120,7 @@ static struct {
 	unsigned connections, fetches, passwords;
 	bool opened, secure, smtp_after_injection;
 	char words[700];
+	char counted[300]; /* for reports: "POLICY RESULT", each with its separator */
 	char memo[70000];
 	size_t memo_len;
 } seen;
@@ -370,6 +372,23 @@ open_once(void *arg)
 	free(route);
 }
 
+/* What waits to be put down for reports (RFC 8460): sorted, so that the order of the map does not show. */
+static void
+note_counted(void)
+{
+	size_t at = 0, n = 0;
+	uint64_t key;
+	void *value;
+	seen.counted[0] = '\0';
+	for (int type = TLS_REPORT_TLSA; type >= TLS_REPORT_NO_POLICY; type--)
+		for (at = 0; map_each(&relay->reports->pending, &at, &key, &value);) {
+			const struct tls_pending *p = value;
+			if (p->s.type == (enum tls_report_policy)type)
+				n += (size_t)snprintf(seen.counted + n, sizeof seen.counted - n, "%s %s;",
+				                      tls_report_policy_word(p->s.type), tls_result_word(p->s.result));
+		}
+}
+
 static void
 stage(const struct scene *s, int times)
 {
@@ -386,7 +405,54 @@ stage(const struct scene *s, int times)
 	relay->transport->nsecrets = 1;
 	for (int i = 0; i < times; i++)
 		test_in_task(open_once, NULL);
+	note_counted();
 	relay_close();
+}
+
+/* What each scene is to a report. Those that are not named are nothing: the configuration decided, or the message. */
+static const char *
+counted_for(const char *what)
+{
+	static const struct {
+		const char *what, *counted;
+	} rows[] = {
+		{ "opportunistic", "no-policy-found success;" },
+		{ "in plain", "no-policy-found starttls-not-supported;" },
+		{ "a broken handshake, then in plain", "no-policy-found validation-failure;" },
+		{ "STARTTLS refused, then in plain", "no-policy-found validation-failure;" },
+		{ "bytes behind the answer to STARTTLS", "no-policy-found success;" },
+		{ "DANE-EE", "tlsa success;" },
+		{ "DANE-EE does not look at the expiry", "tlsa success;" },
+		{ "DANE-TA", "tlsa success;" },
+		{ "DANE-TA looks at the name", "tlsa certificate-host-mismatch;" },
+		{ "DANE-TA looks at the expiry", "tlsa certificate-expired;" },
+		{ "another certificate than TLSA names", "tlsa certificate-not-trusted;" },
+		{ "records, and no STARTTLS", "tlsa starttls-not-supported;" },
+		{ "records, and a broken handshake", "tlsa validation-failure;" },
+		{ "useless records: encrypted", "tlsa tlsa-invalid;" },
+		{ "useless records: not in plain", "tlsa starttls-not-supported;" },
+		{ "no answer about records", "tlsa dnssec-invalid;" },
+		{ "bogus records", "tlsa dnssec-invalid;" },
+		{ "records without DNSSEC are none", "no-policy-found success;" },
+		{ "DANE goes before MTA-STS", "tlsa certificate-not-trusted;" },
+		{ "enforce", "sts success;" },
+		{ "enforce, another name", "sts certificate-host-mismatch;" },
+		{ "enforce, expired", "sts certificate-expired;" },
+		{ "enforce, no TLS", "sts starttls-not-supported;" },
+		{ "enforce, the MX is not in it", "sts validation-failure;" },
+		{ "testing, another name", "sts certificate-host-mismatch;" },
+		{ "a policy that is none", "sts sts-policy-invalid;no-policy-found success;" },
+		{ "configured dane, in vain", "tlsa dane-required;" },
+		{ "REQUIRETLS", "tlsa success;" },
+		{ "REQUIRETLS, by roots", "no-policy-found success;" },
+		{ "REQUIRETLS, not offered", "tlsa success;" },
+		{ "REQUIRETLS, no TLS", "tlsa starttls-not-supported;" },
+		{ "REQUIRETLS, MTA-STS vouches", "sts success;" },
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (strcmp(rows[i].what, what) == 0)
+			return rows[i].counted;
+	return "";
 }
 
 static void
@@ -399,6 +465,9 @@ each_scene(void **state)
 		stage(s, 1);
 		if (seen.opened != s->opens || seen.secure != s->encrypted || !strstr(seen.words, s->words))
 			wrong++, print_error("%s: opened %d, encrypted %d, %s\n", s->what, seen.opened, seen.secure, seen.words);
+		const char *counted = counted_for(s->what);
+		if (strcmp(seen.counted, counted) != 0)
+			wrong++, print_error("%s: counted %s, not %s\n", s->what, seen.counted, counted);
 		if (s->server & INJECTS)
 			assert_false(seen.smtp_after_injection);
 		if (s->server & NO_TLS)

@@ -10,12 +10,6 @@
 
 enum { DNS_TXT = 16, DAY_SEC = 86400 };
 
-struct pending {
-	struct tls_session s;
-	int64_t day;
-	uint64_t n;
-};
-
 struct record {
 	int64_t until_ms;
 	bool asks;
@@ -89,11 +83,11 @@ keep_lower(struct arena *a, struct slice s)
 	return slice_of(to, s.len);
 }
 
-static struct pending *
+static struct tls_pending *
 pending_new(struct arena *a, const struct tls_session *s, int64_t day)
 {
-	struct pending *p = ARENA_NEW(a, struct pending);
-	*p = (struct pending){ .s = *s, .day = day };
+	struct tls_pending *p = ARENA_NEW(a, struct tls_pending);
+	*p = (struct tls_pending){ .s = *s, .day = day };
 	p->s.domain = keep_lower(a, slice_part(s->domain, 0, 255));
 	p->s.policy_domain = keep_lower(a, slice_part(s->policy_domain, 0, 255));
 	p->s.policy = slice_keep(a, slice_part(s->policy, 0, TLS_REPORT_POLICY_BYTES_MAX));
@@ -122,7 +116,7 @@ tls_report_count(struct tls_reports *t, const struct tls_session *s)
 	if (s->result == TLS_RESULT_SUCCESS)
 		one.host = one.ip = one.from_ip = one.why = SLICE_NONE;
 	uint64_t key = session_hash(&one, day);
-	struct pending *p = map_get(&t->pending, key);
+	struct tls_pending *p = map_get(&t->pending, key);
 	if (!p && t->pending.count >= TLS_REPORT_PENDING_MAX) {
 		t->lost++;
 		return;
@@ -235,7 +229,7 @@ await_put_value(struct relay *r, const json_t *o, struct slice name, int64_t due
 
 /* Those of one domain and one day. */
 static void
-await_flush_some(struct tls_reports *t, struct pending **some, size_t n, struct arena *a)
+await_flush_some(struct tls_reports *t, struct tls_pending **some, size_t n, struct arena *a)
 {
 	struct slice domain = some[0]->s.domain;
 	int64_t due = tls_report_due(t->relay->conf->v.hostname, domain, some[0]->day);
@@ -263,7 +257,7 @@ await_flush_some(struct tls_reports *t, struct pending **some, size_t n, struct 
 static int
 by_day_and_domain(const void *x, const void *y)
 {
-	const struct pending *a = *(struct pending *const *)x, *b = *(struct pending *const *)y;
+	const struct tls_pending *a = *(struct tls_pending *const *)x, *b = *(struct tls_pending *const *)y;
 	if (a->day != b->day)
 		return a->day < b->day ? -1 : 1;
 	return slice_compare(a->s.domain, b->s.domain);
@@ -289,7 +283,7 @@ flush_task(void *arg)
 	struct tls_reports *t = arg;
 	struct map batch = t->pending;
 	struct arena theirs = t->arena, a;
-	struct pending **all = must_calloc(batch.count + 1, sizeof *all);
+	struct tls_pending **all = must_calloc(batch.count + 1, sizeof *all);
 	size_t at = 0, n = 0;
 	uint64_t key;
 	void *value;

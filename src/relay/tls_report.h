@@ -21,9 +21,16 @@ enum {
 	TLS_SENT_KEPT_SEC = 30 * 86400,  /* that one was sent */
 };
 
+/* Sessions of one kind that are not put down yet. */
+struct tls_pending {
+	struct tls_session s;
+	int64_t day;
+	uint64_t n;
+};
+
 struct tls_reports {
 	struct relay *relay;
-	struct map pending; /* hash of all of it -> struct pending of tls_report.c */
+	struct map pending; /* hash of all of it -> struct tls_pending */
 	struct arena arena; /* theirs */
 	struct map records; /* hash of the domain -> struct record: whether it asks */
 	struct map days;    /* hash of a memo's name -> itself: reports that are begun */
