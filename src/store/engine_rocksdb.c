@@ -30,6 +30,7 @@
 #define BLOCK_BYTES 8192
 #define SCAN_AHEAD_BYTES (256u << 10)
 #define BLOOM_BITS 10
+#define METADATA_BYTES 4096
 
 struct engine {
 	rocksdb_t *db;
@@ -101,6 +102,12 @@ set_tables(rocksdb_options_t *o, rocksdb_cache_t *cache)
 	rocksdb_block_based_options_set_block_size(t, BLOCK_BYTES);
 	rocksdb_block_based_options_set_format_version(t, 5);
 	rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
+	/* Filters and indexes in parts: whole ones of tables with many small rows are larger than what the cache keeps as
+	 * one piece, and were read from the file with each get. */
+	rocksdb_block_based_options_set_index_type(t, rocksdb_block_based_table_index_type_two_level_index_search);
+	rocksdb_block_based_options_set_partition_filters(t, 1);
+	rocksdb_block_based_options_set_metadata_block_size(t, METADATA_BYTES);
+	rocksdb_block_based_options_set_pin_top_level_index_and_filter(t, 1);
 	/* Indexes and filters count against the cache, so that memory stays what the configuration says. */
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(t, 1);
