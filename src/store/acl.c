@@ -11,6 +11,8 @@
 #define ACL_ENTRIES_MAX 1000 /* of a mailbox: an answer holds all */
 #define ANYONE 0
 
+uint32_t acl_entries_max = 100000;
+
 static struct key
 key_acl(uint64_t account, uint64_t mailbox)
 {
@@ -157,13 +159,27 @@ acl_write(struct txn *t, uint64_t account, uint64_t mailbox, struct slice name, 
 	return mark_name(t, account, name, acl->n > 0);
 }
 
+/* The account's lists have so many entries more, or less. */
+static enum err
+count_entries(struct row_counters *counters, int64_t change)
+{
+	int64_t n = counters->acl_entries + change;
+	if (change > 0 && n > acl_entries_max)
+		return ERR_LIMIT;
+	counters->acl_entries = (uint32_t)MAX(n, (int64_t)0);
+	return OK;
+}
+
 enum err
-acl_copy(struct txn *t, uint64_t account, uint64_t from, uint64_t to, struct slice to_name)
+acl_copy(struct change *c, uint64_t from, uint64_t to, struct slice to_name)
 {
 	struct row_acl acl;
 	struct row_account row;
+	struct txn *t = c->t;
+	uint64_t account = c->account;
 	uint32_t n = 0;
 	enum err e = acl_read(t, account, from, &acl);
+	e = e ? e : count_entries(&c->counters, acl.n);
 	if (e || acl.n == 0)
 		return e;
 	for (uint32_t i = 0; i < acl.n; i++) {
@@ -173,15 +189,18 @@ acl_copy(struct txn *t, uint64_t account, uint64_t from, uint64_t to, struct sli
 		granted_put(t, entry->account, account, to, true);
 		acl.entries[n++] = *entry;
 	}
+	(void)count_entries(&c->counters, (int64_t)n - acl.n);
 	acl.n = n;
 	return acl_write(t, account, to, to_name, &acl);
 }
 
 enum err
-acl_drop(struct txn *t, uint64_t account, uint64_t mailbox)
+acl_drop(struct txn *t, uint64_t account, uint64_t mailbox, struct row_counters *counters)
 {
 	struct row_acl acl;
 	enum err e = acl_read(t, account, mailbox, &acl);
+	if (!e && counters)
+		(void)count_entries(counters, -(int64_t)acl.n);
 	if (e || acl.n == 0)
 		return e;
 	for (uint32_t i = 0; i < acl.n; i++)
@@ -192,8 +211,9 @@ acl_drop(struct txn *t, uint64_t account, uint64_t mailbox)
 }
 
 enum err
-acl_forget(struct txn *t, struct slice granted_key)
+acl_forget(struct store *s, struct txn *t, struct slice granted_key)
 {
+	struct change c;
 	uint64_t grantee = bytes_get_be(granted_key.at + 1, 8), account = bytes_get_be(granted_key.at + 9, 8);
 	uint64_t mailbox = bytes_get_be(granted_key.at + 17, 8);
 	struct row_acl acl;
@@ -203,9 +223,14 @@ acl_forget(struct txn *t, struct slice granted_key)
 	e = e ? e : mailbox_get(t, account, mailbox, &row);
 	if (e) /* the mailbox goes, too */
 		return e == ERR_NOT_FOUND ? OK : e;
+	e = change_begin(&c, s, t, account);
+	if (e) /* so does the account */
+		return e == ERR_NOT_FOUND ? OK : e;
 	for (uint32_t i = 0; i < acl.n; i++)
 		if (acl.entries[i].account != grantee)
 			acl.entries[left++] = acl.entries[i];
+	(void)count_entries(&c.counters, (int64_t)left - acl.n);
+	change_end(&c);
 	acl.n = left;
 	e = acl_write(t, account, mailbox, row.name, &acl);
 	return e == ERR_NOT_FOUND ? OK : e;
@@ -302,9 +327,11 @@ struct changed_list {
 };
 
 static enum err
-change_list(struct txn *t, uint64_t account, const struct row_name *name, const struct identifier *id,
+change_list(struct change *c, const struct row_name *name, const struct identifier *id,
             const struct store_acl_set_in *in, struct changed_list *l)
 {
+	struct txn *t = c->t;
+	uint64_t account = c->account;
 	struct row_mailbox row;
 	enum err e = acl_read(t, account, name->mailbox, &l->was);
 	e = e ? e : mailbox_get(t, account, name->mailbox, &row);
@@ -315,6 +342,7 @@ change_list(struct txn *t, uint64_t account, const struct row_name *name, const 
 	if (l->was.n)
 		memcpy(l->now.entries, l->was.entries, l->was.n * sizeof *l->was.entries);
 	e = entry_set(&l->now, id, in->op, in->rights);
+	e = e ? e : count_entries(&c->counters, (int64_t)l->now.n - l->was.n);
 	if (e)
 		return e;
 	granted_put(t, id->account, account, name->mailbox, names_account(&l->now, id->account));
@@ -352,8 +380,8 @@ acl_set(struct job *j, struct txn *t)
 	e = e ? e : identifier_of(t, in->identifier, &id);
 	if (!e && id.account == j->account)
 		return owner_set(&id, in->op, in->rights);
-	e = e ? e : change_list(t, j->account, &name, &id, in, &l);
 	e = e ? e : change_begin(&c, j->s, t, j->account);
+	e = e ? e : change_list(&c, &name, &id, in, &l);
 	if (e)
 		return e;
 	job_tell(j, j->account, 0, change_modseq(&c));

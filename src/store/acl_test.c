@@ -910,6 +910,29 @@ limit_body(void)
 	ASSERT(await_delete(owner_handle, "Box/child") == OK && rows_of('g') == 1000);
 }
 
+/* Of all lists of an account together: a deep path below a long list would copy it for each level. */
+static void
+limit_of_an_account_body(void)
+{
+	uint32_t most = acl_entries_max;
+	acl_entries_max = 5;
+	await_people();
+	ASSERT(await_create(owner_handle, "Box") == OK && await_create(owner_handle, "Other") == OK);
+	ASSERT(await_set(owner_handle, "Box", "friend@x.test", ACL_REPLACE, ACL_ALL) == OK);
+	ASSERT(await_set(owner_handle, "Box", "anyone", ACL_REPLACE, ACL_READ) == OK);
+	ASSERT(await_create(owner_handle, "Box/a/b") == ERR_LIMIT && rows_of('r') == 1);
+	ASSERT(await_create(owner_handle, "Box/a") == OK && rows_of('r') == 2);
+	ASSERT(await_set(owner_handle, "Other", "friend@x.test", ACL_REPLACE, ACL_ALL) == OK);
+	ASSERT(await_set(owner_handle, "Other", "anyone", ACL_REPLACE, ACL_READ) == ERR_LIMIT);
+	ASSERT(await_set(owner_handle, "Other", "friend@x.test", ACL_REVOKE, ACL_READ) == OK);
+	ASSERT(await_delete(owner_handle, "Box/a") == OK);
+	ASSERT(await_set(owner_handle, "Other", "anyone", ACL_REPLACE, ACL_READ) == OK);
+	await_account_gone("friend@x.test"); /* its entries go, too */
+	await_removed();
+	ASSERT(await_create(owner_handle, "Box/a") == OK && await_create(owner_handle, "Other/a") == OK);
+	acl_entries_max = most;
+}
+
 /* Somebody else's session hears of what happens in the account. */
 static void
 notices_body(void)
@@ -943,17 +966,21 @@ HOUSE_TEST(sharers)
 HOUSE_TEST(public_names_are_limited)
 HOUSE_TEST(gone)
 HOUSE_TEST(limit)
+HOUSE_TEST(limit_of_an_account)
 HOUSE_TEST(notices)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_call), cmocka_unit_test(rights_add_up), cmocka_unit_test(changing),
-		cmocka_unit_test(flags),     cmocka_unit_test(move),          cmocka_unit_test(replace),
-		cmocka_unit_test(guessing),  cmocka_unit_test(handles),       cmocka_unit_test(inherit),
-		cmocka_unit_test(children),  cmocka_unit_test(sharers),       cmocka_unit_test(public_names_are_limited),
-		cmocka_unit_test(gone),      cmocka_unit_test(limit),         cmocka_unit_test(notices),
+		cmocka_unit_test(each_call), cmocka_unit_test(rights_add_up),
+		cmocka_unit_test(changing),  cmocka_unit_test(flags),
+		cmocka_unit_test(move),      cmocka_unit_test(replace),
+		cmocka_unit_test(guessing),  cmocka_unit_test(handles),
+		cmocka_unit_test(inherit),   cmocka_unit_test(children),
+		cmocka_unit_test(sharers),   cmocka_unit_test(public_names_are_limited),
+		cmocka_unit_test(gone),      cmocka_unit_test(limit),
+		cmocka_unit_test(notices),   cmocka_unit_test(limit_of_an_account),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

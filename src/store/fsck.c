@@ -30,7 +30,7 @@ struct named {
 
 struct checked_account {
 	char *address;
-	uint64_t messages, bytes, names, mailboxes;
+	uint64_t messages, bytes, names, mailboxes, acl_entries;
 	uint64_t held; /* bytes of mail for later */
 };
 
@@ -169,6 +169,9 @@ check_counters(struct check *c, struct slice key, struct slice value)
 	if (row.mailboxes != a->mailboxes)
 		problem(c, "%s: counters say %u mailboxes, there are %llu", a->address, row.mailboxes,
 		        (unsigned long long)a->mailboxes);
+	if (row.acl_entries != a->acl_entries)
+		problem(c, "%s: counters say %u entries in rights, there are %llu", a->address, row.acl_entries,
+		        (unsigned long long)a->acl_entries);
 }
 
 /* ---- mailboxes */
@@ -306,6 +309,9 @@ check_acl(struct check *c, struct slice key, struct slice value)
 		        (unsigned long long)mailbox);
 		return;
 	}
+	struct checked_account *a = map_get(&c->accounts, account);
+	if (a)
+		a->acl_entries += acl.n;
 	struct key k = key1('n', account);
 	key_bytes(&k, box.name);
 	if (row_name_take(value_of(c, k), &name) && !(name.attributes & MAILBOX_SHARED))

@@ -177,7 +177,7 @@ acl_inherit(struct change *c, struct slice name, uint64_t mailbox)
 	enum err e = parent_of(c->t, c->account, name, &parent);
 	if (e || !(parent.attributes & MAILBOX_SHARED))
 		return e;
-	return acl_copy(c->t, c->account, parent.mailbox, mailbox, name);
+	return acl_copy(c, parent.mailbox, mailbox, name);
 }
 
 /* RFC 4314 4: somebody else needs k on the nearest parent that there is. */
@@ -333,7 +333,7 @@ mailbox_drop(struct change *c, uint64_t id)
 	struct key row = key2('m', c->account, id), rest = key2('D', c->account, id);
 	txn_delete(c->t, key_slice(&row));
 	txn_put(c->t, key_slice(&rest), SLICE_NONE);
-	return acl_drop(c->t, c->account, id);
+	return acl_drop(c->t, c->account, id, &c->counters);
 }
 
 enum err
@@ -484,7 +484,7 @@ rename_inbox(struct change *c, struct slice to)
 	e = e ? e : mailbox_make(c, S("INBOX"), MAILBOX_SUBSCRIBED, &b);
 	e = e ? e : metadata_copy(c->t, c->account, inbox.mailbox, b.id);
 	/* whoever may read what comes may read what came */
-	return e ? e : acl_copy(c->t, c->account, inbox.mailbox, b.id, S("INBOX"));
+	return e ? e : acl_copy(c, inbox.mailbox, b.id, S("INBOX"));
 }
 
 enum err

@@ -185,6 +185,7 @@ counters_fields(struct codec *c, struct row_counters *r)
 	u32(c, &r->gone);
 	u32(c, &r->names);
 	u32(c, &r->mailboxes);
+	u32(c, &r->acl_entries);
 }
 
 static void

@@ -51,6 +51,7 @@ struct row_counters {
 	uint32_t gone;         /* greatest uidvalidity of a mailbox that was deleted or renamed */
 	uint32_t names;        /* rows 'n' */
 	uint32_t mailboxes;
+	uint32_t acl_entries; /* in the rights on all mailboxes */
 };
 
 struct row_name {

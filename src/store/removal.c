@@ -52,7 +52,7 @@ remove_prefix(struct store *s, struct txn *t, const struct key *prefix, size_t *
 
 /* The rights that an account gave (kind 'r'), and those that it was given ('g'). */
 static enum err
-remove_grants(struct txn *t, char kind, uint64_t account, size_t *budget)
+remove_grants(struct store *s, struct txn *t, char kind, uint64_t account, size_t *budget)
 {
 	struct arena *a = txn_arena(t);
 	struct slice *keys = ARENA_ARRAY(a, struct slice, *budget + 1);
@@ -65,7 +65,7 @@ remove_grants(struct txn *t, char kind, uint64_t account, size_t *budget)
 		keys[n] = slice_keep(a, k);
 	enum err e = range_end(&r);
 	for (size_t i = 0; i < n && !e; i++) {
-		e = kind == 'r' ? acl_drop(t, account, bytes_get_be(keys[i].at + 9, 8)) : acl_forget(t, keys[i]);
+		e = kind == 'r' ? acl_drop(t, account, bytes_get_be(keys[i].at + 9, 8), NULL) : acl_forget(s, t, keys[i]);
 		e = e == ERR_DAMAGED ? OK : e; /* it was logged, and goes all the same */
 		txn_delete(t, keys[i]);
 	}
@@ -80,7 +80,7 @@ remove_rows(struct store *s, struct txn *t, uint64_t account, uint64_t mailbox, 
 	const char *kinds = mailbox ? "ulkKxiyzvU" : "cnmulkKxiyYzvUD";
 	enum err e = OK;
 	for (const char *grants = mailbox ? "" : "gr"; *grants && *budget && !e; grants++)
-		e = remove_grants(t, *grants, account, budget);
+		e = remove_grants(s, t, *grants, account, budget);
 	for (; *kinds && *budget && !e; kinds++) {
 		struct key prefix = mailbox ? key2(*kinds, account, mailbox) : key1(*kinds, account);
 		e = remove_prefix(s, t, &prefix, budget);

@@ -72,6 +72,7 @@ enum err maildrop_lock(struct handle *h);
 enum err directory_account_of(struct txn *t, struct slice address, uint64_t *account);
 
 /* ---- acl.c: rights on mailboxes (RFC 4314) */
+extern uint32_t acl_entries_max; /* of an account, in all its lists. Tests set it lower */
 /* What principal may do in a mailbox of account; nothing where there is no such mailbox. */
 enum err acl_rights(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t principal, uint32_t *rights);
 uint32_t acl_rights_in(const struct row_acl *acl, uint64_t principal);
@@ -86,11 +87,11 @@ enum err acl_check(struct txn *t, uint64_t account, uint64_t mailbox, uint64_t p
 uint32_t acl_flags(uint32_t rights);
 enum err acl_read(struct txn *t, uint64_t account, uint64_t mailbox, struct row_acl *acl);
 /* The mailbox `to` with this name gets the rights that stand at `from`. */
-enum err acl_copy(struct txn *t, uint64_t account, uint64_t from, uint64_t to, struct slice to_name);
-/* The list of a mailbox goes, and what leads to it. */
-enum err acl_drop(struct txn *t, uint64_t account, uint64_t mailbox);
+enum err acl_copy(struct change *c, uint64_t from, uint64_t to, struct slice to_name);
+/* The list of a mailbox goes, and what leads to it. counters NULL: they go, too. */
+enum err acl_drop(struct txn *t, uint64_t account, uint64_t mailbox, struct row_counters *counters);
 /* The account goes, whom this row 'g' names: it is no longer named there. */
-enum err acl_forget(struct txn *t, struct slice granted_key);
+enum err acl_forget(struct store *s, struct txn *t, struct slice granted_key);
 struct key key_granted(uint64_t grantee, uint64_t account);
 
 /* ---- sharer.c: who shares with whom */
