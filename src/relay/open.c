@@ -332,7 +332,8 @@ await_host(struct opening *o, const struct route_host *host)
 		                       .implicit_tls = o->line && o->line->implicit_tls,
 		                       .lmtp = host->lmtp };
 	o->host = host;
-	snprintf(o->remote->host, sizeof o->remote->host, "%s", host->name);
+	snprintf(o->remote->reached, sizeof o->remote->reached, "%s", host->name);
+	snprintf(o->remote->host, sizeof o->remote->host, "%s", route_host_is_path(host) ? conf->v.hostname : host->name);
 	if (!secret_find(o, &s))
 		return false;
 	if (route_host_is_path(host))
@@ -410,7 +411,7 @@ static const struct route_host *
 host_in_use(const struct route *route, const struct remote *remote)
 {
 	for (size_t i = 0; i < route->nhosts && route->hosts[i].preference == route->hosts[0].preference; i++)
-		if (slice_equal_nocase(slice_text(route->hosts[i].name), slice_text(remote->host)) &&
+		if (slice_equal_nocase(slice_text(route->hosts[i].name), slice_text(remote->reached)) &&
 		    route->hosts[i].port == remote->port)
 			return &route->hosts[i];
 	return NULL;

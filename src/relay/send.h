@@ -16,7 +16,8 @@ enum { REMOTE_AUTH_PLAIN = 1, REMOTE_AUTH_LOGIN = 2, REMOTE_AUTH_SCRAM = 4 };
 
 struct remote {
 	struct stream io;
-	char host[256];     /* the name that was looked up, or the address literal */
+	char host[256];     /* the name that was looked up, or the address literal; of a Unix socket our own name */
+	char reached[256];  /* the same, of a Unix socket its path */
 	char address[64];   /* address:port as text, for logs */
 	char local[64];     /* ours, without the port, of the last session, however it ended */
 	char source[64];    /* of ours, that it comes from; empty: not known */

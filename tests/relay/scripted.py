@@ -30,7 +30,7 @@ class Session:
 
 
 class Scripted:
-    """answers: {WORD: reply, or a function of (session, line)}; for the message the word is "END", in LMTP it is asked for each recipient. A reply of
+    """answers: {WORD: reply, or a function of (session, line)}; for the message the word is "END", in LMTP it is asked for each recipient, with its RCPT. A reply of
     None closes the connection. offers: keywords of EHLO."""
 
     def __init__(self, address=("127.0.0.1", 0), offers=("PIPELINING", "8BITMIME", "SIZE"), answers=None, lmtp=False, tls=None, implicit=False, login=None):
@@ -94,7 +94,7 @@ class Scripted:
         f = c.makefile("rwb")
         f.write(self.answer(s, "GREETING", "", "220 scripted ESMTP").encode() + b"\r\n")
         f.flush()
-        recipients = 0
+        recipients = []
         while True:
             line = f.readline().decode("utf-8", "surrogateescape").rstrip("\r\n")
             if not line:
@@ -114,10 +114,11 @@ class Scripted:
             elif word == "AUTH":
                 reply = self.auth(s, f, line)
             elif word == "MAIL":
-                recipients, reply = 0, "250 2.1.0 ok"
+                recipients, reply = [], "250 2.1.0 ok"
             elif word == "RCPT":
                 reply = self.answer(s, word, line, "250 2.1.5 ok")
-                recipients += reply.startswith("2")
+                if reply.startswith("2"):
+                    recipients.append(line)
                 f.write(reply.encode() + b"\r\n")
                 f.flush()
                 continue
@@ -161,8 +162,8 @@ class Scripted:
 
     def end(self, s, f, body, recipients):
         taken = False
-        for i in range(recipients if self.lmtp else 1):
-            reply = self.answer(s, "END", str(i), "250 2.0.0 taken")
+        for of in recipients if self.lmtp else [""]:
+            reply = self.answer(s, "END", of, "250 2.0.0 taken")
             taken |= reply.startswith("2")
             f.write(reply.encode() + b"\r\n")
         if taken:

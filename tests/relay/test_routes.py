@@ -38,10 +38,8 @@ def notice(server, of="alice"):
     while True:
         with imaplib.IMAP4("127.0.0.1", server.port("imap")) as c:
             c.login(f"{of}@{DOMAIN}", PASSWORD)
-            c.select()
-            data = c.fetch("1", "(BODY.PEEK[])")[1]
-            if data and data[0]:
-                return data[0][1].decode("utf-8", "replace")
+            if int(c.select()[1][0]):
+                return c.fetch("1", "(BODY.PEEK[])")[1][0][1].decode("utf-8", "replace")
         assert time.time() < end, server.log()[-3000:]
         time.sleep(0.1)
 
@@ -57,7 +55,7 @@ def sockets():
 # ---- LMTP
 
 def test_lmtp_unix_socket(new_server, sockets):
-    answers = {"END": lambda s, i: ["250 2.0.0 ok", "552 5.2.2 the mailbox is full", "250 2.0.0 ok"][int(i)], "RCPT": lambda s, line: "550 5.1.1 nobody" if "nobody@" in line else ""}
+    answers = {"END": lambda s, of: "552 5.2.2 the mailbox is full" if "full@" in of else "", "RCPT": lambda s, line: "550 5.1.1 nobody" if "nobody@" in line else ""}
     with Scripted(sockets / "lmtp.sock", offers=["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"], answers=answers, lmtp=True) as remote:
         server = new_server(LOOPBACK + f"route = local.test lmtp:{sockets}/lmtp.sock\n")
         send(server, ["one@local.test", "full@local.test", "nobody@local.test", "two@local.test"])
@@ -65,8 +63,9 @@ def test_lmtp_unix_socket(new_server, sockets):
         s = remote.sessions[0]
         assert s.commands[0].startswith("LHLO ") and s.hello
         text = notice(server)
-        assert "full@local.test" in text and "the mailbox is full" in text and "nobody" in text, text + server.log()
-        assert "Final-Recipient: rfc822;one@" not in text.replace(" ", "") and "two@local.test" not in text
+        assert "full@local.test" in text and "the mailbox is full" in text and "nobody" in text
+        assert "one@local.test" not in text and "two@local.test" not in text
+        assert "lmtp.sock" not in text  # where our own sockets are is nobody's business
         assert len(remote.messages()) == 1
 
 
@@ -83,7 +82,7 @@ def test_lmtp_socket_comes_later(new_server, sockets):
 
 def test_lmtp_chain_and_chunks(new_server, sockets):
     """The first of a chain is away: the second takes it, by TCP, with one chunk and an answer for each."""
-    with Scripted(lmtp=True, offers=["CHUNKING"], answers={"END": lambda s, i: ["250 2.0.0 ok", "452 4.2.2 full"][int(i)]}) as remote:
+    with Scripted(lmtp=True, offers=["CHUNKING"], answers={"END": lambda s, of: "452 4.2.2 full" if "two@" in of else ""}) as remote:
         server = new_server(LOOPBACK + f"route = local.test lmtp:{sockets}/none.sock,127.0.0.1:{remote.port}\n")
         send(server, ["one@local.test", "two@local.test"])
         remote.wait()
@@ -238,11 +237,11 @@ def test_literal(new_server):
 # ---- one connection for several domains
 
 def test_domains_share_a_connection(new_server):
-    slow = {"END": lambda s, i: time.sleep(0.3) or ""}
+    slow = {"END": lambda s, of: time.sleep(0.3) or ""}
     with Scripted(answers=slow) as remote:
         d = dns.DnsServer({("one.test", dns.MX): [dns.mx(10, "mx.both.test")], ("two.test", dns.MX): [dns.mx(10, "mx.both.test")],
                            ("mx.both.test", dns.A): [dns.a("127.0.0.1")]})
-        server = new_server(LOOPBACK + f"relay.connections = 1\nrelay.port = {remote.port}\ndns.server = 127.0.0.1@{d.port}\n")
+        server = new_server(LOOPBACK + f"relay.connections = 1\nrelay.port = {remote.port}\ndns.server = 127.0.0.1@{d.port}\ndns.trust-anchor = /nonexistent\n")
         for i in range(3):
             send(server, f"a{i}@one.test")
             send(server, f"b{i}@two.test")
@@ -317,10 +316,10 @@ def test_size_and_smtputf8(new_server):
 # ---- as outside test programs drive it
 
 def test_settings_for_test_programs(new_server):
-    """DNS server, port, loopback and a first retry of one second, all at once: mail for any domain goes to servers of the test program."""
+    """DNS server (without DNSSEC), port, loopback and a first retry of one second, all at once: mail for any domain goes to servers of the test program."""
     with Scripted(answers={"RCPT": lambda s, line: "450 4.2.1 later" if sum(c.startswith("RCPT") for t in remote.sessions for c in t.commands) < 3 else ""}) as remote, Scripted() as other:
         d = dns.DnsServer({("one.test", dns.MX): [dns.mx(10, "mx.one.test")], ("mx.one.test", dns.A): [dns.a("127.0.0.1")], ("two.test", dns.MX): [dns.mx(10, "mx.one.test")]})
-        server = new_server(f"dns.server = 127.0.0.1@{d.port}\nrelay.loopback = yes\nrelay.port = {remote.port}\nroute = two.test mx:{other.port}\nrelay.retry = 1s 1s 60s\n")
+        server = new_server(f"dns.server = 127.0.0.1@{d.port}\ndns.trust-anchor = /nonexistent\nrelay.loopback = yes\nrelay.port = {remote.port}\nroute = two.test mx:{other.port}\nrelay.retry = 1s 1s 60s\n")
         began = time.time()
         send(server, "a@one.test")
         send(server, "a@two.test")
