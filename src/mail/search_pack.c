@@ -236,7 +236,7 @@ narrow(const struct search_pack *p, struct slice text, struct search_bits *propo
 		}
 	}
 	qsort(lists, n, sizeof *lists, by_count);
-	for (size_t i = 0; i < n && lists[i].count <= p->n / 2; i++) { /* what more have has no list */
+	for (size_t i = 0; i < n && pack_has_list(lists[i].count, p->n); i++) {
 		struct search_bits bits;
 		if (!read_list(p, &lists[i], &bits))
 			return false;

@@ -10,7 +10,7 @@
  * PACK_ALWAYS); for each column offsets (u32, one more than messages) and the values, each ended by LF; then the
  * postings: buckets (u32, one more than there are) of entries (u32 three bytes, u32 offset, u32 how many) by a hash of
  * the three bytes; and the lists. A list of up to PACK_SHORT messages is steps (u16), a longer one a bit for each
- * message, and what more than half of the messages have has none. Then, at multiples of 8, the frequent words of bodies
+ * message, and what all but PACK_SHORT messages have has none. Then, at multiples of 8, the frequent words of bodies
  * and those of headers (mail/search_words.h), which decide where they find something; and the keys by which SORT and
  * THREAD compare (mail/sort_keys.h). */
 #ifndef MAIL_SEARCH_PACK_H
@@ -18,7 +18,7 @@
 
 #include "mail/search_text.h"
 
-#define SEARCH_PACK_VERSION 2 /* others are not read: they are made again */
+#define SEARCH_PACK_VERSION 3 /* others are not read: they are made again */
 #define SEARCH_PACK_MESSAGES_MAX 2048
 #define SEARCH_PACK_BYTES_MAX (4u << 20)
 #define SEARCH_PACK_WORDS (SEARCH_PACK_MESSAGES_MAX / 64)

@@ -17,6 +17,13 @@ enum {
 static const struct slice pack_columns[PACK_COLUMNS] = { S_ROW("SUBJECT"), S_ROW("FROM"), S_ROW("TO"), S_ROW("CC"),
 	                                                     S_ROW("BCC") };
 
+/* What nearly all messages have rules out nothing. */
+static inline bool
+pack_has_list(size_t count, size_t messages)
+{
+	return count <= PACK_SHORT || count + PACK_SHORT <= messages;
+}
+
 static inline uint32_t
 pack_bucket(uint32_t gram, uint32_t nbuckets)
 {

@@ -195,7 +195,7 @@ static void
 put_list(const struct search_packer *p, size_t from, size_t count, struct buf *lists)
 {
 	uint8_t bits[SEARCH_PACK_MESSAGES_MAX / 8] = { 0 };
-	if (count > p->n / 2)
+	if (!pack_has_list(count, p->n))
 		return;
 	uint32_t last = 0;
 	for (size_t i = from; i < from + count; i++) {

@@ -54,7 +54,7 @@ def damage(s):
     packs = 0
     for path in (p for p in s.data.rglob("*") if p.is_file() and "engine" not in p.parts):
         raw = path.read_bytes()
-        head = struct.pack("<BBHI", 2, 1, 0, PACKED)
+        head = struct.pack("<BBHI", 3, 1, 0, PACKED)
         at = raw.find(head)
         while at >= 0:
             keys = at + struct.unpack_from("<I", raw, at + 24)[0]
