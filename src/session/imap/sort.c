@@ -3,6 +3,7 @@
  * row of criteria[]. Keys come from the view and from facts; texts are compared folded. */
 #include "session/imap/sort.h"
 
+#include "base/radix.h"
 #include "mail/fold.h"
 #include "session/imap/keys_walk.h"
 #include "session/imap/search.h"
@@ -195,7 +196,7 @@ static uint64_t
 first_of(const struct sorting *s, const struct sort_item *item)
 {
 	const struct sort_key *k = &item->keys[0];
-	uint64_t first = (uint64_t)k->number ^ (uint64_t)1 << 63;
+	uint64_t first = radix_of_signed(k->number);
 	if (s->by[0]->by == BY_TEXT) {
 		char bytes[8] = { 0 };
 		if (k->text.len)
@@ -205,49 +206,21 @@ first_of(const struct sorting *s, const struct sort_item *item)
 	return s->reverse[0] ? ~first : first;
 }
 
-struct first {
-	uint64_t first;
-	uint32_t item;
-};
-
-/* Stable. Bytes that are the same in all are passed over. */
-static void
-sort_by_first(struct first *list, struct first *other, size_t n)
-{
-	struct first *from = list, *to = other;
-	for (unsigned shift = 0; shift < 64; shift += 8) {
-		size_t places[257] = { 0 };
-		for (size_t i = 0; i < n; i++)
-			places[(from[i].first >> shift & 255) + 1]++;
-		if (places[(from[0].first >> shift & 255) + 1] == n)
-			continue;
-		for (size_t i = 0; i < 256; i++)
-			places[i + 1] += places[i];
-		for (size_t i = 0; i < n; i++)
-			to[places[from[i].first >> shift & 255]++] = from[i];
-		struct first *swap = from;
-		from = to;
-		to = swap;
-	}
-	if (from != list)
-		memcpy(list, from, n * sizeof *list);
-}
-
 /* By what decides first, then those among which it does not decide. */
 void
 sort_items(struct sorting *s, struct sort_item *items, size_t n)
 {
 	if (n < 2)
 		return;
-	struct first *list = must_calloc(2 * n, sizeof *list);
+	struct radix *list = must_calloc(2 * n, sizeof *list);
 	struct sort_item *sorted = must_calloc(n, sizeof *sorted);
 	for (size_t i = 0; i < n; i++)
-		list[i] = (struct first){ first_of(s, &items[i]), (uint32_t)i };
-	sort_by_first(list, list + n, n);
+		list[i] = (struct radix){ first_of(s, &items[i]), &items[i] };
+	radix_sort(list, list + n, n);
 	for (size_t i = 0; i < n; i++)
-		sorted[i] = items[list[i].item];
+		sorted[i] = *(const struct sort_item *)list[i].item;
 	for (size_t from = 0, to; from < n; from = to) {
-		for (to = from + 1; to < n && list[to].first == list[from].first; to++)
+		for (to = from + 1; to < n && list[to].number == list[from].number; to++)
 			continue;
 		if (to - from > 1)
 			qsort_r(sorted + from, to - from, sizeof *sorted, sort_compare, s);

@@ -4,6 +4,8 @@
  * afterwards, so that no input makes a step take longer than THREAD_WALK_MAX. Pure, without recursion. */
 #include "session/imap/thread.h"
 
+#include "base/radix.h"
+
 #define THREAD_BYTES_MAX ((size_t)8 << 30) /* some 150 for each of the most messages that a mailbox can have here */
 
 void
@@ -168,8 +170,8 @@ prune(struct thread *t)
 /* ---- siblings by date */
 
 /* What a node without a message is sorted by: its first child, which has one once these are sorted. */
-static const struct thread_node *
-face(const struct thread_node *n)
+static struct thread_node *
+face(struct thread_node *n)
 {
 	while (n->message == THREAD_NO_MESSAGE && n->first)
 		n = n->first;
@@ -192,29 +194,65 @@ compare_newest(const void *a, const void *b)
 	return x->newest != y->newest ? (x->newest < y->newest ? -1 : 1) : compare_nodes(a, b);
 }
 
+static int
+compare_items(const void *a, const void *b, void *compare)
+{
+	int (**by)(const void *a, const void *b) = compare;
+	return (*by)(&((const struct radix *)a)->item, &((const struct radix *)b)->item);
+}
+
+/* By number, and by `compare` among those that have the same. list has place for twice as many. */
 static void
-sort_children_by(struct thread_node *parent, int (*compare)(const void *a, const void *b))
+sort_nodes(struct radix *list, size_t n, int (*compare)(const void *a, const void *b))
+{
+	if (n > 16)
+		radix_sort(list, list + n, n);
+	for (size_t from = 0, to; from < n; from = to) {
+		for (to = from + 1; to < n && (n <= 16 || list[to].number == list[from].number); to++)
+			continue;
+		if (to - from > 1)
+			qsort_r(list + from, to - from, sizeof *list, compare_items, &compare);
+	}
+}
+
+/* What decides first in `compare`. */
+static int64_t
+sent_of(struct thread_node *n)
+{
+	return face(n)->sent;
+}
+
+static int64_t
+newest_of(struct thread_node *n)
+{
+	return n->newest;
+}
+
+static void
+sort_children_by(struct thread_node *parent, int64_t (*first_of)(struct thread_node *n),
+                 int (*compare)(const void *a, const void *b))
 {
 	size_t n = 0;
 	if (parent->first == parent->last)
 		return;
 	for (struct thread_node *i = parent->first; i; i = i->next)
 		n++;
-	struct thread_node **all = must_calloc(n, sizeof(struct thread_node *));
+	struct radix few[2 * 16], *list = n <= 16 ? few : must_calloc(2 * n, sizeof *list);
 	n = 0;
 	for (struct thread_node *i = parent->first; i; i = i->next)
-		all[n++] = i;
-	qsort(all, n, sizeof *all, compare);
+		list[n++] = (struct radix){ radix_of_signed(first_of(i)), i };
+	sort_nodes(list, n, compare);
 	clear_children(parent);
 	for (size_t i = 0; i < n; i++)
-		append(parent, all[i], all[i]);
-	free(all);
+		append(parent, list[i].item, list[i].item);
+	if (list != few)
+		free(list);
 }
 
 static void
 sort_children(struct thread_node *parent)
 {
-	sort_children_by(parent, compare_nodes);
+	sort_children_by(parent, sent_of, compare_nodes);
 }
 
 static void
@@ -228,10 +266,14 @@ sort_root(struct thread *t)
 
 /* ---- step 5: threads of one subject */
 
-static struct slice
-subject_of(const struct thread_node *n)
+/* Of its base subject, folded; 0: it has none. */
+static uint64_t
+subject_of(struct thread_node *n)
 {
-	return face(n)->subject;
+	struct thread_node *f = face(n);
+	if (!f->subject_hash && f->subject.len)
+		f->subject_hash = slice_hash(f->subject) | 1;
+	return f->subject_hash;
 }
 
 static bool
@@ -245,13 +287,12 @@ static void
 note_subjects(struct thread *t)
 {
 	for (struct thread_node *i = t->root.first; i; i = i->next) {
-		struct slice subject = subject_of(i);
-		if (!subject.len)
+		uint64_t subject = subject_of(i);
+		if (!subject)
 			continue;
-		uint64_t hash = slice_hash(subject);
-		const struct thread_node *there = map_get(&t->subjects, hash);
+		const struct thread_node *there = map_get(&t->subjects, subject);
 		if (!there || (!is_dummy(there) && (is_dummy(i) || (there->reply && !i->reply))))
-			map_set(&t->subjects, hash, i);
+			map_set(&t->subjects, subject, i);
 	}
 }
 
@@ -283,8 +324,8 @@ merge_subjects(struct thread *t)
 	struct thread_node *next, *list = t->root.first;
 	struct thread_node kept = { .message = THREAD_NO_MESSAGE };
 	for (struct thread_node *i = list; i; i = next) {
-		struct slice subject = subject_of(i);
-		struct thread_node *there = subject.len ? map_get(&t->subjects, slice_hash(subject)) : NULL;
+		uint64_t subject = subject_of(i);
+		struct thread_node *there = subject ? map_get(&t->subjects, subject) : NULL;
 		next = i->next;
 		if (!there || there == i)
 			append(&kept, i, i);
@@ -315,35 +356,25 @@ thread_by_refs(struct thread *t)
 	prune(t);
 	for (struct thread_node *i = t->latest; i; i = i->older)
 		sort_children(i);
-	sort_children_by(&t->root, compare_newest);
+	sort_children_by(&t->root, newest_of, compare_newest);
 }
 
-static int
-compare_subjects(const void *a, const void *b)
-{
-	const struct thread_node *x = *(struct thread_node *const *)a, *y = *(struct thread_node *const *)b;
-	int order = slice_compare(x->subject, y->subject);
-	return order ? order : compare_nodes(a, b);
-}
-
-/* The first message of a subject is the parent of all others. */
+/* The first message of a subject is the parent of all others. Taken by date, all come out by date. */
 void
 thread_by_subject(struct thread *t)
 {
-	struct thread_node **all = must_calloc(t->nodes + 1, sizeof(struct thread_node *)), *head = NULL;
+	struct radix *all = must_calloc(2 * t->nodes + 1, sizeof *all);
 	size_t n = 0;
 	for (struct thread_node *i = t->latest; i; i = i->older)
-		all[n++] = i;
-	if (n)
-		qsort(all, n, sizeof *all, compare_subjects);
+		all[n++] = (struct radix){ radix_of_signed(i->sent), i };
+	sort_nodes(all, n, compare_nodes);
 	for (size_t i = 0; i < n; i++) {
-		if (head && slice_equal(head->subject, all[i]->subject)) {
-			append(head, all[i], all[i]);
-		} else {
-			head = all[i];
-			append(&t->root, head, head);
-		}
+		struct thread_node *node = all[i].item;
+		uint64_t subject = subject_of(node);
+		struct thread_node *head = map_get(&t->subjects, subject);
+		append(head ? head : &t->root, node, node);
+		if (!head)
+			map_set(&t->subjects, subject, node);
 	}
 	free(all);
-	sort_children(&t->root);
 }

@@ -16,6 +16,7 @@ struct thread_node {
 	int64_t sent;
 	int64_t newest;       /* the latest `sent` of it and all below */
 	struct slice subject; /* base subject, folded */
+	uint64_t subject_hash;
 	struct thread_node *parent, *first, *last, *next;
 	struct thread_node *older; /* all nodes, the latest first */
 };
