@@ -236,7 +236,7 @@ test_old_packs(void **state)
 enum { JOBS_OF_ONE = 30, THREADS = 2 /* of reader.c */ };
 
 static sem_t go;
-static atomic_uint started, ended;
+static atomic_uint busy, started, ended;
 
 struct turn {
 	unsigned at;
@@ -245,6 +245,7 @@ struct turn {
 static void
 wait_run(void *arg)
 {
+	atomic_fetch_add(&busy, 1);
 	while (sem_wait(&go) != 0)
 		continue;
 }
@@ -267,11 +268,14 @@ static void
 take_turns(void)
 {
 	static struct turn much[JOBS_OF_ONE], little[2];
+	atomic_store(&busy, 0);
 	atomic_store(&started, 0);
 	atomic_store(&ended, 0);
 	ASSERT(sem_init(&go, 0, 0) == 0);
 	for (int i = 0; i < THREADS; i++)
 		store_search_later(&house.s, 9, wait_run, count_done, NULL);
+	while (atomic_load(&busy) < THREADS)
+		await_sleep(5);
 	for (int i = 0; i < JOBS_OF_ONE; i++)
 		store_search_later(&house.s, 1, turn_run, count_done, &much[i]);
 	store_search_later(&house.s, 2, turn_run, count_done, &little[0]);
