@@ -6,6 +6,8 @@
 #include "relay/relay.h"
 #include "relay/transport.h"
 
+enum { HTTPS_PORT = 443 };
+
 /* What comes drop by drop is not looked at from its beginning with each drop. */
 static bool
 worth_a_look(struct slice in, size_t looked, size_t max, const struct http_reply *r)
@@ -22,8 +24,10 @@ await_answer(struct stream *io, const struct https_request *q, struct arena *a, 
 	bool post = q->type.len > 0;
 	*out = (struct http_reply){ 0 };
 	size_t max = HTTP_HEAD_BYTES_MAX + 2 * q->reply_bytes_max; /* chunks have sizes beside them */
-	stream_printf(io, "%s %.*s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Posthouse\r\nConnection: close\r\n",
-	              post ? "POST" : "GET", SLICE_ARG(q->path), q->host);
+	stream_printf(io, "%s %.*s HTTP/1.1\r\nHost: %s", post ? "POST" : "GET", SLICE_ARG(q->path), q->host);
+	if (q->port != HTTPS_PORT) /* RFC 9110 7.2 */
+		stream_printf(io, ":%u", q->port);
+	stream_put(io, S("\r\nUser-Agent: Posthouse\r\nConnection: close\r\n"));
 	if (post)
 		stream_printf(io, "Content-Type: %.*s\r\nContent-Length: %zu\r\n", SLICE_ARG(q->type), q->body.len);
 	stream_put(io, S("\r\n"));

@@ -22,6 +22,7 @@ tls_reports_new(struct relay *r)
 	json_object_seed((size_t)random_u64()); /* jansson would look for a file otherwise */
 	t->relay = r;
 	arena_init(&t->arena, 0);
+	gate_init(&t->ended);
 	return t;
 }
 
@@ -52,7 +53,7 @@ tls_reports_free(struct tls_reports **t)
 bool
 tls_reports_busy(const struct tls_reports *t)
 {
-	return t->flushing || t->sending;
+	return t->flushing || t->sending || t->senders > 0;
 }
 
 /* ---- counting */
@@ -276,33 +277,74 @@ log_lost(struct tls_reports *t)
 	t->lost = 0;
 }
 
+/* What was pending, sorted. Several tasks share it. */
+struct batch {
+	struct tls_reports *t;
+	struct tls_pending **all;
+	size_t n, next, tasks;
+	struct gate done;
+};
+
+static void
+await_batch(struct batch *b)
+{
+	struct arena a;
+	arena_init(&a, 0);
+	while (b->next < b->n) {
+		size_t from = b->next;
+		while (b->next < b->n && by_day_and_domain(&b->all[from], &b->all[b->next]) == 0)
+			b->next++;
+		arena_clear(&a);
+		await_flush_some(b->t, b->all + from, b->next - from, &a);
+	}
+	arena_release(&a);
+}
+
+static void
+batch_task(void *arg)
+{
+	struct batch *b = arg;
+	await_batch(b);
+	if (--b->tasks == 0)
+		gate_open(&b->done, OK);
+}
+
+static void
+await_batch_done(struct batch *b)
+{
+	gate_init(&b->done);
+	for (size_t i = 1; i < TLS_REPORT_TASKS_MAX && b->next < b->n; i++) {
+		b->tasks++;
+		if (!task_start(batch_task, b)) {
+			b->tasks--;
+			break;
+		}
+	}
+	await_batch(b);
+	while (b->tasks > 0)
+		(void)await_gate(&b->done, DEADLINE_NONE);
+}
+
 /* What is pending is taken away first: sessions go on being counted meanwhile. */
 static void
 flush_task(void *arg)
 {
 	struct tls_reports *t = arg;
-	struct map batch = t->pending;
-	struct arena theirs = t->arena, a;
-	struct tls_pending **all = must_calloc(batch.count + 1, sizeof *all);
-	size_t at = 0, n = 0;
+	struct map pending = t->pending;
+	struct arena theirs = t->arena;
+	struct batch b = { .t = t, .all = must_calloc(pending.count + 1, sizeof *b.all) };
+	size_t at = 0;
 	uint64_t key;
 	void *value;
 	t->pending = (struct map){ 0 };
 	arena_init(&t->arena, 0);
-	arena_init(&a, 0);
-	while (map_each(&batch, &at, &key, &value))
-		all[n++] = value;
-	qsort(all, n, sizeof *all, by_day_and_domain);
-	for (size_t i = 0, end; i < n; i = end) {
-		for (end = i + 1; end < n && by_day_and_domain(&all[i], &all[end]) == 0; end++)
-			;
-		arena_clear(&a);
-		await_flush_some(t, all + i, end - i, &a);
-	}
-	free(all);
-	map_release(&batch);
+	while (map_each(&pending, &at, &key, &value))
+		b.all[b.n++] = value;
+	qsort(b.all, b.n, sizeof(struct tls_pending *), by_day_and_domain);
+	await_batch_done(&b);
+	free(b.all);
+	map_release(&pending);
 	arena_release(&theirs);
-	arena_release(&a);
 	log_lost(t);
 	t->flushing = false;
 	if (t->pending.count && !t->stopped)

@@ -13,10 +13,11 @@
 
 enum {
 	TLS_REPORT_DOMAINS_MAX = 10000,     /* of one day that get a report */
-	TLS_REPORT_PENDING_MAX = 2000,      /* sessions of different kinds in memory; more are not counted */
+	TLS_REPORT_PENDING_MAX = 5000,      /* sessions of different kinds in memory; more are not counted */
 	TLS_REPORT_RECORDS_MAX = 10000,     /* domains of which is remembered whether they ask */
 	TLS_REPORT_RECORD_MS = 3600 * 1000, /* and for how long */
 	TLS_REPORT_FLUSH_MS = 10 * 1000,
+	TLS_REPORT_TASKS_MAX = 16,       /* that look domains up, or send reports, at once: some are slow */
 	TLS_REPORT_KEPT_SEC = 3 * 86400, /* a report that nobody sent */
 	TLS_SENT_KEPT_SEC = 30 * 86400,  /* that one was sent */
 };
@@ -37,6 +38,8 @@ struct tls_reports {
 	int64_t day;        /* of days */
 	uint64_t lost;      /* sessions that were not counted */
 	struct timer flush, due;
+	size_t senders;    /* reports under way */
+	struct gate ended; /* one of them ended */
 	bool flushing, sending, stopped;
 };
 

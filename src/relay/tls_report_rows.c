@@ -199,7 +199,8 @@ tls_report_due(const char *sender, struct slice domain, int64_t day)
 {
 	unsigned char sum[16];
 	tls_report_digest(slice_text(sender), domain, day, sum);
-	return (day + 1) * DAY_SEC + 1 + (int64_t)(bytes_get_le(sum, 4) % TLS_REPORT_SPREAD_SEC);
+	int64_t spread = TLS_REPORT_SPREAD_SEC - TLS_REPORT_REST_SEC;
+	return (day + 1) * DAY_SEC + TLS_REPORT_REST_SEC + (int64_t)bytes_get_le(sum, 4) % spread;
 }
 
 struct slice

@@ -16,6 +16,7 @@
 #define TLS_REPORT_POLICY_BYTES_MAX 2048 /* of the text of a policy */
 #define TLS_REPORT_VALUE_BYTES_MAX 60000
 #define TLS_REPORT_SPREAD_SEC 14400 /* RFC 8460 4.1: sent up to four hours after midnight */
+#define TLS_REPORT_REST_SEC 300     /* and not before the last sessions of the day are put down */
 #define TLS_REPORT_TRIES_MAX 7      /* RFC 8460 5.5: within 24 hours */
 
 /* One session that was begun with a remote server. Texts are those of the report; lines end with LF. */

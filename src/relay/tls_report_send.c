@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tls_report_send.c - sends the TLS reports that are due (RFC 8460 5), in a task of its own, one after the other: by
- * HTTPS to those who take them so, by mail through the queue to the others. One who accepts is enough; else the report
- * waits, longer each time, and is given up within a day. The memo goes when the report is out: after a crash in between
- * the same report, with the same id, may go twice, which RFC 8460 5.3 provides for. */
+/* tls_report_send.c - sends the TLS reports that are due (RFC 8460 5), each in a task of its own: by HTTPS to those who
+ * take them so, by mail through the queue to the others. One who accepts is enough; else the report waits, longer each
+ * time, and is given up within a day. Its memo is moved to the next try before this one, and goes when the report is
+ * out: after a crash in between the same report, with the same id, may go twice, which RFC 8460 5.3 provides for. */
 #include "relay/tls_report.h"
 
 #include "base/log.h"
@@ -15,8 +15,8 @@ enum { POST_MS = 60 * 1000, REPLY_BYTES_MAX = 4096, LOOK_MS_MAX = 3600 * 1000, M
 
 struct sending {
 	struct tls_reports *t;
-	struct arena *a;
-	struct conf *conf; /* held */
+	struct arena arena, *a; /* a: &arena */
+	struct conf *conf;      /* held */
 	struct slice name, domain;
 	int64_t day;
 	json_t *value;
@@ -24,6 +24,7 @@ struct sending {
 	struct tls_report_uris uris;
 	struct slice to; /* who accepted it, for people */
 	const char *why; /* nobody did */
+	bool last;       /* there is no further try */
 };
 
 const char *
@@ -215,77 +216,112 @@ await_replace(struct sending *s, const struct store_memo *by)
 	return await_store_memo_put(&s->t->relay->store, &in, s->a, &out);
 }
 
+/* To its next try; when this is the last one it goes. */
 static enum err
-await_later(struct sending *s, int64_t due)
+await_move(struct sending *s)
 {
-	char *text = json_dumps(s->value, JSON_COMPACT);
-	struct store_memo m = { .kind = S("tls-report"),
-		                    .name = tls_report_name(s->a, due, s->domain),
-		                    .value = slice_text(text),
-		                    .until = due + TLS_REPORT_KEPT_SEC };
-	enum err e = await_replace(s, &m);
-	free(text);
-	return e;
-}
-
-static enum err
-await_report(struct sending *s)
-{
-	if (!json_is_integer(json_object_get(s->value, "day")) || !await_tls_report_uris(s->t, s->domain, s->a, &s->uris) ||
-	    !prepare(s))
-		return await_replace(s, NULL); /* nobody asks for it any more */
-	bool accepted = await_deliver(s);
 	unsigned tries = (unsigned)json_integer_value(json_object_get(s->value, "tries")) + 1;
 	int64_t again = tls_report_again(clock_wall_sec(), tries);
-	log_sent(s, accepted);
-	if (!accepted && again) {
-		json_object_set_new(s->value, "tries", json_integer(tries));
-		return await_later(s, again);
-	}
-	char *text;
-	struct store_memo m = sent_memo(s, &text);
+	if (!again)
+		return await_replace(s, NULL);
+	json_object_set_new(s->value, "tries", json_integer(tries));
+	char *text = json_dumps(s->value, JSON_COMPACT);
+	struct store_memo m = { .kind = S("tls-report"),
+		                    .name = tls_report_name(s->a, again, s->domain),
+		                    .value = slice_text(text),
+		                    .until = again + TLS_REPORT_KEPT_SEC };
 	enum err e = await_replace(s, &m);
 	free(text);
+	s->last = false;
+	s->name = m.name;
 	return e;
 }
 
-/* Sends the first one. False: it is not due (or nothing is there), *wait_ms says when to look again. */
+static void
+await_report(struct sending *s)
+{
+	if (!await_tls_report_uris(s->t, s->domain, s->a, &s->uris) || !prepare(s)) {
+		(void)await_replace(s, NULL); /* nobody asks for it any more */
+		return;
+	}
+	bool accepted = await_deliver(s);
+	log_sent(s, accepted);
+	if (!accepted && !s->last)
+		return;
+	char *text;
+	struct store_memo m = sent_memo(s, &text);
+	(void)await_replace(s, &m); /* else it goes once more */
+	free(text);
+}
+
+static void
+sending_free(struct sending *s)
+{
+	json_decref(s->value);
+	conf_free(&s->conf);
+	arena_release(&s->arena);
+	free(s);
+}
+
+static void
+report_task(void *arg)
+{
+	struct sending *s = arg;
+	struct tls_reports *t = s->t;
+	await_report(s);
+	sending_free(s);
+	t->senders--;
+	gate_open(&t->ended, OK);
+	gate_open(&t->relay->idle, OK);
+}
+
+/* Takes the first report when it is due. False: *wait_ms says when to look again. */
 static bool
-await_first(struct tls_reports *t, struct arena *a, int64_t *wait_ms)
+await_take(struct sending *s, int64_t *wait_ms)
 {
 	struct store_memo_list_in in = { .kind = S("tls-report"), .max = 1 };
 	struct store_memo_list_out out = { 0 };
-	struct sending s = { .t = t, .a = a, .why = "" };
 	int64_t due = 0, now = clock_wall_sec();
 	*wait_ms = LOOK_MS_MAX;
-	enum err e = await_store_memo_list(&t->relay->store, &in, a, &out);
+	enum err e = await_store_memo_list(&s->t->relay->store, &in, s->a, &out);
 	if (e || out.nmemos == 0)
 		return false;
-	s.name = out.memos[0].name;
-	bool good = tls_report_name_read(s.name, &due, &s.domain);
+	s->name = out.memos[0].name;
+	bool good = tls_report_name_read(s->name, &due, &s->domain);
 	if (good && due > now) {
 		*wait_ms = MIN((due - now) * 1000, (int64_t)LOOK_MS_MAX);
 		return false;
 	}
-	s.conf = conf_keep(t->relay->conf);
-	s.value = good ? json_loadb(out.memos[0].value.at, out.memos[0].value.len, 0, NULL) : NULL;
-	s.day = json_integer_value(json_object_get(s.value, "day"));
-	e = await_report(&s);
-	json_decref(s.value);
-	conf_free(&s.conf);
-	return e == OK;
+	s->value = good ? json_loadb(out.memos[0].value.at, out.memos[0].value.len, 0, NULL) : NULL;
+	s->day = json_integer_value(json_object_get(s->value, "day"));
+	return (s->day > 0 ? await_move(s) : await_replace(s, NULL)) == OK;
+}
+
+/* One report on its way. False: none is due, or there is trouble. */
+static bool
+await_first(struct tls_reports *t, int64_t *wait_ms)
+{
+	struct sending *s = must_calloc(1, sizeof *s);
+	*s = (struct sending){ .t = t, .conf = conf_keep(t->relay->conf), .why = "", .last = true };
+	arena_init(&s->arena, 0);
+	s->a = &s->arena;
+	bool taken = await_take(s, wait_ms);
+	t->senders++;
+	if (taken && s->day > 0 && task_start(report_task, s))
+		return true;
+	t->senders--;
+	sending_free(s);
+	return taken;
 }
 
 static void
 send_task(void *arg)
 {
 	struct tls_reports *t = arg;
-	struct arena a;
 	int64_t wait_ms = LOOK_MS_MAX;
-	arena_init(&a, 0);
-	while (!t->stopped && await_first(t, &a, &wait_ms))
-		arena_clear(&a);
-	arena_release(&a);
+	while (!t->stopped && await_first(t, &wait_ms))
+		while (t->senders >= TLS_REPORT_TASKS_MAX)
+			(void)await_gate(&t->ended, DEADLINE_NONE);
 	t->sending = false;
 	if (!t->stopped)
 		timer_set(&t->due, deadline_in_ms(wait_ms));

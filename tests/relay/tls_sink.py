@@ -82,3 +82,59 @@ class TlsSink(threading.Thread):
 
     def close(self):
         self.listener.close()
+
+
+def make_authority(folder):
+    """Who signs certificates; its own certificate and key."""
+    certificate, key = folder / "ca.pem", folder / "ca.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=authority",
+                    "-addext", "basicConstraints=critical,CA:TRUE", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return certificate, key
+
+
+def make_signed(folder, name, names, authority):
+    """A certificate for these DNS names, signed by the authority; (certificate, key)."""
+    request, certificate, key, extensions = (folder / f"{name}.{end}" for end in ("csr", "pem", "key", "ext"))
+    extensions.write_text("subjectAltName=" + ",".join("DNS:" + n for n in names) + "\n")
+    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+                    "-keyout", key, "-out", request], check=True, capture_output=True)
+    subprocess.run(["openssl", "x509", "-req", "-in", request, "-CA", authority[0], "-CAkey", authority[1], "-CAcreateserial", "-days", "30",
+                    "-extfile", extensions, "-out", certificate], check=True, capture_output=True)
+    return certificate, key
+
+
+class PolicySite(threading.Thread):
+    """An HTTPS server: answers maps a Host to what is written to whoever asks (bytes, or a generator of bytes)."""
+
+    def __init__(self, address, certificate, key, answers):
+        super().__init__(daemon=True)
+        self.answers, self.asked = answers, []
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate, key)
+        self.listener = socket.create_server((address, 0))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.guard, args=(connection,), daemon=True).start()
+
+    def guard(self, connection):
+        try:
+            with connection, self.context.wrap_socket(connection, server_side=True) as inner, inner.makefile("rwb") as f:
+                lines = [line.decode().strip() for line in iter(f.readline, b"\r\n")]
+                host = next(line[6:] for line in lines if line.startswith("Host: ")).split(":")[0]
+                self.asked.append((host, lines[0]))
+                answer = self.answers[host]
+                for piece in [answer] if isinstance(answer, bytes) else answer():
+                    f.write(piece)
+                    f.flush()
+        except (OSError, ssl.SSLError):
+            pass  # the client has enough
+
+    def close(self):
+        self.listener.close()
