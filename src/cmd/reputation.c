@@ -82,7 +82,15 @@ list_sources(struct args *a)
 	return EXIT_DONE;
 }
 
+static int
+pace_reset(struct args *a)
+{
+	return cmd_do(a, "DELETE", cmd_path(a, "/api/v1/reputation/", a->words[0], "/pace"), NULL,
+	              "mail for %s goes at its usual pace again; queue retry sends what waits for it now", a->words[0]);
+}
+
 static const struct verb rows[] = {
+	{ "pace", "reset", pace_reset, 1, 1, 0, "pace reset DESTINATION", "forget what its answers made of its pace" },
 	{ "reputation", "sources", list_sources, 0, 0, 0, "reputation sources",
 	  "the same for each address of ours that mail goes out from" },
 	{ "reputation", NULL, list, 0, 0, 0, "reputation", "what other servers made of our mail, how fast it goes there" },

@@ -163,6 +163,12 @@ give_back_task(void *arg)
 		pump(r);
 }
 
+static void
+pace_reset_task(void *arg)
+{
+	await_pace_resets(arg);
+}
+
 /* Something was paused, or goes on: what did not begin is claimed anew, and the store gives what may go. */
 static void
 on_memo_changed(struct ipc_client *c, const struct store_memo_changed_in *in)
@@ -170,6 +176,8 @@ on_memo_changed(struct ipc_client *c, const struct store_memo_changed_in *in)
 	struct relay *r = c->owner;
 	if (slice_equal(in->kind, S("pause")) && r->tls && !r->stopping && !task_start(give_back_task, r))
 		pump(r); /* no stack: what is under way goes on, what follows obeys */
+	if (slice_equal(in->kind, S("pace-reset")) && r->tls && !r->stopping && !task_start(pace_reset_task, r))
+		go_on(r); /* with the next one, or at the next start */
 }
 
 static const struct store_listener store_heard = { .queue_ready = on_queue_ready,
@@ -238,6 +246,7 @@ relay_await_go(void *self, const char **why)
 	renew_soon(r);
 	pump(r);
 	tls_reports_go(r->reports);
+	await_pace_resets(r);
 	return OK;
 }
 

@@ -82,6 +82,7 @@ void next_site_go(struct relay *r);
 void site_changed(struct site *site);
 void await_site_remember(struct site *site); /* what was put down about it */
 void memo_fired(struct timer *t);
+void await_pace_resets(struct relay *r); /* that an administrator asked for */
 /* Pure: what stands in the memos. */
 struct slice pace_memo(struct arena *a, const struct pace *p, int64_t ahead_ms);
 void pace_from_memo(struct pace *p, struct slice value, int64_t ahead_ms);

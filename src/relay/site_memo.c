@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 
+#define RESET_PAGES 20   /* of sites at once */
 #define MEMOS_AT_ONCE 33 /* sites in one call */
 #define MEMOS_OF_SITE 3
 
@@ -102,6 +103,46 @@ memos_of(struct site *site, struct arena *a, struct store_memo *memos)
 	memos[n] = (struct store_memo){ .kind = S("pace"), .name = name, .until = usual ? now : now + PACE_KEPT_SEC };
 	memos[n].value = pace_memo(a, &site->pace, clock_ahead_ms());
 	return n + 1;
+}
+
+/* ---- an administrator says that a destination has its usual pace again */
+
+static void
+pace_reset(struct relay *r, struct slice name)
+{
+	struct site *site = map_get(&r->sites, slice_hash_nocase(name));
+	int64_t now = clock_mono_ms();
+	if (!site)
+		return;
+	struct pace_limits limits = site->pace.limits;
+	pace_init(&site->pace, &limits, now);
+	memset(site->parked_ms, 0, sizeof site->parked_ms);
+	site->dead_ms = site->reached_ms = now - DEAD_MS;
+	site->usual = true;
+	site_go(site);
+}
+
+void
+await_pace_resets(struct relay *r)
+{
+	struct arena a;
+	struct store_memo_list_in in = { .kind = S("pace-reset"), .max = MEMOS_AT_ONCE };
+	struct store_memo_list_out out = { .more = true };
+	arena_init(&a, 0);
+	for (int page = 0; page < RESET_PAGES && out.more && await_store_memo_list(&r->store, &in, &a, &out) == OK;
+	     page++) {
+		struct store_memo gone[2 * MEMOS_AT_ONCE];
+		struct store_memo_put_in put = { .memos = gone };
+		struct store_memo_put_out done;
+		for (uint32_t i = 0; i < out.nmemos; i++) {
+			pace_reset(r, out.memos[i].name);
+			gone[put.nmemos++] = (struct store_memo){ S("pace"), out.memos[i].name, S(""), 0 };
+			gone[put.nmemos++] = (struct store_memo){ S("pace-reset"), out.memos[i].name, S(""), 0 };
+		}
+		if (put.nmemos && await_store_memo_put(&r->store, &put, &a, &done))
+			break;
+	}
+	arena_release(&a);
 }
 
 static void

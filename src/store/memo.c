@@ -13,12 +13,13 @@ static const struct memo_kind kinds[] = {
 	{ S_ROW("tls-report"), IPC_CLASS_RELAY }, /* sessions of a day to be reported (RFC 8460), by day and domain */
 	{ S_ROW("tls-sent"), IPC_CLASS_RELAY },   /* reports that were sent, by domain and day */
 	{ S_ROW("tls-received"), IPC_CLASS_MX | IPC_CLASS_USER,
-	  TLS_RECEIVED_MAX },                                 /* reports of others, by day, domain and sender */
-	{ S_ROW("host"), IPC_CLASS_RELAY },                   /* what worked with a host: address family, TLS */
-	{ S_ROW("pace"), IPC_CLASS_RELAY | IPC_CLASS_ADMIN }, /* limits of a site, learnt from its answers, by site */
-	{ S_ROW("reputation"), IPC_CLASS_RELAY },             /* counts by destination */
-	{ S_ROW("source"), IPC_CLASS_RELAY },                 /* counts by our own address, as "reputation" */
-	{ S_ROW("warm-up"), IPC_CLASS_RELAY },                /* what new sources sent on a day, by site */
+	  TLS_RECEIVED_MAX },                                       /* reports of others, by day, domain and sender */
+	{ S_ROW("host"), IPC_CLASS_RELAY },                         /* what worked with a host: address family, TLS */
+	{ S_ROW("pace"), IPC_CLASS_RELAY | IPC_CLASS_ADMIN },       /* limits of a site, learnt from its answers, by site */
+	{ S_ROW("pace-reset"), IPC_CLASS_RELAY | IPC_CLASS_ADMIN }, /* sites whose pace relay is to forget */
+	{ S_ROW("reputation"), IPC_CLASS_RELAY },                   /* counts by destination */
+	{ S_ROW("source"), IPC_CLASS_RELAY },                       /* counts by our own address, as "reputation" */
+	{ S_ROW("warm-up"), IPC_CLASS_RELAY },                      /* what new sources sent on a day, by site */
 	{ S_ROW("pause"), IPC_CLASS_ADMIN }, /* scopes of the queue that wait: "all", "domain/D", "sender/A",
 	                                      * "account/ID" */
 	{ S_ROW("suppress"),

@@ -63,5 +63,10 @@ def test_reputation(tmp_path, remotes):
         seen = wait_sites(server, lambda s: s[names[0]]["accepted"] == 3)
         assert good.taken == 3
         assert seen[names[1]]["deferred"] == 1  # it is still left in peace
+        bad.answer = None
+        assert "usual pace" in server.command("pace", "reset", names[1]).stdout
+        server.command("queue", "retry", "--all")
+        wait_sites(server, lambda s: s[names[1]]["accepted"] == 2 and s[names[1]]["pace"] is None)
+        assert server.command("pace", "reset", "nowhere.test", check=False).returncode == 1
     finally:
         server.stop()

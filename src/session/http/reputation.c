@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reputation.c - /api/v1/reputation: what the destinations of our mail made of it, and how fast it goes there now and
  * why. Relay puts both down as memos (relay/site_memo.c): words NAME=NUMBER, and why= up to the end. */
+#include "base/clock.h"
 #include "session/http/api.h"
 
 #include <time.h>
@@ -8,6 +9,7 @@
 #define PAGE 100
 #define NAME_BYTES_MAX 600
 #define SOURCES_LISTED_MAX 1000
+#define RESET_KEPT_SEC 600 /* if relay is away for that long, it begins anew anyway */
 
 static void
 put_words(json_t *o, struct arena *a, struct slice value)
@@ -117,7 +119,23 @@ await_sources(struct api_call *call)
 	api_answer(call, 200, o);
 }
 
+/* Relay hears of the memo, forgets the pace, and takes the memo away. */
+static void
+await_pace_reset(struct api_call *call)
+{
+	struct store_memo_get_in get = { .kind = S("reputation"), .name = slice_part(call->words[0], 0, NAME_BYTES_MAX) };
+	struct store_memo_get_out got;
+	struct store_memo memo = { S("pace-reset"), get.name, S(""), clock_wall_sec() + RESET_KEPT_SEC };
+	struct store_memo_put_in in = { &memo, 1 };
+	struct store_memo_put_out out;
+	enum err e = await_store_memo_get(&call->session->store, &get, call->arena, &got);
+	e = e ? e : got.found ? await_store_memo_put(&call->session->store, &in, call->arena, &out) : ERR_NOT_FOUND;
+	if (!api_failed(call, e, "destination", get.name))
+		api_answer(call, 204, NULL);
+}
+
 static const struct api_row rows[] = {
+	{ "DELETE", "/api/v1/reputation/{}/pace", await_pace_reset },
 	{ "GET", "/api/v1/reputation", await_list },
 	{ "GET", "/api/v1/reputation/sources", await_sources },
 };
