@@ -42,6 +42,40 @@ await_listed(const char *kind, const char *prefix, const char *after, uint32_t m
 	return out.nmemos;
 }
 
+/* As if there were so many of a kind. */
+static void
+set_count(struct slice kind, uint64_t count)
+{
+	struct txn *t = txn_begin(house.s.engine, true);
+	struct row_sequence s = { .count = count };
+	sequence_put(t, kind, &s);
+	ASSERT(txn_commit(t) == OK);
+	txn_end(&t);
+}
+
+/* What strangers can cause has a bound of its own. */
+static void
+full_body(void)
+{
+	int64_t later = clock_wall_sec() + 1000;
+	ASSERT(await_put(&house.mx, "tls-received", "a", "x", later) == OK);
+	set_count(S("memos tls-received"), TLS_RECEIVED_MAX);
+	ASSERT(await_put(&house.mx, "tls-received", "b", "x", later) == ERR_LIMIT);
+	ASSERT(await_put(&house.mx, "tls-received", "a", "y", later) == OK && await_is("tls-received", "a", "y"));
+	set_count(S("memos sts"), TLS_RECEIVED_MAX);
+	ASSERT(await_put(&house.relay, "sts", "b.test", "x", later) == OK);
+	set_count(S("memos sts"), MEMOS_MAX);
+	ASSERT(await_put(&house.relay, "sts", "c.test", "x", later) == ERR_LIMIT);
+	ASSERT(await_put(&house.mx, "tls-report", "a", "x", later) == ERR_DENIED);
+}
+
+static void
+full(void **state)
+{
+	(void)state;
+	on_new_house(full_body);
+}
+
 static void
 memos_body(void)
 {
@@ -99,6 +133,6 @@ memos(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(memos) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(memos), cmocka_unit_test(full) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,14 @@ def test_received(server):
     assert server.command("tls-reports", "nonsense", check=False).returncode != 0
 
 
+def test_pages(server):
+    with smtplib.SMTP("127.0.0.1", server.port("smtp"), timeout=60) as s:
+        for i in range(130):
+            s.sendmail("tls@big.test", [f"tls@{DOMAIN}"], mail(gzip.compress(json.dumps(report(organization=f"Sender {i} & Söhne")).encode())))
+    assert len({r["organization"] for r in server.json("tls-reports")}) == 130
+    assert len(server.command("tls-reports").stdout.splitlines()) == 131
+
+
 DEEP = b'{"organization-name": ' + b"[" * 100000 + b"]" * 100000 + b"}"
 HOSTILE = {
     "a bomb of gzip": gzip.compress(b" " * (200 << 20)),
