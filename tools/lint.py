@@ -24,7 +24,7 @@ MAY_INCLUDE = {
 }
 BELOW_MESSAGES = {"base", "mail", "task"}  # know no message between roles
 # Numbers and flags that stand in messages; check --store works without a server; relay and SMTP write notices alike.
-SHARED_HEADERS = {"store/rows.h", "scan/rows.h", "store/fsck.h", "relay/notice_mail.h", "relay/breaker_mail.h", "store/sent.h"}
+SHARED_HEADERS = {"store/rows.h", "scan/rows.h", "store/fsck.h", "relay/notice_mail.h", "relay/breaker_mail.h", "store/sent.h", "store/suppression.h"}
 TESTS = ("_test.c", "_fuzz.c", "_testing.h", "bare_store.h")
 TESTS_MAY_CALL = {"system"}
 

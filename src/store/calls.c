@@ -6,6 +6,7 @@
 #include "store/texts.h"
 
 #include "base/counter.h"
+#include "mail/bounce.h"
 
 #define COMMIT_DELIVERIES_MAX 10000u /* of one call: the answer names all of them */
 
@@ -323,6 +324,8 @@ VIEW(sender_allowed)
 UPDATE(domain_add)
 UPDATE(domain_delete)
 VIEW(domain_list)
+VIEW(domain_show)
+UPDATE(domain_set)
 UPDATE(account_add)
 VIEW(account_show)
 VIEW(account_list)
@@ -690,6 +693,26 @@ check_mail(struct job *j, uint32_t i, const struct store_mail *mail)
 	return take_body(j, i, &mail->body);
 }
 
+static bool
+return_is_sound(const struct store_returned *r)
+{
+	for (uint32_t i = 0; i < r->nnames; i++)
+		if (slice_has_control(r->names[i].text))
+			return false;
+	return !slice_has_control(r->path) && !slice_has_control(r->said) && !slice_has_control(r->at) &&
+	       r->class < BOUNCE_CLASSES && (r->kind == BOUNCE_FAILED || r->kind == BOUNCE_COMPLAINT);
+}
+
+static bool
+settle_is_sound(const struct store_settle *s)
+{
+	for (uint32_t i = 0; i < s->nbounced; i++)
+		if (slice_has_control(s->bounced[i].address) || slice_has_control(s->bounced[i].said) ||
+		    s->bounced[i].class >= BOUNCE_CLASSES)
+			return false;
+	return true;
+}
+
 static enum err
 check_commit(struct job *j, const struct store_commit_in *in)
 {
@@ -700,8 +723,14 @@ check_commit(struct job *j, const struct store_commit_in *in)
 		return ERR_DENIED;
 	for (uint32_t i = 0; i < in->nmails; i++)
 		deliveries += in->mails[i].ndeliveries;
-	for (uint32_t i = 0; i < in->nsettles; i++)
+	for (uint32_t i = 0; i < in->nreturns; i++)
+		if (!return_is_sound(&in->returns[i]))
+			return ERR_SYNTAX;
+	for (uint32_t i = 0; i < in->nsettles; i++) {
 		deliveries += in->settles[i].ndeliveries;
+		if (!settle_is_sound(&in->settles[i]))
+			return ERR_SYNTAX;
+	}
 	if (deliveries > COMMIT_DELIVERIES_MAX)
 		return ERR_LIMIT;
 	enum err e = OK;
@@ -750,7 +779,7 @@ call_commit(struct ipc_call *call, const struct store_commit_in *in)
 	}
 	((struct store_commit_out *)j->out)->culprit = STORE_NO_CULPRIT; /* it may fail before it runs */
 	j->answers = committed;
-	j->update.makes_space = in->nmails == 0;
+	j->update.makes_space = in->nmails == 0 && in->nreturns == 0;
 	job_start(j);
 }
 
@@ -823,6 +852,8 @@ const struct store_server store_handlers = {
 	.domain_add = call_domain_add,
 	.domain_delete = call_domain_delete,
 	.domain_list = call_domain_list,
+	.domain_show = call_domain_show,
+	.domain_set = call_domain_set,
 	.account_add = call_account_add,
 	.account_show = call_account_show,
 	.account_list = call_account_list,

@@ -159,9 +159,11 @@ commit_mails(struct job *j, struct txn *t)
 		e = commit_mail(j, t, i, out);
 	for (uint32_t i = 0; i < in->nsettles && !e; i++) {
 		e = deliver_row(j, t, &in->settles[i], out);
-		e = e ? e : sending_failed(j, t, &in->settles[i], out);
+		e = e ? e : bounced_refused(j, t, &in->settles[i], out);
 		e = e ? e : queue_settle(j, t, &in->settles[i]);
 	}
+	for (uint32_t i = 0; i < in->nreturns && !e; i++)
+		e = bounced_returned(j, t, &in->returns[i], out);
 	if (!e)
 		answer_keep(t, in->id, out);
 	return e;

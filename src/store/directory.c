@@ -6,6 +6,7 @@
  * (row 'D', removal.c). Whatever changes a password, a status or rights raises the account's generation, which ends all
  * grants that were given before. */
 #include "store/directory_name.h"
+#include "store/memo.h"
 #include "store/rows_state.h"
 
 #include "base/clock.h"
@@ -64,6 +65,64 @@ range_is_empty(struct txn *t, const struct key *prefix, bool *empty)
 	return range_end(&r);
 }
 
+/* ---- how a domain sends bulk mail */
+
+/* "address domain": who looks for the address finds that it has domains. */
+static struct slice
+feedback_name(struct txn *t, struct slice domain, struct slice feedback)
+{
+	struct arena *a = txn_arena(t);
+	return suppression_name(a, S(""), arena_join(a, arena_join(a, feedback, S(" ")), domain));
+}
+
+static enum err
+feedback_remove(struct txn *t, struct slice domain, const struct row_domain *row)
+{
+	return row->feedback.len ? memo_remove(t, S("feedback"), feedback_name(t, domain, row->feedback)) : OK;
+}
+
+enum err
+domain_show(struct job *j, struct txn *t)
+{
+	const struct store_domain_show_in *in = j->in;
+	struct store_domain_show_out *out = j->out;
+	struct row_domain row;
+	struct slice domain;
+	if (!directory_domain(in->domain, txn_arena(t), &domain))
+		return ERR_NOT_FOUND;
+	enum err e = domain_get(t, domain, &row);
+	if (e)
+		return e;
+	out->domain = job_keep(j, row.shown);
+	out->settings = (struct store_domain_settings){ row.verp, row.forward, job_keep(j, row.feedback) };
+	return OK;
+}
+
+enum err
+domain_set(struct job *j, struct txn *t)
+{
+	const struct store_domain_set_in *in = j->in;
+	struct row_domain row;
+	struct address_name name;
+	struct slice domain, feedback = in->settings.feedback;
+	if (!directory_domain(in->domain, txn_arena(t), &domain))
+		return ERR_NOT_FOUND;
+	if (feedback.len && (!directory_address(feedback, txn_arena(t), &name) || slice_find_char(feedback, ' ') >= 0 ||
+	                     feedback_name(t, domain, feedback).len == 0))
+		return ERR_SYNTAX;
+	enum err e = domain_get(t, domain, &row);
+	e = e ? e : feedback_remove(t, domain, &row);
+	if (e)
+		return e;
+	row.verp = in->settings.verp;
+	row.forward = in->settings.forward;
+	row.feedback = feedback;
+	struct key k = key_text('d', domain);
+	txn_put(t, key_slice(&k), row_domain_put(txn_arena(t), &row));
+	struct store_memo m = { S("feedback"), feedback_name(t, domain, feedback), S("1"), MEMO_FOREVER };
+	return feedback.len ? memo_write(t, &m) : OK;
+}
+
 enum err
 domain_delete(struct job *j, struct txn *t)
 {
@@ -79,8 +138,12 @@ domain_delete(struct job *j, struct txn *t)
 	e = range_is_empty(t, &addresses, &empty);
 	if (!e && !empty)
 		return ERR_BUSY;
+	struct row_domain row;
+	e = e ? e : domain_get(t, domain, &row);
+	e = e ? e : feedback_remove(t, domain, &row);
 	txn_delete(t, key_slice(&k));
-	return e;
+	j->to_remove = true;
+	return e ? e : memos_forget_domain(t, domain);
 }
 
 enum err
@@ -302,6 +365,9 @@ account_delete(struct job *j, struct txn *t)
 	txn_delete(t, key_slice(&account));
 	admin_put(t, id, 0);
 	e = sharer_forget(t, id, name.domain);
+	if (e)
+		return e;
+	e = memos_forget_account(t, id);
 	if (e)
 		return e;
 	scram_keep(t, id, S(""));
@@ -620,21 +686,22 @@ store_status(struct job *j, struct txn *t)
 
 /* ---- start and end */
 
+/* A key that is made once. */
 static enum err
-grant_key_make(struct store *s)
+key_make(struct store *s, struct slice name, void *at, size_t bytes)
 {
 	struct txn *t = txn_begin(s->engine, true);
-	struct key k = key_head(S("grant"));
+	struct key k = key_head(name);
 	struct slice value;
 	enum err e = txn_get(t, key_slice(&k), &value);
 	if (!e) {
-		if (value.len == GRANT_KEY_BYTES)
-			memcpy(s->rows->grant_key, value.at, GRANT_KEY_BYTES);
+		if (value.len == bytes)
+			memcpy(at, value.at, bytes);
 		else
-			e = row_damaged("grant key");
+			e = row_damaged("key");
 	} else if (e == ERR_NOT_FOUND) {
-		random_bytes(s->rows->grant_key, GRANT_KEY_BYTES);
-		txn_put(t, key_slice(&k), slice_of(s->rows->grant_key, GRANT_KEY_BYTES));
+		random_bytes(at, bytes);
+		txn_put(t, key_slice(&k), slice_of(at, bytes));
 		e = txn_commit(t);
 	}
 	txn_end(&t);
@@ -652,7 +719,8 @@ directory_open(struct store *s)
 	s->rows->indexes = indexes_new(s, s->conf->v.store_index_cache);
 	s->rows->removal = removal_new(s);
 	s->rows->expiry = expiry_new(s);
-	enum err e = grant_key_make(s);
+	enum err e = key_make(s, S("grant"), s->rows->grant_key, sizeof s->rows->grant_key);
+	e = e ? e : key_make(s, S("verp"), s->rows->verp_key, sizeof s->rows->verp_key);
 	if (!e)
 		removal_soon(s);
 	if (!e)
@@ -676,6 +744,7 @@ directory_close(struct store *s)
 	map_release(&r->held);
 	map_release(&s->accounts_open);
 	secret_wipe(r->grant_key, sizeof r->grant_key);
+	secret_wipe(r->verp_key, sizeof r->verp_key);
 	free(r);
 	s->rows = NULL;
 }

@@ -30,6 +30,9 @@ static const struct memo_kind kinds[] = {
 	{ S_ROW("plan"), IPC_CLASS_ADMIN },     /* the same for accounts that have this plan, by its name */
 	{ S_ROW("breaker"), IPC_CLASS_ADMIN },  /* accounts whose mail is held */
 	{ S_ROW("language"), IPC_CLASS_ADMIN }, /* in which an account reads notices (RFC 5646), by account */
+	{ S_ROW("bounced"), 0 },                /* days on which mail of a domain to an address came back (bounced.c) */
+	{ S_ROW("feedback"), 0 },               /* "ADDRESS DOMAIN": where complaints about mail of a domain come in */
+	{ S_ROW("forgotten"), 0 },              /* domains and accounts that are gone, whose memos go (removal.c) */
 };
 
 const struct memo_kind *
@@ -141,6 +144,12 @@ memo_write(struct txn *t, const struct store_memo *m)
 }
 
 enum err
+memo_remove(struct txn *t, struct slice kind, struct slice name)
+{
+	return row_take_out(t, kind, name);
+}
+
+enum err
 memo_put(struct job *j, struct txn *t)
 {
 	const struct store_memo_put_in *in = j->in;
@@ -194,6 +203,17 @@ memo_any(struct txn *t, struct slice kind, bool *any)
 	enum err e = sequence_get(t, arena_join(txn_arena(t), S("memos "), kind), &s);
 	*any = !e && s.count > 0;
 	return e;
+}
+
+enum err
+memo_any_with(struct txn *t, struct slice kind, struct slice prefix, bool *any)
+{
+	struct key from = memo_key(kind, prefix), to = from;
+	struct slice k, value;
+	key_after_prefix(&to);
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	*any = range_next(r, &k, &value);
+	return range_end(&r);
 }
 
 enum err
@@ -255,4 +275,74 @@ memos_remove(struct txn *t, size_t max, bool *more)
 	}
 	*more = n == max;
 	return e;
+}
+
+/* ---- memos of what is gone */
+
+/* At most *budget of those whose names begin with prefix. */
+static enum err
+remove_with(struct txn *t, struct slice kind, struct slice prefix, size_t *budget)
+{
+	struct key from = memo_key(kind, prefix), to = from;
+	size_t head = memo_key(kind, SLICE_NONE).len, n = 0;
+	struct arena *a = txn_arena(t);
+	struct slice k, value, *gone = ARENA_ARRAY(a, struct slice, *budget + 1);
+	key_after_prefix(&to);
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	while (n < *budget && range_next(r, &k, &value))
+		gone[n++] = slice_keep(a, slice_from(k, head));
+	enum err e = range_end(&r);
+	for (size_t i = 0; i < n && !e; i++)
+		e = row_take_out(t, kind, gone[i]);
+	*budget -= n;
+	return e;
+}
+
+static enum err
+forget(struct txn *t, struct slice what)
+{
+	struct store_memo m = { S("forgotten"), what, S(""), MEMO_FOREVER };
+	return memo_write(t, &m);
+}
+
+/* Its breaker, and what holds its mail, stay until an administrator says what becomes of that mail. */
+enum err
+memos_forget_account(struct txn *t, uint64_t account)
+{
+	struct slice name = arena_printf(txn_arena(t), "%llu", (unsigned long long)account);
+	enum err e = row_take_out(t, S("limits"), name);
+	e = e ? e : row_take_out(t, S("sent"), name);
+	e = e ? e : row_take_out(t, S("language"), name);
+	return e ? e : forget(t, arena_join(txn_arena(t), S("account/"), name));
+}
+
+enum err
+memos_forget_domain(struct txn *t, struct slice domain)
+{
+	return forget(t, arena_join(txn_arena(t), S("domain/"), domain));
+}
+
+enum err
+memos_forget(struct txn *t, size_t max, bool *more)
+{
+	static const struct slice of_account[] = { S_ROW("known") };
+	static const struct slice of_domain[] = { S_ROW("suppress"), S_ROW("bounced") };
+	struct key from = memo_key(S("forgotten"), SLICE_NONE), to = from;
+	struct slice k, value, name = SLICE_NONE, sort, what;
+	size_t budget = max;
+	key_after_prefix(&to);
+	struct range *r = range_begin(t, key_slice(&from), key_slice(&to), false);
+	if (range_next(r, &k, &value))
+		name = slice_keep(txn_arena(t), slice_from(k, from.len));
+	enum err e = range_end(&r);
+	*more = !e && name.len > 0;
+	if (!*more)
+		return e;
+	(void)slice_cut(name, '/', &sort, &what);
+	bool account = slice_equal(sort, S("account"));
+	const struct slice *sorts = account ? of_account : of_domain;
+	struct slice prefix = arena_join(txn_arena(t), what, S("/"));
+	for (size_t i = 0; i < (account ? COUNT_OF(of_account) : COUNT_OF(of_domain)) && budget && !e; i++)
+		e = remove_with(t, sorts[i], prefix, &budget);
+	return !e && budget ? row_take_out(t, S("forgotten"), name) : e;
 }

@@ -393,9 +393,11 @@ claim_one(struct job *j, struct txn *t, const struct due *d, struct claiming *c)
 		row.appointed = false;
 	}
 	queue_row_put(j, t, d->id, d->slot, &row);
-	if (!row.paused_until)
-		c->bytes += queue_answer(j, d->id, &row, &c->out->rows[c->out->nrows++]);
-	return OK;
+	if (row.paused_until)
+		return OK;
+	struct store_queue_row *out = &c->out->rows[c->out->nrows++];
+	c->bytes += queue_answer(j, d->id, &row, out);
+	return bounced_key(j, t, &row, out);
 }
 
 static void

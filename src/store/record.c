@@ -4,6 +4,7 @@
 #include "store/record.h"
 
 #define RECORD_VERSION 1
+#define DOMAIN_VERSION 2      /* 1 ended after created */
 #define QUEUE_VERSION 2       /* 1 ended after the recipients */
 #define RECORD_LIST_MAX 10000 /* members of any list in a row */
 
@@ -122,9 +123,17 @@ version(struct codec *c)
 static void
 domain_fields(struct codec *c, struct row_domain *r)
 {
-	version(c);
+	uint8_t v = DOMAIN_VERSION;
+	u8(c, &v);
+	if (v == 0 || v > DOMAIN_VERSION)
+		c->bad = true;
 	bytes(c, &r->shown);
 	i64(c, &r->created);
+	if (v < 2)
+		return;
+	flag(c, &r->verp);
+	flag(c, &r->forward);
+	bytes(c, &r->feedback);
 }
 
 static void

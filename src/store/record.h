@@ -13,6 +13,9 @@
 struct row_domain {
 	struct slice shown; /* as it was added, for people; the key has the comparable form */
 	int64_t created;
+	bool verp;             /* bulk mail has a return path for each recipient */
+	bool forward;          /* what comes back there goes to who sent it, too */
+	struct slice feedback; /* the address at which complaints come in; empty: none */
 };
 
 enum { ADDRESS_ACCOUNT = 1, ADDRESS_ALIAS = 2 };

@@ -296,13 +296,33 @@ verdict_of(const struct resolver *r)
 	return r->ntargets ? r->targets[0].verdict : ERR_NOT_FOUND;
 }
 
+/* What comes back at a return path of bulk mail is for whom it was sent by. */
+static enum err
+return_path(struct job *j, struct txn *t, struct store_resolve_out *out, struct slice *address)
+{
+	struct row_account row;
+	uint64_t account;
+	enum err e = bounced_path(j, t, *address, &out->verp, &account, &out->forward);
+	if (e || !out->verp)
+		return e;
+	e = account_get(t, account, &row);
+	*address = e ? *address : row.address;
+	return e;
+}
+
 enum err
 resolve(struct job *j, struct txn *t)
 {
 	const struct store_resolve_in *in = j->in;
 	struct store_resolve_out *out = j->out;
+	struct suppression s = { 0 };
 	struct resolver r;
-	enum err e = walk(&r, j, t, in->address, in->bytes);
+	struct slice address = in->address;
+	enum err e = return_path(j, t, out, &address);
+	e = e ? e : bounced_feedback(t, in->address, &out->feedback);
+	if (e)
+		return e;
+	e = walk(&r, j, t, address, in->bytes);
 	out->local = r.local;
 	out->verdict = e == ERR_LIMIT ? ERR_LIMIT : verdict_of(&r);
 	if (!e) {
@@ -319,8 +339,9 @@ resolve(struct job *j, struct txn *t)
 	}
 	resolver_release(&r);
 	if (!e && !out->local && in->sender.len)
-		e = sending_suppressed(t, in->sender, in->address, &out->suppressed);
-	out->suppressed = job_keep(j, out->suppressed);
+		e = bounced_suppressed(t, in->sender, in->address, &s);
+	out->suppressed = job_keep(j, slice_part(s.text, 0, 300));
+	out->reason = s.reason;
 	return e == ERR_LIMIT ? OK : e;
 }
 

@@ -5,7 +5,10 @@
 #define STORE_ROWS_STATE_H
 
 #include "ipc/grant.h"
+#include "mail/verp.h"
 #include "store/calls.h"
+#include "store/sent.h"
+#include "store/suppression.h"
 
 /* An account that a connection opened (account.c). */
 struct handle {
@@ -39,6 +42,7 @@ struct open_account {
 struct rows {
 	struct store *s;
 	uint8_t grant_key[GRANT_KEY_BYTES];
+	uint8_t verp_key[VERP_KEY_BYTES];
 	struct map handles; /* id -> struct handle */
 	uint32_t last_handle;
 	struct link pending; /* open accounts with a notice to send */
@@ -123,6 +127,14 @@ void history_note(struct store *s, const struct note *n);
 void history_free(struct history **h);
 
 /* ---- memo.c */
+/* Is there one whose name begins so? */
+enum err memo_any_with(struct txn *t, struct slice kind, struct slice prefix, bool *any);
+enum err memo_remove(struct txn *t, struct slice kind, struct slice name);
+/* All memos of an account ("7") or a domain go, some at once, the rest in the background. */
+enum err memos_forget_account(struct txn *t, uint64_t account);
+enum err memos_forget_domain(struct txn *t, struct slice domain);
+/* The next of those that are to be forgotten, at most max of them. */
+enum err memos_forget(struct txn *t, size_t max, bool *more);
 /* Those whose time is over, at most max of them. */
 enum err memos_remove(struct txn *t, size_t max, bool *more);
 void notice_memo(struct store *s, const struct ipc_peer *putter, struct slice kind);
@@ -232,12 +244,24 @@ void queue_change_call(struct ipc_call *call, const struct store_queue_change_in
 /* ---- sending.c: what an account may send */
 /* Counts the mail for who submitted it. ERR_LIMIT, ERR_SUSPENDED: it may not send it now, *out says why. */
 enum err sending_charge(struct job *j, struct txn *t, const struct store_mail *mail, struct store_commit_out *out);
-/* Counts recipients that refused for who submitted the row. */
-enum err sending_failed(struct job *j, struct txn *t, const struct store_settle *settle, struct store_commit_out *out);
 /* In which language an account reads notices; empty: nobody said. */
 enum err sending_language(struct txn *t, uint64_t account, struct slice *language);
-/* Why the domain of the sender does not write to address; empty: it does. */
-enum err sending_suppressed(struct txn *t, struct slice sender, struct slice address, struct slice *why);
+/* Counts what came of mail that an account sent; its breaker may trip. */
+enum err sending_count(struct job *j, struct txn *t, uint64_t account, enum sent_count what, uint32_t more,
+                       struct store_commit_out *out);
+
+/* ---- bounced.c: mail that did not arrive, and addresses that a domain does not write to any more */
+/* Counts recipients that refused, for who submitted the row and for the suppression list. */
+enum err bounced_refused(struct job *j, struct txn *t, const struct store_settle *settle, struct store_commit_out *out);
+/* Counts what came back at a return path, or a complaint. */
+enum err bounced_returned(struct job *j, struct txn *t, const struct store_returned *r, struct store_commit_out *out);
+/* Why the domain of the sender does not write to address; text empty: it does. */
+enum err bounced_suppressed(struct txn *t, struct slice sender, struct slice address, struct suppression *s);
+/* Is the address a return path of ours? Then *account sent what comes back there. */
+enum err bounced_path(struct job *j, struct txn *t, struct slice address, bool *is, uint64_t *account, bool *forward);
+/* The key for the return paths of a row that relay sends; empty: they stay as they are. */
+enum err bounced_key(struct job *j, struct txn *t, const struct row_queue *row, struct store_queue_row *out);
+enum err bounced_feedback(struct txn *t, struct slice address, bool *is);
 
 /* ---- lease.c */
 void queue_claim_call(struct ipc_call *call, const struct store_queue_claim_in *in);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sending.c - what an account may send: limits, breakers, and addresses that a domain does not write to any more. The
- * counts change in the transaction that accepts the mail, so that neither a crash nor many sessions at once lose any.
- * Called by delivery.c and resolve.c.
+/* sending.c - what an account may send: limits and breakers. The counts change in the transaction that accepts the
+ * mail, or hears what came of it, so that neither a crash nor many sessions at once lose any. Called by delivery.c and
+ * bounced.c.
  *
  * Memos (memo.h): "limits" and "sent" by account, "plan" by its name (sent.h); "known" ACCOUNT/ADDRESS, the day it was
  * last written to; "breaker" by account: its address, a line feed, and why; while it is there the scope "account/ID" of
- * the queue is paused, too. "suppress" DOMAIN/ADDRESS: why. "language" by account: in which it reads notices. A server
- * without limits and breakers keeps no counts. */
+ * the queue is paused, too. "language" by account: in which it reads notices. A server without limits and breakers
+ * keeps no counts. */
 #include "store/rows_state.h"
 
 #include "base/clock.h"
@@ -37,6 +37,7 @@ server_limits(const struct conf_values *v, struct send_limits *l)
 		                           [LIMIT_FIRST_DAY] = (uint32_t)v->limits_first_time_per_day,
 		                           [BREAKER_FIRST_HOUR] = (uint32_t)v->breaker_first_time,
 		                           [BREAKER_FAILED_PERCENT] = (uint32_t)v->breaker_bounces,
+		                           [BREAKER_COMPLAINTS] = (uint32_t)v->breaker_complaints,
 		                       } };
 }
 
@@ -91,7 +92,8 @@ sending_begin(struct job *j, struct txn *t, uint64_t account, struct sending *s,
 static enum err
 sending_keep(struct sending *s)
 {
-	struct store_memo m = { S("sent"), s->name, sent_put(&s->sent, txn_arena(s->t)), s->now + 2 * DAY_SEC };
+	struct store_memo m = { S("sent"), s->name, sent_put(&s->sent, txn_arena(s->t)),
+		                    s->now + (SENT_DAYS + 1) * DAY_SEC };
 	return memo_write(s->t, &m);
 }
 
@@ -214,18 +216,15 @@ sending_charge(struct job *j, struct txn *t, const struct store_mail *mail, stru
 }
 
 enum err
-sending_failed(struct job *j, struct txn *t, const struct store_settle *settle, struct store_commit_out *out)
+sending_count(struct job *j, struct txn *t, uint64_t account, enum sent_count what, uint32_t more,
+              struct store_commit_out *out)
 {
-	struct row_queue row;
 	struct sending s;
 	bool any;
-	enum err e = settle->failed ? queue_row_get(t, settle->id, &row) : OK;
-	if (e || settle->failed == 0 || row.envelope.account == 0)
-		return e == ERR_NOT_FOUND ? OK : e; /* queue_settle says it */
-	e = sending_begin(j, t, row.envelope.account, &s, &any);
-	if (e || !any || row.lease != settle->lease)
+	enum err e = sending_begin(j, t, account, &s, &any);
+	if (e || !any)
 		return e;
-	s.more[SENT_FAILED] = settle->failed;
+	s.more[what] = more;
 	sent_add(&s.sent, s.more);
 	e = sending_keep(&s);
 	return e ? e : trip_if_due(j, &s, out);
@@ -243,23 +242,5 @@ sending_language(struct txn *t, uint64_t account, struct slice *language)
 		return e;
 	struct slice name = arena_printf(txn_arena(t), "%llu", (unsigned long long)account);
 	e = memo_read(t, S("language"), name, language);
-	return e == ERR_NOT_FOUND ? OK : e;
-}
-
-/* ---- suppression */
-
-enum err
-sending_suppressed(struct txn *t, struct slice sender, struct slice address, struct slice *why)
-{
-	struct arena *a = txn_arena(t);
-	struct slice domain = slice_from(sender, (size_t)(slice_find_last_char(sender, '@') + 1));
-	bool any;
-	*why = SLICE_NONE;
-	enum err e = memo_any(t, S("suppress"), &any);
-	if (e || !any)
-		return e;
-	struct slice name = lower(a, arena_printf(a, "%.*s/%.*s", SLICE_ARG(domain), SLICE_ARG(address)));
-	e = memo_read(t, S("suppress"), name, why);
-	*why = slice_part(*why, 0, 300);
 	return e == ERR_NOT_FOUND ? OK : e;
 }

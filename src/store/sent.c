@@ -4,6 +4,7 @@
 #include "store/sent.h"
 
 #define HOUR_SEC 3600
+#define DAY_SEC 86400
 
 const struct send_limit_row send_limit_rows[SEND_LIMITS] = {
 	[LIMIT_MESSAGES_HOUR] = { S_ROW("messages-per-hour"), SENT_MESSAGES, 1, "messages in an hour" },
@@ -14,6 +15,7 @@ const struct send_limit_row send_limit_rows[SEND_LIMITS] = {
 	[LIMIT_FIRST_DAY] = { S_ROW("first-time-per-day"), SENT_FIRST, SENT_HOURS, "new recipients in a day" },
 	[BREAKER_FIRST_HOUR] = { S_ROW("breaker-first-time"), SENT_FIRST, 1, "unusually many new recipients" },
 	[BREAKER_FAILED_PERCENT] = { S_ROW("breaker-bounces"), SENT_FAILED, SENT_HOURS, "too many bounces" },
+	[BREAKER_COMPLAINTS] = { S_ROW("breaker-complaints"), SENT_COMPLAINTS, SENT_HOURS, "too many complaints" },
 };
 
 /* ---- counts */
@@ -27,6 +29,12 @@ sent_take(struct slice value, struct sent *s)
 	s->hour = (int64_t)bytes_get_le(value.at, 8);
 	for (size_t i = 0; i < SENT_HOURS * SENT_COUNTS; i++)
 		s->of[i / SENT_COUNTS][i % SENT_COUNTS] = (uint32_t)bytes_get_le(value.at + 8 + 4 * i, 4);
+	const char *days = value.at + 8 + SENT_HOURS * SENT_COUNTS * 4;
+	s->day = (int64_t)bytes_get_le(days, 8);
+	for (size_t i = 0; i < SENT_DAYS; i++) {
+		s->recipients[i] = (uint32_t)bytes_get_le(days + 8 + 8 * i, 4);
+		s->complaints[i] = (uint32_t)bytes_get_le(days + 12 + 8 * i, 4);
+	}
 }
 
 struct slice
@@ -36,6 +44,12 @@ sent_put(const struct sent *s, struct arena *a)
 	bytes_set_le(to, (uint64_t)s->hour, 8);
 	for (size_t i = 0; i < SENT_HOURS * SENT_COUNTS; i++)
 		bytes_set_le(to + 8 + 4 * i, s->of[i / SENT_COUNTS][i % SENT_COUNTS], 4);
+	char *days = to + 8 + SENT_HOURS * SENT_COUNTS * 4;
+	bytes_set_le(days, (uint64_t)s->day, 8);
+	for (size_t i = 0; i < SENT_DAYS; i++) {
+		bytes_set_le(days + 8 + 8 * i, s->recipients[i], 4);
+		bytes_set_le(days + 12 + 8 * i, s->complaints[i], 4);
+	}
 	return slice_of(to, SENT_BYTES);
 }
 
@@ -45,13 +59,30 @@ place_of(int64_t hour)
 	return (size_t)((uint64_t)hour % SENT_HOURS);
 }
 
+static void
+advance_days(struct sent *s, int64_t day)
+{
+	if (day >= s->day + SENT_DAYS || day <= s->day - SENT_DAYS) {
+		s->day = day;
+		memset(s->recipients, 0, sizeof s->recipients);
+		memset(s->complaints, 0, sizeof s->complaints);
+	}
+	while (s->day < day) {
+		s->day++;
+		s->recipients[(uint64_t)s->day % SENT_DAYS] = s->complaints[(uint64_t)s->day % SENT_DAYS] = 0;
+	}
+}
+
 /* A clock that went back adds to the newest hour that there is; one that was a day ahead begins again. */
 void
 sent_advance(struct sent *s, int64_t now)
 {
 	int64_t hour = now / HOUR_SEC;
-	if (hour >= s->hour + SENT_HOURS || hour <= s->hour - SENT_HOURS)
-		*s = (struct sent){ .hour = hour };
+	advance_days(s, now / DAY_SEC);
+	if (hour >= s->hour + SENT_HOURS || hour <= s->hour - SENT_HOURS) {
+		s->hour = hour;
+		memset(s->of, 0, sizeof s->of);
+	}
 	while (s->hour < hour) {
 		s->hour++;
 		memset(s->of[place_of(s->hour)], 0, sizeof s->of[0]);
@@ -67,12 +98,20 @@ sent_sum(const struct sent *s, enum sent_count of, int hours)
 	return (uint32_t)MIN(sum, (uint64_t)UINT32_MAX);
 }
 
+static void
+add_up(uint32_t *count, uint32_t more)
+{
+	*count += MIN(more, UINT32_MAX - *count);
+}
+
 void
 sent_add(struct sent *s, const uint32_t more[SENT_COUNTS])
 {
 	uint32_t *at = s->of[place_of(s->hour)];
 	for (size_t i = 0; i < SENT_COUNTS; i++)
-		at[i] += MIN(more[i], UINT32_MAX - at[i]);
+		add_up(&at[i], more[i]);
+	add_up(&s->recipients[(uint64_t)s->day % SENT_DAYS], more[SENT_RECIPIENTS]);
+	add_up(&s->complaints[(uint64_t)s->day % SENT_DAYS], more[SENT_COMPLAINTS]);
 }
 
 /* ---- limits */
@@ -175,6 +214,17 @@ sent_check(const struct sent *s, const struct send_limits *l, const uint32_t mor
 	return worst;
 }
 
+static bool
+too_many_complaints(const struct sent *s, uint32_t per_thousand)
+{
+	uint64_t complaints = 0, all = 0;
+	for (size_t i = 0; i < SENT_DAYS; i++) {
+		complaints += s->complaints[i];
+		all += s->recipients[i];
+	}
+	return per_thousand && complaints >= SENT_COMPLAINTS_MIN && complaints * 1000 > all * per_thousand;
+}
+
 enum send_limit
 sent_breaker(const struct sent *s, const struct send_limits *l)
 {
@@ -184,5 +234,5 @@ sent_breaker(const struct sent *s, const struct send_limits *l)
 	uint64_t failed = sent_sum(s, SENT_FAILED, SENT_HOURS), all = sent_sum(s, SENT_RECIPIENTS, SENT_HOURS);
 	if (percent && failed >= SENT_FAILED_MIN && failed * 100 > all * percent)
 		return BREAKER_FAILED_PERCENT;
-	return SEND_LIMITS;
+	return too_many_complaints(s, l->max[BREAKER_COMPLAINTS]) ? BREAKER_COMPLAINTS : SEND_LIMITS;
 }

@@ -10,21 +10,26 @@
 enum sent_count {
 	SENT_MESSAGES,
 	SENT_RECIPIENTS,
-	SENT_DISTINCT, /* recipients elsewhere that it did not write to before on this day */
-	SENT_FIRST,    /* of them: that it did not write to within SENT_KNOWN_DAYS */
-	SENT_FAILED,   /* recipients that refused for good */
+	SENT_DISTINCT,   /* recipients elsewhere that it did not write to before on this day */
+	SENT_FIRST,      /* of them: that it did not write to within SENT_KNOWN_DAYS */
+	SENT_FAILED,     /* recipients that refused for good */
+	SENT_COMPLAINTS, /* recipients who called it spam */
 	SENT_COUNTS
 };
 enum {
 	SENT_HOURS = 24,
-	SENT_BYTES = 8 + SENT_HOURS * SENT_COUNTS * 4,
+	SENT_DAYS = 7, /* complaints come late: they are compared with what was sent in so many days of the clock */
+	SENT_BYTES = 8 + SENT_HOURS * SENT_COUNTS * 4 + 8 + SENT_DAYS * 2 * 4,
 	SENT_KNOWN_DAYS = 365,
 	SENT_FAILED_MIN = 20, /* fewer failures say nothing about an account */
+	SENT_COMPLAINTS_MIN = 5,
 };
 
 struct sent {
 	int64_t hour; /* of the newest, since 1970 */
 	uint32_t of[SENT_HOURS][SENT_COUNTS];
+	int64_t day;
+	uint32_t recipients[SENT_DAYS], complaints[SENT_DAYS];
 };
 void sent_take(struct slice value, struct sent *s); /* what is malformed is nothing */
 struct slice sent_put(const struct sent *s, struct arena *a);
@@ -42,6 +47,7 @@ enum send_limit {
 	LIMIT_FIRST_DAY,
 	BREAKER_FIRST_HOUR,     /* more: hijacked */
 	BREAKER_FAILED_PERCENT, /* of the recipients of a day */
+	BREAKER_COMPLAINTS,     /* of a thousand recipients of SENT_DAYS */
 	SEND_LIMITS
 };
 #define SEND_LIMIT_DEFAULT UINT32_MAX
