@@ -31,6 +31,8 @@
 	X(RELAY_SENT, "relay_recipients_delivered_total", "recipients that a remote server accepted")                      \
 	X(RELAY_DEFERRED, "relay_recipients_deferred_total", "recipients to be tried again")                               \
 	X(RELAY_FAILED, "relay_recipients_failed_total", "recipients given up")                                            \
+	X(BOUNCES, "bounces_received_total", "failures that came back to return paths of bulk mail")                       \
+	X(COMPLAINTS, "complaints_received_total", "complaints about mail of ours")                                        \
 	X(DNS_QUERIES, "dns_queries_total", "DNS queries asked")                                                           \
 	X(CALLS_FAILED, "ipc_calls_failed_total", "calls to other roles that failed")                                      \
 	X(ROLE_RESTARTS, "role_restarts_total", "roles started again after they ended")                                    \

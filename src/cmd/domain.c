@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* domain.c - posthouse domain add|list|delete. */
+/* domain.c - posthouse domain add|list|show|set|delete. */
 #include "cmd/cmd.h"
 
 static int
@@ -29,9 +29,61 @@ static int delete (struct args *a)
 	              a->words[0]);
 }
 
+static int
+show(struct args *a)
+{
+	json_t *o;
+	if (!cmd_ask(a, "GET", cmd_path(a, "/api/v1/domains/", a->words[0], ""), NULL, &o))
+		return EXIT_FAILED;
+	if (a->json) {
+		cmd_print_json(o);
+	} else {
+		const char *feedback = cmd_text(o, "feedback");
+		printf("verp      %s\nbounces   %s\nfeedback  %s\n", json_is_true(json_object_get(o, "verp")) ? "yes" : "no",
+		       cmd_text(o, "bounces"), feedback[0] ? feedback : "none");
+	}
+	json_decref(o);
+	return EXIT_DONE;
+}
+
+/* "verp=yes", "bounces=forward", "feedback=fbl@example.org" */
+static bool
+take_setting(struct args *a, const char *word, json_t *body)
+{
+	struct slice name, value;
+	bool good = slice_cut(slice_text(word), '=', &name, &value);
+	bool yes = slice_equal(value, S("yes")), none = slice_equal(value, S("none"));
+	json_t *j = NULL;
+	if (good && slice_equal(name, S("verp")) && (yes || slice_equal(value, S("no"))))
+		j = json_boolean(yes);
+	else if (good && (slice_equal(name, S("bounces")) || slice_equal(name, S("feedback"))))
+		j = none ? json_null() : json_string(slice_keep_text(a->arena, value));
+	if (j)
+		json_object_set_new(body, slice_keep_text(a->arena, name), j);
+	else
+		cmd_fail(a, "verp=yes, verp=no, bounces=count, bounces=forward, feedback=ADDRESS, feedback=none",
+		         "'%.60s' is no setting of a domain", word);
+	return j != NULL;
+}
+
+static int
+set(struct args *a)
+{
+	json_t *body = json_object();
+	for (size_t i = 1; i < a->nwords; i++)
+		if (!take_setting(a, a->words[i], body)) {
+			json_decref(body);
+			return EXIT_FAILED;
+		}
+	return cmd_do(a, "PATCH", cmd_path(a, "/api/v1/domains/", a->words[0], ""), body, "domain %s is set", a->words[0]);
+}
+
 static const struct verb rows[] = {
 	{ "domain", "add", add, 1, 1, 0, "domain add D", "mail for this domain is ours" },
 	{ "domain", "list", list, 0, 0, 0, "domain list", "the domains" },
+	{ "domain", "show", show, 1, 1, 0, "domain show D", "how it sends bulk mail" },
+	{ "domain", "set", set, 2, 4, 0, "domain set D [verp=yes|no] [bounces=count|forward] [feedback=ADDRESS|none]",
+	  "return paths of bulk mail, where complaints come in" },
 	{ "domain", "delete", delete, 1, 1, 0, "domain delete D", "once it has no accounts and aliases" },
 };
 const struct verbs domain_verbs = { rows, COUNT_OF(rows) };

@@ -105,8 +105,8 @@ enum err await_job_piece(void *job, uint64_t from, struct slice *piece);
 /* local.c: a row for mailboxes of ours, which waited for its time: finds out which those are. */
 void await_local(struct relay *r, struct job *j);
 
-/* suppress.c: recipients of bulk mail that do not exist are not written to any more */
-void await_suppress_refused(struct job *j);
+/* suppress.c: recipients of bulk mail that failed, for the suppression list */
+void suppress_refused(struct job *j, struct store_settle *s);
 
 /* settle.c */
 int64_t job_end_sec(const struct job *j); /* when it is given up */

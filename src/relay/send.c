@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "mail/smtp_path.h"
 #include "mail/stuff.h"
+#include "relay/copy.h"
 #include "relay/login.h"
 #include "store/rows.h"
 
@@ -303,6 +304,7 @@ struct sending {
 	uint32_t *asked; /* indexes of recipients named in this transaction */
 	uint32_t nasked, naccepted;
 	bool *accepted;
+	struct copy copy; /* what the message is sent with */
 };
 
 static void
@@ -345,6 +347,12 @@ put_path(struct stream *io, const char *before, struct slice address)
 	buf_release(&text);
 }
 
+static uint64_t
+message_bytes(const struct sending *s)
+{
+	return s->copy.head.len + s->row->bytes - s->row->envelope.skip;
+}
+
 /* RFC 2852 4: the time that is left, and RFC 6710 4.2. */
 static void
 put_wishes(struct sending *s)
@@ -363,9 +371,9 @@ put_mail(struct sending *s)
 {
 	const struct store_envelope *e = &s->row->envelope;
 	struct remote *r = s->r;
-	put_path(&r->io, "MAIL FROM:<", e->reverse_path);
+	put_path(&r->io, "MAIL FROM:<", s->copy.reverse_path);
 	if (r->size)
-		stream_printf(&r->io, " SIZE=%llu", (unsigned long long)(s->row->bytes - e->skip));
+		stream_printf(&r->io, " SIZE=%llu", (unsigned long long)message_bytes(s));
 	if (e->flags & ENVELOPE_BINARY)
 		stream_put(&r->io, S(" BODY=BINARYMIME"));
 	else if ((e->flags & ENVELOPE_8BIT) && r->eightbit)
@@ -441,7 +449,7 @@ fits(struct sending *s)
 {
 	const struct store_envelope *e = &s->row->envelope;
 	struct remote *r = s->r;
-	if (r->size_max && s->row->bytes - e->skip > r->size_max)
+	if (r->size_max && message_bytes(s) > r->size_max)
 		reply_set(&r->reply, 552, "5.3.4", "the message is larger than the remote server takes (RFC 1870 6.1)");
 	else if (!r->smtputf8 && needs_utf8(e))
 		reply_set(&r->reply, 550, "5.6.7",
@@ -470,6 +478,7 @@ await_put_data(struct sending *s, await_piece_fn *await_piece, void *arg)
 	struct slice piece, out;
 	struct stream *io = &s->r->io;
 	stuffer_init(&st, STUFF_MEND);
+	stream_put(io, s->copy.head); /* ours: no line begins with a dot */
 	for (uint64_t from = s->row->envelope.skip;;) {
 		enum err e = await_piece(arg, from, &piece);
 		if (e || piece.len == 0)
@@ -495,7 +504,8 @@ await_put_chunk(struct sending *s, await_piece_fn *await_piece, void *arg)
 {
 	struct slice piece;
 	struct stream *io = &s->r->io;
-	stream_printf(io, "BDAT %llu LAST\r\n", (unsigned long long)(s->row->bytes - s->row->envelope.skip));
+	stream_printf(io, "BDAT %llu LAST\r\n", (unsigned long long)message_bytes(s));
+	stream_put(io, s->copy.head);
 	for (uint64_t from = s->row->envelope.skip;; from += piece.len) {
 		enum err e = await_piece(arg, from, &piece);
 		if (e || piece.len == 0)
@@ -693,12 +703,50 @@ may_name(struct sending *s, uint32_t i)
 	return false;
 }
 
+/* One transaction for all that are asked. */
+static void
+await_message(struct sending *s, await_piece_fn *await_piece, void *arg)
+{
+	s->r->data_sent = false;
+	for (uint32_t i = 0; i < s->nasked; i++) /* who has no answer of his own gets the one for all */
+		s->accepted[i] = true;
+	if (!fits(s)) {
+		settle_rest(s);
+	} else if (!spoke_too_early(s)) {
+		s->r->copies++;
+		await_transaction(s, await_piece, arg);
+	}
+	if (s->r->io.error)
+		s->r->usable = false;
+}
+
+/* One transaction for each of them, who have return paths of their own. When the connection ends, the others have the
+ * reason, too. */
+static void
+await_copies(const struct sending *all, await_piece_fn *await_piece, void *arg)
+{
+	struct remote *r = all->r;
+	for (uint32_t i = 0; i < all->nasked; i++) {
+		struct sending one = *all;
+		const struct store_recipient *to = &all->row->recipients[all->asked[i]];
+		one.asked = all->asked + i;
+		one.nasked = 1;
+		one.naccepted = 0;
+		one.copy = copy_for(all->row, to->address, all->arena);
+		if (r->usable)
+			await_message(&one, await_piece, arg);
+		else if (!reply_good(&r->reply) && !reply_permanent(&r->reply))
+			settle_one(&one, *one.asked);
+	}
+}
+
 void
 await_remote_send(struct remote *r, const struct store_queue_row *row, struct arena *arena, await_piece_fn *await_piece,
                   void *arg)
 {
-	struct sending s = { .r = r, .row = row, .arena = arena };
+	struct sending s = { .r = r, .row = row, .arena = arena, .copy.reverse_path = row->envelope.reverse_path };
 	r->data_sent = false;
+	r->copies = 0;
 	s.asked = ARENA_ARRAY(arena, uint32_t, row->nrecipients);
 	s.accepted = ARENA_ARRAY(arena, bool, row->nrecipients);
 	for (uint32_t i = 0; i < row->nrecipients; i++)
@@ -706,12 +754,8 @@ await_remote_send(struct remote *r, const struct store_queue_row *row, struct ar
 			s.asked[s.nasked++] = i;
 	if (s.nasked == 0)
 		return;
-	for (uint32_t i = 0; i < s.nasked; i++) /* who has no answer of his own gets the one for all */
-		s.accepted[i] = true;
-	if (!fits(&s))
-		settle_rest(&s);
-	else if (!spoke_too_early(&s))
-		await_transaction(&s, await_piece, arg);
-	if (r->io.error)
-		r->usable = false;
+	if (row->verp.len)
+		await_copies(&s, await_piece, arg);
+	else
+		await_message(&s, await_piece, arg);
 }

@@ -43,6 +43,7 @@ struct remote {
 	int64_t timeout_ms;
 	int64_t end_ms;            /* of all waits for the row that is being sent; set by the caller */
 	unsigned messages;         /* handed over so far */
+	unsigned copies;           /* transactions of the last row */
 	struct remote_reply reply; /* the last one, or what stands for it */
 };
 

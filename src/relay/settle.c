@@ -60,6 +60,15 @@ fail_waiting(struct job *j, struct slice status, struct slice why)
 	}
 }
 
+static bool
+anybody_waits(const struct job *j)
+{
+	for (uint32_t i = 0; i < j->row.nrecipients; i++)
+		if (j->row.recipients[i].state == RECIPIENT_WAITING)
+			return true;
+	return false;
+}
+
 /* What was sent for a later time begins to age then (RFC 4865). */
 static int64_t
 job_begin_sec(const struct job *j)
@@ -82,7 +91,7 @@ job_decided(struct job *j)
 	else if (schedule_expired(&by, clock_wall_sec())) /* RFC 2852 4.1.3 */
 		fail_waiting(j, S("5.4.7"), S("it could not be delivered within the time that was asked for"));
 	else
-		return false;
+		return !anybody_waits(j); /* suppressed ones */
 	return true;
 }
 
@@ -98,6 +107,15 @@ await_original(struct job *j, bool *whole)
 	return slice_keep(&j->arena, slice_part(piece, 0, ORIGINAL_BYTES_MAX));
 }
 
+/* Who sends bulk mail with a return path for each recipient gets counts instead of notices, as of what comes back
+ * later; what was asked for (RFC 3461) is sent. */
+static bool
+is_counted_only(const struct job *j, const struct store_recipient *to, enum notice kind)
+{
+	bool trouble = kind == NOTICE_FAILED || kind == NOTICE_DELAYED || kind == NOTICE_LATE;
+	return trouble && j->row.verp.len && !j->row.forward && to->notify == 0;
+}
+
 /* A notice about the recipients in that state which want one. */
 static void
 await_add_notice(struct batch *b, struct job *j, enum notice kind, uint32_t state, int64_t now)
@@ -106,7 +124,8 @@ await_add_notice(struct batch *b, struct job *j, enum notice kind, uint32_t stat
 	struct notice_next next = { .dsn = j->remote_dsn, .by = j->remote_by, .early = now < j->row.envelope.by_time };
 	for (uint32_t i = 0; i < j->row.nrecipients; i++) {
 		const struct store_recipient *to = &j->row.recipients[i];
-		about[i] = to->state == state && notice_wanted(&j->row.envelope, to, kind, &next);
+		about[i] =
+		    to->state == state && !is_counted_only(j, to, kind) && notice_wanted(&j->row.envelope, to, kind, &next);
 		any |= about[i];
 	}
 	if (!any)
@@ -246,7 +265,6 @@ await_add_job(struct batch *b, struct job *j)
 		if (j->row.recipients[i].state == RECIPIENT_WAITING)
 			j->row.recipients[i].state = RECIPIENT_FAILED;
 	count_results(j);
-	await_suppress_refused(j);
 	await_add_notices(b, j, &d, now);
 	log_withheld(j);
 	*s = (struct store_settle){ .id = j->row.id,
@@ -258,6 +276,7 @@ await_add_job(struct batch *b, struct job *j)
 		                        .failed = count_refused(j),
 		                        .deliveries = j->deliveries,
 		                        .ndeliveries = j->ndeliveries };
+	suppress_refused(j, s);
 	if (d.tell_delayed || d.tell_late)
 		s->notices |= QUEUE_NOTICE_DELAYED | (d.tell_late ? QUEUE_NOTICE_LATE : 0);
 	s->nrecipients = keep_waiting(j, &s->recipients);

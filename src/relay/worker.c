@@ -178,6 +178,8 @@ await_job(struct worker *w, struct job *j)
 	r->bulk -= bulk;
 	w->sent++;
 	count_open(w);
+	for (unsigned i = 1; i < w->remote.copies; i++) /* each counts for the rate */
+		pace_begin(&site->pace, clock_mono_ms());
 	measure(site, began);
 	note_reached(site, j, &w->remote);
 	struct tally said = { 0 };

@@ -10,6 +10,7 @@
 
 #include "base/counter.h"
 #include "base/random.h"
+#include "mail/bounce.h"
 #include "mail/charset.h"
 #include "mail/facts.h"
 #include "mail/fold.h"
@@ -123,6 +124,39 @@ serve_facts(struct ipc_call *call, const struct scan_facts_in *in)
 	else
 		ipc_fail(call, e);
 	buf_release(&record);
+}
+
+static void
+reply_bounce(struct ipc_call *call, const struct bounce *b)
+{
+	struct scan_bounced recipients[BOUNCE_RECIPIENTS_MAX];
+	struct scan_bounced_path paths[BOUNCE_PATHS_MAX];
+	struct scan_bounce_out out = { b->kind, b->class, b->status, b->said, recipients, 0, paths, 0 };
+	for (size_t i = 0; i < b->nrecipients; i++)
+		if (b->recipients[i].address.len && b->recipients[i].address.len <= 320)
+			recipients[out.nrecipients++].address = b->recipients[i].address;
+	for (size_t i = 0; i < b->npaths; i++)
+		paths[out.npaths++].text = b->paths[i];
+	scan_bounce_reply(call, &out);
+}
+
+static void
+serve_bounce(struct ipc_call *call, const struct scan_bounce_in *in)
+{
+	struct scan *s = call->peer->owner;
+	struct slice message;
+	struct bounce b;
+	struct arena a;
+	enum err e = message_take(call, in->file, in->off, in->bytes, &message);
+	arena_init(&a, 0);
+	if (e == OK)
+		bounce_read(message, &a, &b);
+	if (e == OK)
+		reply_bounce(call, &b);
+	else
+		ipc_fail(call, e);
+	copy_rest(s); /* what was answered is in it */
+	arena_release(&a);
 }
 
 static bool
@@ -252,6 +286,7 @@ serve_convert(struct ipc_call *call, const struct scan_convert_in *in)
 }
 
 static const struct scan_server handlers = { .facts = serve_facts,
+	                                         .bounce = serve_bounce,
 	                                         .match = serve_match,
 	                                         .text = serve_text,
 	                                         .score = serve_score,

@@ -224,3 +224,12 @@ await_body_facts_part(struct body *b, uint64_t from, uint64_t bytes, struct aren
 	*facts = out.facts;
 	return e;
 }
+
+enum err
+await_body_bounce(struct body *b, struct arena *a, struct scan_bounce_out *out)
+{
+	struct store_region at = body_ref_part(b, 0, b->len).at;
+	struct scan_bounce_in in = { .file = b->spool ? b->file : -1, .off = at.off, .bytes = at.len };
+	*out = (struct scan_bounce_out){ 0 };
+	return await_scan_bounce(session_scan(b->session), &in, a, out);
+}

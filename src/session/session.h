@@ -156,6 +156,7 @@ bool conn_line_is_endless(struct conn *c);
  */
 #define BODY_SHM_BYTES_MAX (1u << 20)
 #define BODY_GATHER_BYTES (256u << 10)
+struct scan_bounce_out;
 struct body {
 	struct session *session;
 	char *at; /* shared memory block; NULL once spooled */
@@ -177,6 +178,8 @@ struct store_body;
 struct store_body *body_ref(const struct body *b, struct arena *a); /* as commit wants it */
 /* Facts of a body, by scan; in the arena. */
 enum err await_body_facts(struct body *b, struct arena *a, struct slice *facts);
+/* What it says that came back (mail/bounce.h). */
+enum err await_body_bounce(struct body *b, struct arena *a, struct scan_bounce_out *out);
 /* The same for a stretch of it, which is a message of its own. */
 struct store_body body_ref_part(const struct body *b, uint64_t from, uint64_t bytes);
 enum err await_body_facts_part(struct body *b, uint64_t from, uint64_t bytes, struct arena *a, struct slice *facts);

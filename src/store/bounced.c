@@ -33,6 +33,13 @@ own_domain(struct txn *t, struct slice domain, struct row_domain *row)
 	return directory_domain(domain, txn_arena(t), &key) ? domain_get(t, key, row) : ERR_NOT_FOUND;
 }
 
+/* The same with each try; relay/copy.c counts it in the same way. */
+static int64_t
+day_of_row(const struct row_queue *row)
+{
+	return MAX(row->born, row->envelope.hold_until) / DAY_SEC;
+}
+
 /* ---- return paths */
 
 enum err
@@ -46,8 +53,7 @@ bounced_key(struct job *j, struct txn *t, const struct row_queue *row, struct st
 	enum err e = own_domain(t, domain, &own);
 	if (e || !own.verp)
 		return e == ERR_NOT_FOUND ? OK : e;
-	/* the day on which the message came in: the path is the same with each try */
-	verp_key(j->s->rows->verp_key, row->envelope.account, row->born / DAY_SEC, domain, key);
+	verp_key(j->s->rows->verp_key, row->envelope.account, day_of_row(row), domain, key);
 	out->verp = job_keep(j, slice_of(key, sizeof key));
 	out->forward = own.forward;
 	secret_wipe(key, sizeof key);
@@ -104,10 +110,10 @@ bounced_suppressed(struct txn *t, struct slice sender, struct slice address, str
 		return e;
 	name = suppression_name(txn_arena(t), domain_of(sender), address);
 	e = name.len ? memo_read(t, S("suppress"), name, &value) : ERR_NOT_FOUND;
-	if (!e && !suppression_take(value, s))
-		return row_damaged("suppress");
-	if (!e)
+	if (!e) {
+		suppression_take(value, s);
 		s->text = suppression_words(s, txn_arena(t));
+	}
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
@@ -120,7 +126,8 @@ suppress(struct job *j, struct txn *t, struct slice name, struct suppression *s)
 	enum err e = memo_read(t, S("suppress"), name, &value);
 	if (e && e != ERR_NOT_FOUND)
 		return e;
-	if (!e && suppression_take(value, &old) && old.reason > s->reason)
+	suppression_take(e ? S("soft - 0 ") : value, &old);
+	if (old.reason > s->reason)
 		return OK;
 	s->added = clock_wall_sec();
 	struct store_memo m = { S("suppress"), name, suppression_put(s, txn_arena(t)), MEMO_FOREVER };
@@ -242,7 +249,7 @@ bounced_refused(struct job *j, struct txn *t, const struct store_settle *settle,
 	for (uint32_t i = 0; i < settle->nbounced && domain.len && !e; i++) {
 		const struct store_bounced *b = &settle->bounced[i];
 		struct event ev = { .name = suppression_name(txn_arena(t), domain, b->address),
-			                .day = row.born / DAY_SEC,
+			                .day = day_of_row(&row),
 			                .what = letter_of(b->class),
 			                .s = { .by = S("relay"), .text = b->said } };
 		e = ev.name.len ? count_event(j, t, &ev, &fresh) : OK;

@@ -148,8 +148,8 @@ static void
 suppression_body(void)
 {
 	ASSERT(await_suppressed("alice@x.test", "a@far.test").len == 0);
-	await_memo("suppress", "x.test/a@far.test", "complaint");
-	ASSERT(slice_equal(await_suppressed("alice@X.test", "A@far.TEST"), S("complaint")));
+	await_memo("suppress", "x.test/a@far.test", "complaint feedback 5 it is spam");
+	ASSERT(slice_equal(await_suppressed("alice@X.test", "A@far.TEST"), S("its owner complained: it is spam")));
 	ASSERT(await_suppressed("alice@y.test", "a@far.test").len == 0);
 	ASSERT(await_suppressed("alice@x.test", "b@far.test").len == 0);
 	ASSERT(await_suppressed("", "a@far.test").len == 0);
@@ -158,7 +158,9 @@ suppression_body(void)
 	struct store_memo_put_in in = { &m, 1 };
 	struct store_memo_put_out out;
 	ASSERT(await_store_memo_put(&house.admin, &in, &house.a, &out) == ERR_LIMIT);
-	ASSERT(slice_equal(await_suppressed("alice@x.test", "a@far.test"), S("complaint")));
+	ASSERT(slice_equal(await_suppressed("alice@x.test", "a@far.test"), S("its owner complained: it is spam")));
+	await_memo("suppress", "x.test/a@far.test", "nonsense");
+	ASSERT(slice_equal(await_suppressed("alice@x.test", "a@far.test"), S("hard bounce: nonsense")));
 }
 
 static void

@@ -23,7 +23,7 @@ suppress_reason_of(struct slice word, enum suppress_reason *reason)
 	return false;
 }
 
-bool
+void
 suppression_take(struct slice value, struct suppression *s)
 {
 	struct slice reason, added, rest;
@@ -31,9 +31,10 @@ suppression_take(struct slice value, struct suppression *s)
 	(void)slice_cut(value, ' ', &reason, &rest);
 	(void)slice_cut(rest, ' ', &s->by, &rest);
 	(void)slice_cut(rest, ' ', &added, &s->text);
-	bool good = suppress_reason_of(reason, &s->reason) && slice_to_u64(added, &seconds) && seconds <= INT64_MAX;
-	s->added = (int64_t)seconds;
-	return good;
+	if (!suppress_reason_of(reason, &s->reason) || !slice_to_u64(added, &seconds) || seconds > INT64_MAX)
+		*s = (struct suppression){ .reason = SUPPRESS_HARD, .text = value };
+	else
+		s->added = (int64_t)seconds;
 }
 
 struct slice

@@ -25,8 +25,8 @@ struct suppression {
 };
 extern const struct slice suppress_words[SUPPRESS_REASONS]; /* "hard" */
 bool suppress_reason_of(struct slice word, enum suppress_reason *reason);
-/* Of a memo; false: malformed. */
-bool suppression_take(struct slice value, struct suppression *s);
+/* Of a memo; what is malformed is a text. */
+void suppression_take(struct slice value, struct suppression *s);
 struct slice suppression_put(const struct suppression *s, struct arena *a);
 /* The name of the memo; empty: too long. */
 struct slice suppression_name(struct arena *a, struct slice domain, struct slice address);

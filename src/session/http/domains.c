@@ -59,9 +59,72 @@ await_delete(struct api_call *call)
 		api_answer(call, 204, NULL);
 }
 
+static void
+answer_settings(struct api_call *call, struct slice domain, const struct store_domain_settings *s)
+{
+	json_t *o = json_object();
+	json_put(o, "domain", domain);
+	json_object_set_new(o, "verp", json_boolean(s->verp));
+	json_put(o, "bounces", s->forward ? S("forward") : S("count"));
+	json_object_set_new(o, "feedback", s->feedback.len ? json_slice(s->feedback) : json_null());
+	api_answer(call, 200, o);
+}
+
+/* False: answered. */
+static bool
+await_settings(struct api_call *call, struct store_domain_show_out *out)
+{
+	struct store_domain_show_in in = { .domain = slice_part(call->words[0], 0, 255) };
+	return !api_failed(call, await_store_domain_show(&call->session->store, &in, call->arena, out), "domain",
+	                   in.domain);
+}
+
+static void
+await_show(struct api_call *call)
+{
+	struct store_domain_show_out out;
+	if (await_settings(call, &out))
+		answer_settings(call, out.domain, &out.settings);
+}
+
+/* Those that are named; null: as without. */
+static bool
+settings_of(struct api_call *call, struct store_domain_settings *s)
+{
+	const json_t *verp = json_object_get(call->body, "verp"), *feedback = json_object_get(call->body, "feedback");
+	struct slice bounces;
+	if (!api_text(call, "bounces", &bounces) ||
+	    (feedback && !json_is_null(feedback) && !api_text(call, "feedback", &s->feedback)))
+		return false;
+	if (json_is_null(feedback))
+		s->feedback = S("");
+	if (bounces.len)
+		s->forward = slice_equal(bounces, S("forward"));
+	if (verp)
+		s->verp = json_is_true(verp);
+	bool good = (!verp || json_is_boolean(verp)) && (!bounces.len || s->forward || slice_equal(bounces, S("count")));
+	if (!good)
+		api_error(call, 400, "\"verp\" is true or false, \"bounces\" is count or forward", NULL);
+	return good;
+}
+
+static void
+await_set(struct api_call *call)
+{
+	struct store_domain_show_out was;
+	struct store_domain_set_in in;
+	struct store_domain_set_out out;
+	if (!await_settings(call, &was) || !settings_of(call, &was.settings))
+		return;
+	in = (struct store_domain_set_in){ slice_part(call->words[0], 0, 255), was.settings };
+	if (!api_failed(call, await_store_domain_set(&call->session->store, &in, call->arena, &out), "address",
+	                in.settings.feedback))
+		answer_settings(call, was.domain, &in.settings);
+}
+
 static const struct api_row rows[] = {
-	{ "GET", "/api/v1/domains", await_list },
-	{ "POST", "/api/v1/domains", await_add },
+	{ "GET", "/api/v1/domains", await_list },         { "POST", "/api/v1/domains", await_add },
+	{ "GET", "/api/v1/domains/{}", await_show },      { "PATCH", "/api/v1/domains/{}", await_set },
 	{ "DELETE", "/api/v1/domains/{}", await_delete },
 };
 const struct api_rows domain_methods = { rows, COUNT_OF(rows) };

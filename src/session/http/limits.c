@@ -85,7 +85,7 @@ limits_of(struct api_call *call, struct send_limits *l)
 		if (i == SEND_LIMITS || !(json_is_null(value) || json_is_integer(value)) || n < 0 || n >= SEND_LIMIT_DEFAULT) {
 			api_error(call, 400, "there is no such limit, or it is neither a number up to 4000000000 nor null",
 			          "messages-per-hour, messages-per-day, recipients-per-hour, recipients-per-day, distinct-per-day, "
-			          "first-time-per-day, breaker-first-time, breaker-bounces");
+			          "first-time-per-day, breaker-first-time, breaker-bounces, breaker-complaints");
 			return false;
 		}
 		l->max[i] = json_is_null(value) ? SEND_LIMIT_DEFAULT : (uint32_t)n;

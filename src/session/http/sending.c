@@ -4,8 +4,12 @@
 #include "base/clock.h"
 #include "session/http/api.h"
 #include "store/rows.h"
+#include "store/suppression.h"
 
 #define SUPPRESSED_DAYS_MAX 36500
+#define BY_BYTES_MAX 60
+#define IMPORT_MAX 1000
+#define MEMOS_AT_ONCE 100
 #define DAY_SEC 86400
 
 static enum err
@@ -111,25 +115,22 @@ await_breaker_discard(struct api_call *call)
 
 /* ---- suppression */
 
-static struct slice
-lower(struct arena *a, struct slice s)
-{
-	char *to = arena_alloc(a, s.len + 1);
-	for (size_t i = 0; i < s.len; i++)
-		to[i] = ascii_lower(s.at[i]);
-	return slice_of(to, s.len);
-}
-
 static json_t *
-suppression_json(const struct store_memo *m)
+suppression_json(struct api_call *call, const struct store_memo *m)
 {
 	struct slice domain, address;
+	struct suppression why = { 0 };
 	json_t *o = json_object();
 	(void)slice_cut(m->name, '/', &domain, &address);
+	suppression_take(m->value, &why);
 	json_put(o, "name", m->name);
 	json_put(o, "domain", domain);
 	json_put(o, "address", address);
-	json_put(o, "reason", m->value);
+	json_put(o, "reason", suppress_words[why.reason]);
+	json_put(o, "words", suppression_words(&why, call->arena));
+	json_put(o, "text", why.text);
+	json_put(o, "by", why.by);
+	json_object_set_new(o, "added", json_integer(why.added));
 	json_object_set_new(o, "until", m->until == MEMO_FOREVER ? json_null() : json_integer(m->until));
 	return o;
 }
@@ -139,12 +140,12 @@ await_suppressions(struct api_call *call)
 {
 	struct store_memo_list_out out;
 	struct slice domain = slice_part(api_query(call, S("domain")), 0, 255);
-	struct slice prefix = domain.len ? lower(call->arena, arena_join(call->arena, domain, S("/"))) : S("");
+	struct slice prefix = domain.len ? suppression_name(call->arena, domain, S("")) : S("");
 	if (api_failed(call, await_list_memos(call, S("suppress"), prefix, &out), "suppression list", S("")))
 		return;
 	json_t *list = json_array(), *o = json_object();
 	for (uint32_t i = 0; i < out.nmemos; i++)
-		json_array_append_new(list, suppression_json(&out.memos[i]));
+		json_array_append_new(list, suppression_json(call, &out.memos[i]));
 	json_object_set_new(o, "suppressions", list);
 	json_object_set_new(o, "more", json_boolean(out.more));
 	api_answer(call, 200, o);
@@ -152,34 +153,87 @@ await_suppressions(struct api_call *call)
 
 /* The name of the memo; false: answered. */
 static bool
-suppression_name(struct api_call *call, struct slice domain, struct slice address, struct slice *name)
+suppression_memo_name(struct api_call *call, struct slice domain, struct slice address, struct slice *name)
 {
-	*name = lower(call->arena, arena_printf(call->arena, "%.*s/%.*s", SLICE_ARG(domain), SLICE_ARG(address)));
-	bool good = slice_find_char(address, '@') > 0 && domain.len && slice_find_char(domain, '@') < 0 &&
-	            slice_find_char(domain, '/') < 0 && !slice_has_control(*name) && name->len <= MEMO_NAME_BYTES_MAX;
+	*name = suppression_name(call->arena, domain, address);
+	bool good = name->len && slice_find_char(address, '@') > 0 && domain.len && slice_find_char(domain, '@') < 0 &&
+	            slice_find_char(domain, '/') < 0 && !slice_has_control(*name);
 	if (!good)
 		api_error(call, 400, "this is no domain, or no address", "an address is local-part@domain");
 	return good;
 }
 
+/* What stands in the body beside the addresses. False: answered. */
+static bool
+suppression_of(struct api_call *call, struct slice *domain, struct suppression *s, int64_t *until)
+{
+	struct slice reason;
+	uint64_t days = 0;
+	*s = (struct suppression){ .reason = SUPPRESS_ADMINISTRATOR, .added = clock_wall_sec() };
+	if (!api_text_needed(call, "domain", domain) || !api_text(call, "reason", &reason) ||
+	    !api_text(call, "text", &s->text) || !api_text(call, "by", &s->by) || !api_number(call, "days", &days))
+		return false;
+	if (reason.len && !suppress_reason_of(reason, &s->reason)) {
+		api_error(call, 400, "there is no such reason", "hard, soft, complaint, unsubscribed, administrator");
+		return false;
+	}
+	if (s->by.len == 0)
+		s->by = S("administrator");
+	if (s->text.len > SUPPRESS_TEXT_BYTES_MAX || s->by.len > BY_BYTES_MAX || slice_find_char(s->by, ' ') >= 0 ||
+	    days > SUPPRESSED_DAYS_MAX) {
+		api_error(call, 400,
+		          "a text has at most 300 bytes, \"by\" is one word of 60 at most, \"days\" is at most 36500", NULL);
+		return false;
+	}
+	*until = days ? s->added + (int64_t)days * DAY_SEC : MEMO_FOREVER;
+	return true;
+}
+
 static void
 await_suppress(struct api_call *call)
 {
-	struct slice domain, address, reason, name;
-	uint64_t days = 0;
-	if (!api_text_needed(call, "domain", &domain) || !api_text_needed(call, "address", &address) ||
-	    !api_text(call, "reason", &reason) || !api_number(call, "days", &days) ||
-	    !suppression_name(call, domain, address, &name))
+	struct slice domain, address, name;
+	struct suppression s;
+	int64_t until;
+	if (!suppression_of(call, &domain, &s, &until) || !api_text_needed(call, "address", &address) ||
+	    !suppression_memo_name(call, domain, address, &name))
 		return;
-	if (reason.len > 300 || days > SUPPRESSED_DAYS_MAX) {
-		api_error(call, 400, "a reason has at most 300 bytes, and \"days\" is at most 36500", NULL);
+	struct store_memo m = { S("suppress"), name, suppression_put(&s, call->arena), until };
+	if (!api_failed(call, await_put_memos(call, &m, 1), "suppression of", address))
+		api_answer(call, 201, suppression_json(call, &m));
+}
+
+/* Many addresses at once; those before one that is none are kept. */
+static void
+await_suppress_many(struct api_call *call)
+{
+	const json_t *list = json_object_get(call->body, "addresses");
+	struct store_memo memos[MEMOS_AT_ONCE];
+	struct slice domain;
+	struct suppression s;
+	int64_t until;
+	uint32_t n = 0;
+	if (!suppression_of(call, &domain, &s, &until))
+		return;
+	if (!json_is_array(list) || json_array_size(list) > IMPORT_MAX) {
+		api_error(call, 400, "\"addresses\" is a list of at most 1000 addresses", NULL);
 		return;
 	}
-	struct store_memo m = { S("suppress"), name, reason.len ? reason : S("by hand"), MEMO_FOREVER };
-	if (days)
-		m.until = clock_wall_sec() + (int64_t)days * DAY_SEC;
-	if (!api_failed(call, await_put_memos(call, &m, 1), "suppression of", address))
-		api_answer(call, 201, suppression_json(&m));
+	struct slice value = suppression_put(&s, call->arena);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *one = json_array_get(list, i);
+		struct slice name, address = slice_of(json_string_value(one), json_string_length(one));
+		if (!suppression_memo_name(call, domain, address, &name))
+			return;
+		memos[n++] = (struct store_memo){ S("suppress"), name, value, until };
+		bool full = n == MEMOS_AT_ONCE || i + 1 == json_array_size(list);
+		if (full && api_failed(call, await_put_memos(call, memos, n), "suppression of", address))
+			return;
+		n = full ? 0 : n;
+	}
+	json_t *o = json_object();
+	json_put_number(o, "added", json_array_size(list));
+	api_answer(call, 201, o);
 }
 
 static void
@@ -188,7 +242,7 @@ await_unsuppress(struct api_call *call)
 	struct slice name;
 	struct store_memo_get_in in = { .kind = S("suppress") };
 	struct store_memo_get_out out;
-	if (!suppression_name(call, call->words[0], call->words[1], &name))
+	if (!suppression_memo_name(call, call->words[0], call->words[1], &name))
 		return;
 	in.name = name;
 	enum err e = await_store_memo_get(&call->session->store, &in, call->arena, &out);
@@ -206,6 +260,7 @@ static const struct api_row rows[] = {
 	{ "POST", "/api/v1/breakers/{}/discard", await_breaker_discard },
 	{ "GET", "/api/v1/suppressions", await_suppressions },
 	{ "POST", "/api/v1/suppressions", await_suppress },
+	{ "POST", "/api/v1/suppressions/import", await_suppress_many },
 	{ "DELETE", "/api/v1/suppressions/{}/{}", await_unsuppress },
 };
 const struct api_rows sending_methods = { rows, COUNT_OF(rows) };

@@ -7,6 +7,7 @@
 
 #include "base/counter.h"
 #include "store/rows.h"
+#include "store/suppression.h"
 
 struct rcpt_args {
 	struct path path;
@@ -82,16 +83,18 @@ grow(struct arena *a, void *old, uint32_t count, uint32_t need, uint32_t *room, 
 	return at;
 }
 
-static void
+static struct smtp_target *
 add_target(struct transaction *tx, uint64_t account, struct slice address, struct slice mailbox)
 {
 	tx->targets = grow(&tx->arena, tx->targets, tx->ntargets, tx->ntargets + 1, &tx->targets_room, sizeof *tx->targets);
 	tx->nremote += account == 0;
-	tx->targets[tx->ntargets++] = (struct smtp_target){
+	struct smtp_target *t = &tx->targets[tx->ntargets++];
+	*t = (struct smtp_target){
 		.account = account,
 		.address = account ? SLICE_NONE : slice_keep(&tx->arena, address),
 		.mailbox = slice_keep(&tx->arena, mailbox),
 	};
+	return t;
 }
 
 static struct smtp_rcpt *
@@ -129,19 +132,41 @@ keep_local(struct smtp *s, const struct rcpt_args *m, struct slice address, cons
 	for (uint32_t i = 0; i < out->ntargets; i++)
 		add_target(&s->tx, out->targets[i].account, out->targets[i].address, out->targets[i].mailbox);
 	r->count = out->ntargets;
+	r->feedback = out->feedback;
+	return reply(250, "2.1.5", "recipient accepted");
+}
+
+/* A return path of bulk mail: taken whatever became of the mailbox of who sent it, which may never get it. */
+static struct reply
+keep_return_path(struct smtp *s, const struct rcpt_args *m, struct slice address, const struct store_resolve_out *out)
+{
+	struct smtp_rcpt *r = add_rcpt(s, m, address);
+	r->verp = true;
+	r->forward = out->forward;
+	for (uint32_t i = 0; i < out->ntargets; i++)
+		if (out->targets[i].account && out->targets[i].verdict == OK && s->tx.ntargets < SMTP_TARGETS_MAX) {
+			add_target(&s->tx, out->targets[i].account, SLICE_NONE, out->targets[i].mailbox);
+			r->count++;
+		}
 	return reply(250, "2.1.5", "recipient accepted");
 }
 
 static struct reply
-keep_remote(struct smtp *s, const struct rcpt_args *m, struct slice address)
+keep_remote(struct smtp *s, const struct rcpt_args *m, struct slice address, struct slice suppressed)
 {
 	if (s->face != FACE_SUBMISSION || m->path.postmaster_only)
 		return reply(550, "5.7.1", "that is no domain of ours, and relaying is not allowed");
 	if (s->tx.ntargets == SMTP_TARGETS_MAX || s->tx.nremote == SMTP_REMOTE_MAX)
 		return reply(452, "4.5.3", "too many recipients, send the rest apart");
 	add_rcpt(s, m, address)->count = 1;
-	add_target(&s->tx, 0, address, S(""));
+	add_target(&s->tx, 0, address, S(""))->suppressed = slice_keep(&s->tx.arena, suppressed);
 	return reply(250, "2.1.5", "recipient accepted, to be sent on");
+}
+
+struct slice
+suppressed_text(struct arena *a, struct slice why)
+{
+	return arena_printf(a, "your domain does not write to it any more: %.*s", SLICE_ARG(why));
 }
 
 static struct reply
@@ -158,11 +183,13 @@ await_resolve(struct smtp *s, const struct rcpt_args *m)
 		return reply_trouble(e);
 	if (!out.local && out.verdict == ERR_SYNTAX) /* an empty local-part: of no use here, nor to anybody else */
 		return reply(501, "5.1.3", "nobody can have this address");
-	if (out.suppressed.len)
-		return reply_slice(
-		    550, "5.7.1",
-		    arena_printf(s->command, "your domain does not write to it any more: %.*s", SLICE_ARG(out.suppressed)));
-	return out.local ? keep_local(s, m, address, &out) : keep_remote(s, m, address);
+	if (out.suppressed.len && out.reason == SUPPRESS_ADMINISTRATOR) /* others are bulk mail's alone: deliver.c */
+		return reply_slice(550, "5.7.1", suppressed_text(s->command, out.suppressed));
+	if ((out.verp || out.feedback) && !returned_fits(s, out.feedback))
+		return reply(452, "4.5.3", "too many return paths, send the rest apart");
+	if (out.verp)
+		return keep_return_path(s, m, address, &out);
+	return out.local ? keep_local(s, m, address, &out) : keep_remote(s, m, address, out.suppressed);
 }
 
 struct reply

@@ -97,24 +97,41 @@ waiting_recipient(const struct smtp *s, const struct smtp_rcpt *rcpt, const stru
 		                             .notify = notify_of_target(s, rcpt) };
 }
 
+/* It waits for nobody: relay tells the sender, as of one that was refused. */
+static struct store_recipient
+suppressed_recipient(struct smtp *s, const struct smtp_rcpt *rcpt, const struct smtp_target *t)
+{
+	return (struct store_recipient){ .address = t->address,
+		                             .orcpt = rcpt->orcpt,
+		                             .notify = notify_of_target(s, rcpt),
+		                             .state = RECIPIENT_FAILED,
+		                             .status = S("5.7.1"),
+		                             .reply = suppressed_text(s->command, t->suppressed) };
+}
+
 void
 split_targets(struct smtp *s, struct store_mail *mail)
 {
 	const struct transaction *tx = &s->tx;
+	bool bulk = mail->envelope.class == CLASS_BULK;
+	struct store_recipient *refused = ARENA_ARRAY(s->command, struct store_recipient, tx->ntargets + 1);
 	struct store_delivery *local = ARENA_ARRAY(s->command, struct store_delivery, tx->ntargets + 1);
 	struct store_recipient *remote = ARENA_ARRAY(s->command, struct store_recipient, tx->ntargets + 1);
 	struct store_recipient *later = ARENA_ARRAY(s->command, struct store_recipient, tx->ntargets + 1);
-	uint32_t nlocal = 0, nremote = 0, nlater = 0;
+	uint32_t nlocal = 0, nremote = 0, nlater = 0, nrefused = 0;
 	mail->ndeliveries = mail->ngroups = 0;
-	mail->groups = ARENA_ARRAY(s->command, struct store_group, 2 * tx->ntargets + 1);
+	mail->groups = ARENA_ARRAY(s->command, struct store_group, 3 * tx->ntargets + 1);
 	for (uint32_t r = 0; r < tx->nrcpts; r++) {
 		const struct smtp_rcpt *rcpt = &tx->rcpts[r];
-		for (uint32_t i = rcpt->first; i < rcpt->first + rcpt->count && !rcpt->outcome.code; i++) {
+		bool gets = !rcpt->outcome.code && !rcpt->consumed;
+		for (uint32_t i = rcpt->first; i < rcpt->first + rcpt->count && gets; i++) {
 			const struct smtp_target *t = &tx->targets[i];
 			if (t->account && tx->wishes.hold_until)
 				later[nlater++] = waiting_recipient(s, rcpt, t);
 			else if (t->account)
 				local[nlocal++] = (struct store_delivery){ .account = t->account, .mailbox = t->mailbox };
+			else if (t->suppressed.len && bulk)
+				refused[nrefused++] = suppressed_recipient(s, rcpt, t);
 			else
 				remote[nremote++] = (struct store_recipient){ .address = t->address,
 					                                          .orcpt = rcpt->orcpt,
@@ -124,6 +141,7 @@ split_targets(struct smtp *s, struct store_mail *mail)
 	put_deliveries(mail, local, nlocal);
 	put_groups(s, mail, remote, nremote, false);
 	put_groups(s, mail, later, nlater, true);
+	put_groups(s, mail, refused, nrefused, false);
 }
 
 /* ---- policy: facts in, verdict out */
@@ -134,6 +152,19 @@ policy(const struct smtp *s, const struct arrival *a)
 	if (a->numbers.received > s->c->conf->v.smtp_received_max) /* RFC 5321 6.3 */
 		return reply(554, "5.4.6", "too many Received fields: the message goes in a circle");
 	return REPLY_NONE;
+}
+
+/* Bulk mail that nobody is to get. */
+static struct reply
+reply_suppressed(struct smtp *s)
+{
+	const struct transaction *tx = &s->tx;
+	for (uint32_t i = 0; i < tx->ntargets; i++)
+		if (tx->targets[i].suppressed.len == 0)
+			return REPLY_NONE;
+	if (tx->ntargets == 0 || sender_class(s) != CLASS_BULK)
+		return REPLY_NONE;
+	return reply_slice(550, "5.7.1", suppressed_text(s->command, tx->targets[0].suppressed));
 }
 
 /* ---- commit */
@@ -165,9 +196,9 @@ fill_mail(struct smtp *s, struct store_mail *mail, const struct arrival *a)
 		mail->envelope.flags |= ENVELOPE_8BIT;
 	if ((tx->flags & ENVELOPE_SMTPUTF8) && (a->facts.flags & FACTS_8BIT_HEADER))
 		mail->envelope.flags |= ENVELOPE_UTF8_HEADER;
-	split_targets(s, mail);
-	if (mail->ngroups)
+	if (tx->nremote || tx->wishes.hold_until)
 		mail->envelope.class = sender_class(s);
+	split_targets(s, mail);
 }
 
 static enum err
@@ -177,7 +208,11 @@ await_commit_once(struct smtp *s, const struct arrival *a, struct store_commit_o
 	void *notice = NULL;
 	struct store_commit_in in = { .mails = mails, .nmails = 1 };
 	fill_mail(s, &mails[0], a);
-	if (success_wanted(s) && await_success_notice(s, &mails[1], &notice))
+	in.returns = s->tx.returns;
+	in.nreturns = s->tx.nreturns;
+	if (mails[0].ndeliveries + mails[0].ngroups == 0 && in.nreturns)
+		in.nmails = 0;
+	if (in.nmails && success_wanted(s) && await_success_notice(s, &mails[1], &notice))
 		in.nmails = 2;
 	char id[16];
 	random_bytes(id, sizeof id);
@@ -250,7 +285,12 @@ await_judge(struct smtp *s, struct arrival *a)
 	if (!facts_open(&a->facts, record) || !facts_numbers(&a->facts, &a->numbers))
 		return reply_trouble(ERR_DAMAGED);
 	struct reply no = policy(s, a);
-	return no.code ? no : await_commit(s, a);
+	if (!no.code)
+		no = reply_suppressed(s);
+	if (no.code)
+		return no;
+	e = await_returned(s);
+	return e ? reply_trouble(e) : await_commit(s, a);
 }
 
 /* ---- the answer */

@@ -11,6 +11,7 @@
 #include "session/session.h"
 #include "session/smtp/dot.h"
 
+#include "scan_msg.h"
 #include "store_msg.h"
 
 enum smtp_face { FACE_SMTP = 1, FACE_LMTP = 2, FACE_SUBMISSION = 4, FACE_ALL = 7 };
@@ -19,6 +20,7 @@ enum {
 	SMTP_HELO_BYTES_MAX = 255,
 	SMTP_TARGETS_MAX = 10000,         /* mailboxes and remote addresses that one message goes to */
 	SMTP_REMOTE_MAX = 1000,           /* remote ones of them: queue rows of one message */
+	SMTP_RETURNS_MAX = 64,            /* return paths that one message is counted for */
 	SMTP_HEAD_BYTES_MAX = 256 * 1024, /* header of a submitted message, which is looked at before the body goes on */
 	SMTP_FROM_MAX = 20,               /* addresses in the From field of a submitted message */
 	SMTP_DATA_MS_MAX = 3600 * 1000,   /* for a whole message, however steadily it drips */
@@ -40,6 +42,7 @@ struct reply reply_close(struct reply r);
 struct smtp_target {
 	uint64_t account; /* 0: remote */
 	struct slice address, mailbox;
+	struct slice suppressed; /* remote: why bulk mail does not go there; empty: it does */
 };
 struct smtp_rcpt {
 	struct slice address; /* local-part without quotes @ domain */
@@ -48,6 +51,9 @@ struct smtp_rcpt {
 	uint32_t notify;
 	uint32_t first, count; /* of tx->targets */
 	struct reply outcome;  /* set: the commit refused it (LMTP) */
+	bool verp, forward;    /* a return path of bulk mail; what comes back goes on to who sent it */
+	bool feedback;         /* complaints come in here */
+	bool consumed;         /* the message is counted, not delivered */
 };
 
 /* The bytes of a message as they arrive: trace fields first, the header of a submission looked at and completed. */
@@ -88,6 +94,8 @@ struct transaction {
 	uint32_t nrcpts, rcpts_room;
 	struct smtp_target *targets;
 	uint32_t ntargets, targets_room, nremote;
+	struct store_returned *returns; /* for the commit to count */
+	uint32_t nreturns;
 	struct intake in;
 	int64_t began_ms;
 };
@@ -210,6 +218,15 @@ bool sender_known(const struct smtp *s);
 /* Builds it (mail and what it points to in the command's arena; *block: shared memory, freed by the caller after the
  * commit) and finds out where it goes. False: nowhere; why is logged. */
 bool await_success_notice(struct smtp *s, struct store_mail *mail, void **block);
+
+/* ---- cmd_rcpt.c */
+struct slice suppressed_text(struct arena *a, struct slice why);
+
+/* ---- returned.c */
+/* Room for another recipient of that sort. */
+bool returned_fits(const struct smtp *s, bool feedback);
+/* Finds out what came back, when anybody here is such a recipient: tx.returns, and who is `consumed`. */
+enum err await_returned(struct smtp *s);
 
 /* ---- sending.c */
 /* Why the account may not send this now; code 0: that was not it. */
