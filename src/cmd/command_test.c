@@ -31,8 +31,8 @@ static const struct {
 } wrong[] = {
 	{ "domian list", "is 'domain' meant?" },
 	{ "domain lst", "is 'list' meant?" },
-	{ "domain", "'domain' needs a verb: add, list, delete" },
-	{ "domain xyzzyplugh", "there are: add, list, delete" },
+	{ "domain", "'domain' needs a verb: add, list, show, set, delete" },
+	{ "domain xyzzyplugh", "there are: add, list, show, set, delete" },
 	{ "xyzzyplugh", "there is no command 'xyzzyplugh'" },
 	{ "sreve", "is 'serve' meant?" },
 	{ "domain add", "something is missing; usage: posthouse domain add D" },
