@@ -529,6 +529,82 @@ horizon_body(void)
 	ASSERT(await_claim_now(600, 5 * hour).nrows == 1); /* its lease ended, whatever the row is due */
 }
 
+/* Two relays on one store, one of which is slow: no row is held by both, a lease that ended is claimed by the other,
+ * and what the slow one says afterwards is not taken. A row is gone once. */
+struct claimer {
+	struct ipc_client client;
+	uint64_t leases[100]; /* by row; 0: it has none */
+};
+static struct {
+	struct claimer both[2];
+	int holder[100];
+	int64_t until[100];
+	unsigned gone[100], conflicts, taken_over;
+} race;
+
+static void
+await_race_claim(int who, int64_t now)
+{
+	struct store_queue_claim_in in = { now, 1 + random_u64() % 5, 10, 86400 };
+	struct store_queue_claim_out out;
+	ASSERT(await_store_queue_claim(&race.both[who].client, &in, &house.a, &out) == OK);
+	for (uint32_t i = 0; i < out.nrows; i++) {
+		uint64_t id = out.rows[i].id;
+		ASSERT(id < 100 && race.gone[id] == 0);
+		ASSERT(race.until[id] <= now); /* nobody has it */
+		race.taken_over += race.until[id] && race.holder[id] != who;
+		race.holder[id] = who;
+		race.until[id] = now + 10;
+		race.both[who].leases[id] = out.rows[i].lease;
+	}
+}
+
+static void
+await_race_settle(int who, uint64_t id)
+{
+	static char commit[16];
+	struct store_settle settle = { .id = id, .lease = race.both[who].leases[id], .gone = true };
+	struct store_commit_in in = { .settles = &settle, .nsettles = 1, .id = slice_of(commit, 16) };
+	struct store_commit_out out;
+	random_bytes(commit, sizeof commit);
+	enum err e = await_store_commit(&race.both[who].client, &in, &house.a, &out);
+	e = e ? e : (enum err)out.verdict;
+	bool mine = race.holder[id] == who && race.gone[id] == 0;
+	ASSERT(e == (mine ? OK : race.gone[id] ? ERR_NOT_FOUND : ERR_CONFLICT));
+	race.gone[id] += e == OK;
+	race.conflicts += e != OK;
+	race.both[who].leases[id] = 0;
+}
+
+static void
+two_claimers_body(void)
+{
+	enum { ROWS = 60 };
+	memset(&race, 0, sizeof race);
+	for (int i = 0; i < 2; i++) {
+		client_init(&race.both[i].client);
+		house_connect(&race.both[i].client, IPC_CLASS_RELAY);
+	}
+	for (int i = 0; i < ROWS; i++)
+		await_queue(1, 100);
+	int64_t now = 100;
+	for (unsigned left = ROWS; left > 0; now++) {
+		ASSERT(now < 2000);
+		await_race_claim((int)(now & 1), now);
+		for (uint64_t id = 1; id <= ROWS; id++)
+			for (int who = 0; who < 2; who++) /* 1 is slow: it often comes after its lease */
+				if (race.both[who].leases[id] && random_u64() % (who ? 16 : 4) == 0)
+					await_race_settle(who, id);
+		left = ROWS;
+		for (uint64_t id = 1; id <= ROWS; id++)
+			left -= race.gone[id];
+	}
+	ASSERT(race.conflicts > 0 && race.taken_over > 0);
+	ASSERT(rows_of_kind('q') == 0 && rows_of_kind('Q') == 0);
+	for (int i = 0; i < 2; i++)
+		ipc_client_release(&race.both[i].client);
+}
+
 #define HOUSE_TEST(name)                                                                                               \
 	static void name(void **state)                                                                                     \
 	{                                                                                                                  \
@@ -551,12 +627,14 @@ HOUSE_TEST(order)
 HOUSE_TEST(appointments)
 HOUSE_TEST(pauses)
 HOUSE_TEST(attempts)
+HOUSE_TEST(two_claimers)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(claiming),
+		cmocka_unit_test(two_claimers),
 		cmocka_unit_test(bodies),
 		cmocka_unit_test(people),
 		cmocka_unit_test(many_rows),

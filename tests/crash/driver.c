@@ -9,6 +9,7 @@
  * that commits hold several updates and at most one thing for each is unanswered when the process dies. The clock is
  * simulated: waiting costs nothing. Bodies follow from the number of their message. */
 #include "mail/search_pack.h"
+#include "store/sent.h"
 #include "store/store_testing.h"
 #include "store/texts.h"
 
@@ -197,12 +198,14 @@ await_mail(void)
 	mail.deliveries = d, mail.ndeliveries = ndeliveries;
 	mail.groups = &group, mail.ngroups = dice(3) == 0;
 	mail.envelope.reverse_path = S("ann@example.test");
+	bool counted = mail.ngroups && dice(2); /* ann is logged in: what she sends is counted */
+	mail.envelope.account = counted ? work.accounts[0] : 0;
 	struct store_commit_in in = { .id = slice_of(id, 16), .mails = &mail, .nmails = 1 };
 	struct store_commit_out out;
-	say("I %llu deliver %u %u%s", (unsigned long long)ask, n, mail.ngroups, to);
+	say("I %llu deliver %u %u%s", (unsigned long long)ask, n, mail.ngroups + counted, to);
 	struct arena a;
 	arena_init(&a, 0);
-	enum err e = await_store_commit(&house.mx, &in, &a, &out);
+	enum err e = await_store_commit(counted ? &house.user : &house.mx, &in, &a, &out);
 	if (answered(ask, e ? e : (enum err)out.verdict)) {
 		char uids[200] = "";
 		len = 0;
@@ -424,27 +427,96 @@ await_user_step(unsigned user)
 /* ---- relay */
 
 static void
+await_settle_one(struct arena *a)
+{
+	struct store_queue_claim_in ask = { .now = clock_wall_sec(), .max = 2, .lease_sec = 1, .horizon = 7200 };
+	struct store_queue_claim_out rows;
+	if (await_store_queue_claim(&house.relay, &ask, a, &rows) || rows.nrows == 0)
+		return;
+	struct store_settle settle = { .id = rows.rows[0].id, .lease = rows.rows[0].lease, .gone = dice(2) };
+	settle.due = clock_wall_sec() + 5;
+	settle.tries = rows.rows[0].tries + 1;
+	settle.recipients = rows.rows[0].recipients;
+	settle.nrecipients = rows.rows[0].nrecipients;
+	settle.failed = settle.gone && dice(2);
+	char id[16];
+	random_bytes(id, sizeof id);
+	struct store_commit_in in = { .id = slice_of(id, 16), .settles = &settle, .nsettles = 1 };
+	struct store_commit_out out;
+	uint64_t number = ++work.asked;
+	say("I %llu settle %.*s %u %u %u", (unsigned long long)number, SLICE_ARG(settle.recipients[0].address), settle.gone,
+	    settle.tries, settle.failed && rows.rows[0].envelope.account);
+	enum err e = await_store_commit(&house.relay, &in, a, &out);
+	if (answered(number, e ? e : (enum err)out.verdict))
+		say("A %llu", (unsigned long long)number);
+}
+
+/* An administrator holds a row, releases it, sends it elsewhere or at another time. */
+static void
+await_change_one(struct arena *a)
+{
+	static const struct {
+		uint32_t op;
+		const char *word;
+	} ops[] = { { QUEUE_HOLD, "hold" },
+		        { QUEUE_RELEASE, "release" },
+		        { QUEUE_REROUTE, "reroute" },
+		        { QUEUE_DUE, "due" },
+		        { QUEUE_RETRY, "retry" } };
+	struct store_queue_list_in list = { 0 };
+	struct store_queue_list_out rows;
+	if (await_store_queue_list(&house.admin, &list, a, &rows) || rows.nrows == 0)
+		return;
+	const struct store_queue_row *row = &rows.rows[dice(rows.nrows)];
+	unsigned which = dice(COUNT_OF(ops));
+	struct store_queue_change_in in = { .id = row->id, .op = ops[which].op };
+	struct store_queue_change_out out;
+	if (in.op == QUEUE_HOLD)
+		in.text = S("by hand");
+	if (in.op == QUEUE_REROUTE)
+		in.text = arena_printf(a, "h%u.test:25", dice(9));
+	in.due = in.op == QUEUE_DUE ? born_sec + 10000 + dice(1000) : 0;
+	uint64_t number = ++work.asked;
+	say("I %llu change %.*s %s %lld %.*s", (unsigned long long)number, SLICE_ARG(row->recipients[0].address),
+	    ops[which].word, (long long)in.due, SLICE_ARG(in.op == QUEUE_REROUTE ? in.text : S("-")));
+	enum err e = await_store_queue_change(&house.admin, &in, a, &out);
+	if (answered(number, e ? e : out.changed == 0 ? ERR_NOT_FOUND : OK)) /* a row that is held has no other time */
+		say("A %llu", (unsigned long long)number);
+}
+
+/* A pause comes or goes, relay notes how fast a destination is, an address is not written to any more: two at once. */
+static void
+await_memos(struct arena *a)
+{
+	static const char *const kinds[] = { "pause", "pace", "suppress" };
+	unsigned kind = dice(3);
+	struct store_memo *memos = ARENA_ARRAY(a, struct store_memo, 2);
+	struct store_memo_put_in in = { memos, 2 };
+	struct store_memo_put_out out;
+	for (unsigned i = 0; i < 2; i++) {
+		memos[i].kind = slice_text(kinds[kind]);
+		memos[i].name = kind == 0 ? arena_printf(a, "domain/d%u.test", 2 * dice(3) + i)
+		                          : arena_printf(a, "n%u.test", 2 * dice(3) + i);
+		memos[i].value = arena_printf(a, "v%u", dice(1000));
+		memos[i].until = dice(3) ? MEMO_FOREVER : 0;
+	}
+	uint64_t number = ++work.asked;
+	say("I %llu memos %s %.*s %.*s %.*s %.*s", (unsigned long long)number, kinds[kind], SLICE_ARG(memos[0].name),
+	    SLICE_ARG(memos[0].until ? memos[0].value : S("-")), SLICE_ARG(memos[1].name),
+	    SLICE_ARG(memos[1].until ? memos[1].value : S("-")));
+	if (answered(number, await_store_memo_put(kind ? &house.relay : &house.admin, &in, a, &out)))
+		say("A %llu", (unsigned long long)number);
+}
+
+static void
 await_relay_step(void)
 {
 	struct arena a;
-	struct store_queue_claim_in ask = { .now = clock_wall_sec(), .max = 2, .lease_sec = 1, .horizon = 7200 };
-	struct store_queue_claim_out rows;
 	arena_init(&a, 0);
-	if (await_store_queue_claim(&house.relay, &ask, &a, &rows) == OK && rows.nrows) {
-		struct store_settle settle = { .id = rows.rows[0].id, .lease = rows.rows[0].lease, .gone = dice(2) };
-		settle.due = clock_wall_sec() + 5;
-		settle.tries = rows.rows[0].tries + 1;
-		settle.recipients = rows.rows[0].recipients;
-		settle.nrecipients = rows.rows[0].nrecipients;
-		char id[16];
-		random_bytes(id, sizeof id);
-		struct store_commit_in in = { .id = slice_of(id, 16), .settles = &settle, .nsettles = 1 };
-		struct store_commit_out out;
-		uint64_t number = ++work.asked;
-		say("I %llu settle %.*s %u", (unsigned long long)number, SLICE_ARG(settle.recipients[0].address), settle.gone);
-		enum err e = await_store_commit(&house.relay, &in, &a, &out);
-		if (answered(number, e ? e : (enum err)out.verdict))
-			say("A %llu", (unsigned long long)number);
+	switch (dice(5)) {
+	case 0: await_change_one(&a); break;
+	case 1: await_memos(&a); break;
+	default: await_settle_one(&a);
 	}
 	arena_release(&a);
 }
@@ -663,8 +735,29 @@ await_tell_queue(void)
 	struct store_queue_list_in in = { 0 };
 	struct store_queue_list_out out;
 	ASSERT(await_store_queue_list(&house.relay, &in, &house.a, &out) == OK && !out.more);
-	for (uint32_t i = 0; i < out.nrows; i++)
-		printf("queue %.*s\n", SLICE_ARG(out.rows[i].recipients[0].address));
+	for (uint32_t i = 0; i < out.nrows; i++) {
+		const struct store_queue_row *r = &out.rows[i];
+		printf("queue %.*s %u %u %.*s %lld\n", SLICE_ARG(r->recipients[0].address), r->tries, r->held,
+		       SLICE_ARG(r->reroute.len ? r->reroute : S("-")), (long long)r->due);
+	}
+}
+
+static void
+await_tell_memos(void)
+{
+	static const char *const kinds[] = { "pause", "pace", "suppress", "sent" };
+	for (size_t k = 0; k < COUNT_OF(kinds); k++) {
+		struct store_memo_list_in in = { .kind = slice_text(kinds[k]), .max = 1000 };
+		struct store_memo_list_out out;
+		ASSERT(await_store_memo_list(&house.admin, &in, &house.a, &out) == OK && !out.more);
+		for (uint32_t i = 0; i < out.nmemos && k < 3; i++)
+			printf("memo %s %.*s %.*s\n", kinds[k], SLICE_ARG(out.memos[i].name), SLICE_ARG(out.memos[i].value));
+		struct sent sent;
+		sent_take(out.nmemos ? out.memos[0].value : SLICE_NONE, &sent);
+		if (k == 3)
+			printf("sent %u %u\n", sent_sum(&sent, SENT_MESSAGES, SENT_HOURS),
+			       sent_sum(&sent, SENT_FAILED, SENT_HOURS));
+	}
 }
 
 static void
@@ -683,6 +776,7 @@ verify_body(void)
 				await_tell_mailbox(i, out.mailboxes[k].name);
 	}
 	await_tell_queue();
+	await_tell_memos();
 }
 
 static void
@@ -697,6 +791,7 @@ on_folder(const char *folder, void (*body)(void), int64_t wall_sec)
 	house.conf.v.store_write_buffer = SMALL_BUFFER_BYTES;
 	house.conf.v.subaddress = "+";
 	house.conf.v.postmaster = "";
+	house.conf.v.limits_messages_per_day = 1000000; /* so that they are counted */
 	house.shm = shm_pool_new(16u << 20);
 	house.region = shm_alloc(house.shm, REGION_BYTES);
 	arena_init(&house.a, 1u << 30);

@@ -48,12 +48,13 @@ class Model:
     """What should be in the store. Answers that never came are None: then uids are not known."""
 
     def __init__(self):
-        self.users, self.queue, self.ready, self.problems = {}, set(), False, []
+        self.users, self.queue, self.memos, self.sent, self.ready, self.problems = {}, {}, {}, [0, 0], False, []
 
     def copy(self):
         other = Model()
         other.users = {u: {n: m.copy() for n, m in boxes.items()} for u, boxes in self.users.items()}
-        other.queue, other.ready, other.problems = set(self.queue), self.ready, self.problems
+        other.queue, other.memos, other.sent = {a: dict(row) for a, row in self.queue.items()}, dict(self.memos), list(self.sent)
+        other.ready, other.problems = self.ready, self.problems
         return other
 
     def box(self, user, name, uidvalidity=None):
@@ -73,8 +74,9 @@ class Model:
             user, name = target.split(":")
             uidvalidity, uid = map(int, answer[i].split(".")) if answer is not None else (None, None)
             self.box(user, name, uidvalidity).add(uid, (number, 0))
-        if queued:
-            self.queue.add(f"r{number}@remote.test")
+        if queued:  # 2: its sender's account counts it
+            self.queue[f"r{number}@remote.test"] = {"tries": 0, "held": 0, "reroute": "-", "due": None}
+        self.sent[0] += queued == 2
 
     def do_append(self, words, answer):
         user, name, numbers = words[0], words[1], words[2].split(",")
@@ -131,7 +133,28 @@ class Model:
 
     def do_settle(self, words, answer):
         if words[1] == "1":
-            self.queue.discard(words[0])
+            self.queue.pop(words[0], None)
+        elif words[0] in self.queue:
+            self.queue[words[0]].update(tries=int(words[2]), due=None)
+        self.sent[1] += int(words[3])
+
+    def do_change(self, words, answer):
+        row = self.queue.get(words[0], {})
+        op, due, text = words[1:]
+        if op == "hold":
+            row["held"] = 1
+        elif op == "release":
+            row.update(held=0)
+        elif op == "reroute":
+            row["reroute"] = text
+        row["due"] = int(due) if op == "due" else None
+
+    def do_memos(self, words, answer):
+        for name, value in ((words[1], words[2]), (words[3], words[4])):
+            if value == "-":
+                self.memos.pop((words[0], name), None)
+            else:
+                self.memos[words[0], name] = value
 
 
 def read_acks(path):
@@ -151,10 +174,18 @@ def read_acks(path):
     return model, list(asked.values())
 
 
-def compare(model, users, queue):
+def compare(model, users, rest):
     """The first difference, or None."""
-    if queue != model.queue:
-        return f"queue: missing {sorted(model.queue - queue)}, unexpected {sorted(queue - model.queue)}"
+    queue, memos, sent = rest
+    if set(queue) != set(model.queue):
+        return f"queue: missing {sorted(set(model.queue) - set(queue))}, unexpected {sorted(set(queue) - set(model.queue))}"
+    for address, want in model.queue.items():
+        if any(want[k] is not None and want[k] != queue[address][k] for k in want):
+            return f"queue row of {address}: should be {want} and is {queue[address]}"
+    if memos != model.memos:
+        return f"memos: {memos} instead of {model.memos}"
+    if sent != model.sent:
+        return f"messages sent, refused: {sent} instead of {model.sent}"
     for user, want in model.users.items():
         have = users.get(user, {})
         for name in set(want) | {n for n in have if n.startswith(OWN_NAMES)}:
@@ -186,7 +217,7 @@ def compare_box(want, have):
     return None
 
 
-def explain(model, pending, users, queue):
+def explain(model, pending, users, rest):
     """None when the answered changes and some of those under way (each whole or not at all) give what is there."""
     first = None
     for some in itertools.product((False, True), repeat=len(pending)):
@@ -194,7 +225,7 @@ def explain(model, pending, users, queue):
             attempt = model.copy()
             for words in order:
                 attempt.apply(words, None)
-            difference = compare(attempt, users, queue)
+            difference = compare(attempt, users, rest)
             if difference is None:
                 return None
             first = first or difference
@@ -259,7 +290,7 @@ class Runner:
         run = self.driver(["verify", folder], folder, preload=False)
         if run.returncode:
             return f"the store cannot be read afterwards: {run.returncode}\n{run.stderr[-3000:]}"
-        users, queue = {}, set()
+        users, queue, memos, sent = {}, {}, {}, [0, 0]
         for line in run.stdout.splitlines():
             words = line.split()
             if words[0] == "account":
@@ -271,7 +302,11 @@ class Runner:
                     return f"the body of a message is not what was given: {line}"
                 users[words[1]][words[2]]["messages"][int(words[3])] = (int(words[4]), int(words[5]))
             elif words[0] == "queue":
-                queue.add(words[1])
+                queue[words[1]] = {"tries": int(words[2]), "held": int(words[3]), "reroute": words[4], "due": int(words[5])}
+            elif words[0] == "memo":
+                memos[words[1], words[2]] = words[3]
+            elif words[0] == "sent":
+                sent = [int(words[1]), int(words[2])]
             elif words[0] == "failed":
                 return line
             elif words[0] == "fsck" and words[1] != "0":
@@ -283,7 +318,7 @@ class Runner:
             return model.problems[0]
         if model.ready and len(users) < 2:
             return "an account is missing"
-        return explain(model, pending, users, queue)
+        return explain(model, pending, users, (queue, memos, sent))
 
     def go_on(self, folder, seed):
         run = self.driver(["run", folder, os.devnull, seed, 4], folder, preload=False)
