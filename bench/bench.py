@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures Posthouse beside Debian's Postfix + Dovecot on this machine, in one run, and prints a table with ratios.
 
-    bench/bench.py [--rows start,idle,smtp,pop3,login,imap,search] [--only posthouse] [--scale 1.0] [--runs 3]
+    bench/bench.py [--rows start,idle,smtp,relay,pop3,login,imap,search,queue] [--only posthouse] [--scale 1.0] [--runs 3]
 
 As root (the peers need it) on Debian 12. Builds the release and the load program, installs the peers when they are missing, sets everything up in
 a temporary folder, talks to loopback only, and stops what it started. Runs of both sides alternate, so that a noisy machine hits both;
@@ -12,6 +12,7 @@ them is not. After each run over SMTP the messages in the mailboxes are counted:
 """
 import argparse
 import imaplib
+import json
 import os
 import pathlib
 import re
@@ -30,6 +31,7 @@ import search
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PEERS = "postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d".split()
 MAILBOXES = 100
+SINK_PORT = 23999
 PASSWORD = "secret"
 SETTLE = 22  # seconds after which idle processes have given back what they needed for a while only
 
@@ -96,7 +98,8 @@ def used(pids):
 class Posthouse:
     name = "Posthouse"
     base = 23000
-    ports = {"smtp": base + 25, "imap": base + 43, "imaps": base + 93, "pop3": base + 10}
+    ports = {"smtp": base + 25, "imap": base + 43, "imaps": base + 93, "pop3": base + 10, "submission": base + 87}
+    sender = ("big@example.test", PASSWORD)
 
     def __init__(self, work):
         self.dir = work / "posthouse"
@@ -105,6 +108,8 @@ class Posthouse:
 
     def set_up(self):
         sh(self.program, "init", self.dir, "--domain", "example.test", "--port-base", self.base)
+        with open(self.dir / "posthouse.conf", "a") as conf:
+            conf.write(f"\nroute = * 127.0.0.1:{SINK_PORT} tls=none\nrelay.loopback = yes\n")
         if os.geteuid() == 0 and subprocess.run(["id", "posthouse"], capture_output=True).returncode == 0:
             sh("chown", "-R", "posthouse:", self.dir / "data")
             os.chmod(self.dir.parent, 0o711)
@@ -136,11 +141,18 @@ class Posthouse:
     def drained(self):
         pass  # 250 means delivered
 
+    def ask(self, *words):
+        return json.loads(sh(self.program, "-c", self.dir / "posthouse.conf", *words, "--json"))
+
+    def queued(self):
+        return self.ask("status")["queued"]
+
 
 class PostfixDovecot:
     name = "Postfix + Dovecot"
     base = 24000
-    ports = {"smtp": base + 25, "imap": base + 43, "imaps": base + 93, "pop3": base + 10}
+    ports = {"smtp": base + 25, "imap": base + 43, "imaps": base + 93, "pop3": base + 10, "submission": base + 25}
+    sender = ("sender@example.test", "-")
 
     def __init__(self, work):
         self.dir = work / "peers"
@@ -170,6 +182,8 @@ virtual_mailbox_domains = example.test
 virtual_mailbox_maps = regexp:{d}/postfix/conf/mailboxes
 virtual_transport = lmtp:unix:{d}/lmtp
 smtpd_client_connection_count_limit = 0
+relayhost = [127.0.0.1]:{SINK_PORT}
+default_destination_concurrency_limit = 100
 """)
         (d / "postfix/conf/mailboxes").write_text("/@example\\.test$/ ok\n")
         master = pathlib.Path("/usr/share/postfix/master.cf.dist").read_text()
@@ -264,6 +278,32 @@ protocol lmtp {{
         queues = [self.dir / "postfix/spool" / q for q in ("maildrop", "incoming", "active", "deferred")]
         while time.time() < end and any(f for q in queues for _, _, f in os.walk(q)):
             time.sleep(0.02)
+
+
+class Sink:
+    """smtp-sink of Debian's postfix, which counts messages."""
+
+    def __init__(self, work):
+        self.log = open(work / "sink.log", "w+b")
+        self.process = subprocess.Popen(["smtp-sink", "-c", "-u", "nobody", f"127.0.0.1:{SINK_PORT}", "1000"], stdout=self.log, stderr=subprocess.STDOUT)
+        wait_port(SINK_PORT)
+
+    def count(self):
+        self.log.seek(0)
+        found = re.findall(rb"\d+", self.log.read())
+        return int(found[-1]) if found else 0
+
+    def wait(self, count, seconds=300):
+        end = time.time() + seconds
+        while self.count() < count:
+            if time.time() > end:
+                raise SystemExit(f"the sink has {self.count()} of {count} messages")
+            time.sleep(0.02)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)
+        self.log.close()
 
 
 def load(server, *words):
@@ -513,6 +553,64 @@ def imap_rows(table, servers, args):
     row(f"MULTIAPPEND {min(count // 100, MULTIAPPEND):,} × 4 KiB", "many")
 
 
+def relay_rows(table, servers, args):
+    def measure(s):
+        n = int((20000 if isinstance(s, Posthouse) else 5000) * args.scale)
+        sink = Sink(s.dir)
+        try:
+            before, begun = used(s.pids()), time.time()
+            out = sh(TOP / "build/bench-load", "submit", s.ports["submission"], 20, n, 4096, 1, 1, *s.sender, 0)
+            accepted = time.time() - begun
+            sink.wait(n)
+            wall, after = time.time() - begun, used(s.pids())
+        finally:
+            sink.stop()
+        if f"done={n} " not in out:
+            raise SystemExit(f"{s.name}: {out}")
+        return {"relay": n / wall, "accept": n / accepted, "cpu_ms": (after[0] - before[0]) * 1000 / n, "written_kib": (after[1] - before[1]) / 1024 / n}
+
+    figures = median_of(servers, args.runs, measure)
+    table.add("relay, 4 KiB, submitted over 20 sessions: arrived at the next host", pick(figures, "relay"), "messages/s", True)
+    table.add("relay, 4 KiB: accepted", pick(figures, "accept"), "messages/s", True)
+    table.add("relay, 4 KiB, in and out: CPU", pick(figures, "cpu_ms"), "ms/message", False)
+    table.add("relay, 4 KiB, in and out: written", pick(figures, "written_kib"), "KiB/message", False)
+
+
+def queue_rows(table, servers, args):
+    """A queue of 1,000,000 rows: 1,000 messages for a domain each of 1,000; then all of them are due, and the next host takes what comes."""
+    for s in [s for s in servers if isinstance(s, Posthouse)]:
+        relay = lambda: [p for p in s.pids() if b"\0relay\0" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes()]
+        only = lambda unit, what, value, more=False: table.add(what, {s.name: value}, unit, more)
+        messages = int(1000 * args.scale)
+        begun = time.time()
+        sh(TOP / "build/bench-load", "submit", s.ports["submission"], 4, messages, 4096, 1000, 1000, *s.sender, 86400)
+        only("rows/s", f"{messages * 1000:,} rows into the queue", messages * 1000 / (time.time() - begun), True)
+        s.stop()
+        forget_pages(s.folder)
+        only("ms", f"start to ready with {messages * 1000:,} rows in the queue", s.start() * 1000)
+        begun = time.time()
+        if s.queued() != messages * 1000:
+            raise SystemExit("rows are missing")
+        only("ms", "status", (time.time() - begun) * 1000)
+        for what, words in (("rows of a domain", ("--domain", "d7.test")), ("a filter that matches nothing", ("--sender", "nobody@example.test"))):
+            begun = time.time()
+            s.ask("queue", "list", *words)
+            only("ms", f"queue list, {what}", (time.time() - begun) * 1000)
+        time.sleep(SETTLE)
+        only("MB", "memory of relay", memory(relay()) / 1e6)
+        sink = Sink(s.dir)
+        begun = time.time()
+        s.ask("queue", "retry", "--all")
+        only("rows/s", "queue retry --all", messages * 1000 / (time.time() - begun), True)
+        before, begun = sink.count(), time.time()
+        time.sleep(20)
+        only("messages/s", "sent with the others waiting", (sink.count() - before) / (time.time() - begun), True)
+        only("MB", "memory of relay meanwhile", memory(relay()) / 1e6)
+        sink.stop()
+        s.stop()
+        only("ms", "start to ready with the rest due", s.start() * 1000)
+
+
 def search_rows(table, servers, args):
     search.rows(sys.modules[__name__], table, servers, args)
 
@@ -537,7 +635,7 @@ def build(peers):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--rows", default="start,idle,smtp,pop3,login,imap,search")
+    p.add_argument("--rows", default="start,idle,smtp,relay,pop3,login,imap,search,queue")
     p.add_argument("--only", choices=["posthouse", "peers"])
     p.add_argument("--scale", type=float, default=1.0)
     p.add_argument("--runs", type=int, default=3)
@@ -551,7 +649,7 @@ def main():
         table = Table()
         table.head()
         for row in args.rows.split(","):
-            {"smtp": smtp_rows, "pop3": pop3_rows, "login": login_rows, "idle": idle_rows, "start": start_rows, "imap": imap_rows, "search": search_rows}[row](table, servers, args)
+            {"smtp": smtp_rows, "pop3": pop3_rows, "login": login_rows, "idle": idle_rows, "start": start_rows, "imap": imap_rows, "search": search_rows, "relay": relay_rows, "queue": queue_rows}[row](table, servers, args)
     finally:
         for s in servers:
             s.stop()

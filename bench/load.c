@@ -3,6 +3,9 @@
  *
  *   load smtp   PORT SESSIONS MESSAGES BYTES MAILBOXES keep|new     MAIL FROM a stranger, RCPT
  * u0..u(MAILBOXES-1)@example.test in turn; new: a connection for each message, a command at a time; keep: pipelined
+ *   load submit PORT SESSIONS MESSAGES BYTES RECIPIENTS DOMAINS SENDER PASSWORD|- HOLD    for other hosts: each message
+ * to RECIPIENTS, in turn at d0.test..d(DOMAINS-1).test, kept and pipelined; logs in unless PASSWORD is -; HOLD: seconds
+ * (RFC 4865), 0: at once
  *   load pop3   PORT USER PASSWORD WINDOW                        RETR of every message, WINDOW requests ahead
  *   load login  PORT LOGINS SESSIONS MAILBOXES PASSWORD          IMAP: connect, LOGIN, LOGOUT
  *   load idle   PORT CONNECTIONS MAILBOXES PASSWORD SECONDS      IMAP: LOGIN, SELECT INBOX, IDLE and stay; "holding"
@@ -39,7 +42,8 @@ struct client {
 
 static int ep = -1, port;
 static unsigned total, started, done, failed, sessions, mailboxes = 1;
-static const char *password = "";
+static const char *password = "", *sender = "sender@example.org";
+static unsigned recipients, domains, hold_sec;
 static bool keep;
 static char *message;
 static size_t message_len;
@@ -75,9 +79,10 @@ make_message(size_t bytes)
 	static const char words[][8] = { "post", "house", "letter", "rider", "seal", "road", "inn", "horse" };
 	uint32_t r = 12345;
 	message = malloc(bytes + 256);
-	message_len =
-	    (size_t)sprintf(message, "From: Sender <sender@example.org>\r\nTo: u@example.test\r\nSubject: load\r\n"
-	                             "Date: Mon, 02 Nov 2026 10:00:00 +0000\r\nMessage-ID: <load@example.org>\r\n\r\n");
+	message_len = (size_t)sprintf(message,
+	                              "From: Sender <%s>\r\nTo: u@example.test\r\nSubject: load\r\n"
+	                              "Date: Mon, 02 Nov 2026 10:00:00 +0000\r\nMessage-ID: <load@example.org>\r\n\r\n",
+	                              sender);
 	for (size_t column = 0; message_len + 20 < bytes;) {
 		const char *w = words[(r = r * 1664525 + 1013904223) >> 29];
 		size_t n = (size_t)sprintf(message + message_len, "%s%s", w, column > 60 ? "\r\n" : " ");
@@ -188,6 +193,72 @@ smtp_step(struct client *c)
 	}
 	say(c, line, (size_t)n);
 	return true;
+}
+
+/* "\0user\0password" in base64. */
+static int
+auth_plain(char *line)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned char plain[200] = { 0 };
+	size_t len = 1 + (size_t)sprintf((char *)plain + 1, "%s", sender);
+	len += 1 + (size_t)sprintf((char *)plain + len + 1, "%s", password);
+	int n = sprintf(line, "AUTH PLAIN ");
+	for (size_t i = 0; i < len; i += 3) {
+		uint32_t v = (uint32_t)plain[i] << 16 | (uint32_t)plain[i + 1] << 8 | plain[i + 2];
+		for (unsigned k = 0; k < 4; k++)
+			line[n++] = i + k <= len ? digits[v >> (18 - 6 * k) & 63] : '=';
+	}
+	return n + sprintf(line + n, "\r\n");
+}
+
+static void
+say_envelope(struct client *c)
+{
+	char *text = malloc(200 + 40 * (size_t)recipients);
+	size_t n = (size_t)sprintf(text, "MAIL FROM:<%s>", sender);
+	if (hold_sec)
+		n += (size_t)sprintf(text + n, " HOLDFOR=%u", hold_sec);
+	n += (size_t)sprintf(text + n, "\r\n");
+	for (unsigned i = 0; i < recipients; i++)
+		n += (size_t)sprintf(text + n, "RCPT TO:<u%u@d%u.test>\r\n", c->number * recipients + i,
+		                     (c->number * recipients + i) % domains);
+	n += (size_t)sprintf(text + n, "DATA\r\n");
+	c->replies = recipients + 2;
+	say(c, text, n);
+	free(text);
+}
+
+static bool
+submit_step(struct client *c)
+{
+	char line[512];
+	c->replies = 1;
+	switch (c->step++) {
+	case 0: say(c, "EHLO load.example.org\r\n", 23); return true;
+	case 1:
+		if (strcmp(password, "-") != 0) {
+			say(c, line, (size_t)auth_plain(line));
+			return true;
+		}
+		c->step++;
+		/* fall through */
+	case 2: say_envelope(c); return true;
+	case 3: say(c, message, message_len); return true;
+	case 4:
+		finished_one(c);
+		if (started < total) {
+			c->number = started++;
+			c->began = now();
+			c->step = 3;
+			say_envelope(c);
+			return true;
+		}
+		c->step = 5;
+		say(c, "QUIT\r\n", 6);
+		return true;
+	default: return false;
+	}
 }
 
 static bool
@@ -399,6 +470,18 @@ main(int argc, char **argv)
 		keep = strcmp(argv[7], "keep") == 0;
 		step = smtp_step;
 		run_clients(keep ? "smtp-keep" : "smtp-new", 0);
+	} else if (argc >= 11 && strcmp(argv[1], "submit") == 0) {
+		port = (int)number(argv[2]);
+		sessions = number(argv[3]);
+		total = number(argv[4]);
+		recipients = number(argv[6]);
+		domains = number(argv[7]);
+		sender = argv[8];
+		password = argv[9];
+		hold_sec = number(argv[10]);
+		make_message(number(argv[5]));
+		step = submit_step;
+		run_clients("submit", 0);
 	} else if (argc >= 6 && strcmp(argv[1], "pop3") == 0) {
 		port = (int)number(argv[2]);
 		password = argv[4];

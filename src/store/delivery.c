@@ -92,6 +92,8 @@ commit_mail(struct job *j, struct txn *t, uint32_t at, struct store_commit_out *
 	enum err e = sending_charge(j, t, mail, out);
 	if (!e && mail->ngroups && mail->envelope.language.len == 0)
 		e = sending_language(t, mail->envelope.account, &queued.envelope.language);
+	if (!e && mail->ngroups)
+		e = queue_hold(j, t, mail, o.bytes * mail->ngroups);
 	if (e)
 		return e;
 	e = object_new(j->s, t, &j->bodies[at], mail->facts, refs, &o.object);

@@ -60,23 +60,24 @@ queue_held_bytes(struct txn *t, uint64_t account, uint64_t *bytes)
 	return e;
 }
 
-/* RFC 4865 6: what an account has sent for later and what its mailboxes hold are within its quota together. */
-static enum err
-held_add(struct job *j, struct txn *t, const struct row_queue *row)
+enum err
+queue_hold(struct job *j, struct txn *t, const struct store_mail *mail, uint64_t bytes)
 {
 	struct row_account account;
 	struct row_counters used;
 	struct row_sequence held;
-	struct slice name = held_name(t, row->envelope.account);
-	enum err e = account_get(t, row->envelope.account, &account);
-	e = e ? e : counters_get(t, row->envelope.account, &used);
+	struct slice name = held_name(t, mail->envelope.account);
+	if (!mail->envelope.hold_until || !mail->envelope.account)
+		return OK;
+	enum err e = account_get(t, mail->envelope.account, &account);
+	e = e ? e : counters_get(t, mail->envelope.account, &used);
 	e = e ? e : sequence_get(t, name, &held);
 	if (e)
 		return e;
 	used.bytes += held.count;
 	used.messages = 0; /* those in mailboxes: another matter */
-	e = quota_check(j->s, &account, &used, row->bytes, 0);
-	held.count += row->bytes;
+	e = quota_check(j->s, &account, &used, bytes, 0);
+	held.count += bytes;
 	sequence_put(t, name, &held);
 	return e;
 }
@@ -140,9 +141,6 @@ queue_add(struct job *j, struct txn *t, const struct store_mail *mail, const str
 		                     .nrecipients = group->nrecipients,
 		                     .appointed = group->appointed,
 		                     .local = group->local };
-	e = row_queue_is_for_later(&row) ? held_add(j, t, &row) : OK;
-	if (e)
-		return e;
 	sequence.last++;
 	sequence.count++;
 	sequence_put(t, S("queue"), &sequence);

@@ -229,7 +229,9 @@ enum err queue_row_get(struct txn *t, uint64_t id, struct row_queue *row);
 uint32_t queue_state(const struct row_queue *row); /* QUEUE_STATE_* */
 /* The row as it is answered, without its history; returns about how many bytes of a frame it takes. */
 size_t queue_answer(struct job *j, uint64_t id, const struct row_queue *row, struct store_queue_row *out);
-/* Of mail that was sent for a later time. */
+/* RFC 4865 6: what an account has sent for later, with so much more in the rows that this mail becomes, and what its
+ * mailboxes hold are within its quota together (ERR_QUOTA). It is counted. */
+enum err queue_hold(struct job *j, struct txn *t, const struct store_mail *mail, uint64_t bytes);
 enum err queue_held_bytes(struct txn *t, uint64_t account, uint64_t *bytes);
 enum err queue_row_delete(struct job *j, struct txn *t, uint64_t id, const struct row_queue *row);
 /* The rows of a job are counted once, at its end. */
