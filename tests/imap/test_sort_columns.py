@@ -2,6 +2,7 @@
 """SORT, THREAD and searches for frequent words over a mailbox that has packs: the same answers as from facts and texts alone, with messages behind the
 packs, some gone from the middle, while packs are made again, and when they are damaged."""
 import random
+import re
 import struct
 import subprocess
 import time
@@ -54,9 +55,7 @@ def damage(s):
     packs = 0
     for path in (p for p in s.data.rglob("*") if p.is_file() and "engine" not in p.parts):
         raw = path.read_bytes()
-        head = struct.pack("<BBHI", 3, 1, 0, PACKED)
-        at = raw.find(head)
-        while at >= 0:
+        for at in (m.start() for m in re.finditer(rb"\x03[\x01-\x0f]\0\0" + struct.pack("<I", PACKED), raw)):
             keys = at + struct.unpack_from("<I", raw, at + 24)[0]
             with open(path, "r+b") as f:
                 for column in range(9):
@@ -64,7 +63,6 @@ def damage(s):
                     f.seek(keys + offset + size // 2)
                     f.write(bytes([raw[keys + offset + size // 2] ^ 0x55]))
             packs += 1
-            at = raw.find(head, at + 1)
     return packs
 
 
