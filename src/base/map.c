@@ -45,6 +45,28 @@ insert(struct map *m, uint64_t key, void *value)
 	m->count++;
 }
 
+static void
+grow(struct map *m, size_t cap)
+{
+	struct map old = *m;
+	*m = (struct map){ .cap = cap };
+	m->cells = must_calloc(m->cap, sizeof *m->cells);
+	for (size_t i = 0; i < old.cap; i++)
+		if (old.cells[i].value)
+			insert(m, old.cells[i].key, old.cells[i].value);
+	free(old.cells);
+}
+
+void
+map_reserve(struct map *m, size_t n)
+{
+	size_t cap = m->cap ? m->cap : 16;
+	while (n * 4 > cap * 3)
+		cap *= 2;
+	if (cap > m->cap)
+		grow(m, cap);
+}
+
 void *
 map_set(struct map *m, uint64_t key, void *value)
 {
@@ -55,15 +77,8 @@ map_set(struct map *m, uint64_t key, void *value)
 		c->value = value;
 		return old;
 	}
-	if ((m->count + 1) * 4 > m->cap * 3) {
-		struct map old = *m;
-		*m = (struct map){ .cap = old.cap ? old.cap * 2 : 16 };
-		m->cells = must_calloc(m->cap, sizeof *m->cells);
-		for (size_t i = 0; i < old.cap; i++)
-			if (old.cells[i].value)
-				insert(m, old.cells[i].key, old.cells[i].value);
-		free(old.cells);
-	}
+	if ((m->count + 1) * 4 > m->cap * 3)
+		grow(m, m->cap ? m->cap * 2 : 16);
 	insert(m, key, value);
 	return NULL;
 }

@@ -16,6 +16,7 @@ struct map {
 };
 
 void map_release(struct map *m);
+void map_reserve(struct map *m, size_t n);               /* so many have place without its growing */
 void *map_get(const struct map *m, uint64_t key);        /* NULL: not there */
 void *map_set(struct map *m, uint64_t key, void *value); /* returns the value that was there before, or NULL */
 void *map_remove(struct map *m, uint64_t key);           /* returns what was removed, or NULL */

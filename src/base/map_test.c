@@ -29,6 +29,8 @@ the_same_as_an_array(void **state)
 		unsigned i = (r >> 8) % KEYS;
 		bool grow = (step / 20000) % 2 == 0; /* fills for a while, empties for a while */
 		void *old;
+		if (step % 5000 == 0)
+			map_reserve(&m, step % 10000 ? 0 : count + 400);
 		if ((r >> 28) < (grow ? 10u : 5u)) {
 			old = map_set(&m, key_of(i), &values[(r >> 4) % KEYS]);
 			count += wanted[i] == NULL;

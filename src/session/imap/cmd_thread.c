@@ -38,7 +38,7 @@ add_message(void *to, size_t i, const struct facts *facts)
 		m.reply = base_subject_put(&h->text, facts_get(facts, FACTS_SUBJECT));
 		buf_clear(&h->text);
 		fold_put_as(&h->text, h->im->collation, facts_get(facts, FACTS_BASE_SUBJECT));
-		m.subject = slice_keep(&h->t.arena, buf_slice(&h->text));
+		m.subject = buf_slice(&h->text);
 		if (h->algorithm->by_references) {
 			m.id = facts_get(facts, FACTS_MESSAGE_ID);
 			m.references = facts_get(facts, FACTS_REFERENCES);
@@ -77,7 +77,7 @@ add_columns(void *to, size_t i, const struct sort_keys *k, uint32_t at)
 	uint32_t n = 0;
 	m.sent = sent != INT64_MIN ? sent : h->im->view.rows[h->rows[i]].received;
 	m.reply = sort_keys_flags(k, at) & SORT_KEYS_REPLY;
-	m.subject = slice_keep(&h->t.arena, sort_keys_text(k, SORT_KEYS_SUBJECT, at));
+	m.subject = sort_keys_text(k, SORT_KEYS_SUBJECT, at);
 	if (h->algorithm->by_references) {
 		own = node_of(h, k, sort_keys_own_id(k, at));
 		n = sort_keys_references(k, at, ids, THREAD_REFERENCES_MAX);
@@ -157,7 +157,7 @@ await_put_threads(struct imap *im, const struct thread *t)
 static enum err
 await_threads(struct threading *h, size_t n)
 {
-	thread_init(&h->t);
+	thread_init(&h->t, h->algorithm->by_references ? n : 0);
 	buf_init(&h->text, FOLD_BYTES_MAX);
 	h->nodes = must_calloc(SORT_KEYS_IDS_MAX, sizeof(struct thread_node *));
 	const struct keys_wanted want = { columns_wanted(h), add_columns, add_message, begin_pack, h };

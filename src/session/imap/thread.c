@@ -9,10 +9,11 @@
 #define THREAD_BYTES_MAX ((size_t)8 << 30) /* some 150 for each of the most messages that a mailbox can have here */
 
 void
-thread_init(struct thread *t)
+thread_init(struct thread *t, size_t messages)
 {
 	*t = (struct thread){ .root.message = THREAD_NO_MESSAGE };
 	arena_init(&t->arena, THREAD_BYTES_MAX);
+	map_reserve(&t->ids, messages);
 }
 
 void
@@ -23,17 +24,45 @@ thread_release(struct thread *t)
 	map_release(&t->subjects);
 }
 
-/* ---- step 1: who is whose parent */
+/* ---- all nodes */
 
 static struct thread_node *
 new_node(struct thread *t)
 {
-	struct thread_node *n = ARENA_NEW(&t->arena, struct thread_node);
-	*n = (struct thread_node){ .message = THREAD_NO_MESSAGE, .newest = INT64_MIN, .older = t->latest };
-	t->latest = n;
+	if (!t->latest || t->latest->used == THREAD_BLOCK_NODES) {
+		struct thread_block *b = ARENA_NEW(&t->arena, struct thread_block);
+		b->older = t->latest;
+		t->latest = b;
+	}
+	struct thread_node *n = &t->latest->nodes[t->latest->used++];
+	*n = (struct thread_node){ .message = THREAD_NO_MESSAGE, .newest = INT64_MIN };
 	t->nodes++;
 	return n;
 }
+
+/* From the latest to the oldest. */
+struct walk {
+	struct thread_block *block;
+	size_t left;
+};
+
+static struct walk
+walk_of(const struct thread *t)
+{
+	return (struct walk){ t->latest, t->latest ? t->latest->used : 0 };
+}
+
+static struct thread_node *
+walk_next(struct walk *w)
+{
+	if (w->block && w->left == 0) {
+		w->block = w->block->older;
+		w->left = THREAD_BLOCK_NODES; /* only the latest one is not full */
+	}
+	return w->block ? &w->block->nodes[--w->left] : NULL;
+}
+
+/* ---- step 1: who is whose parent */
 
 struct thread_node *
 thread_node_of(struct thread *t, struct slice id)
@@ -81,7 +110,7 @@ thread_add_nodes(struct thread *t, const struct thread_message *m, struct thread
 	n->sent = m->sent;
 	n->newest = m->sent;
 	n->reply = m->reply;
-	n->subject = m->subject;
+	n->subject = m->subject.len ? slice_hash(m->subject) | 1 : 0;
 	struct thread_node *parent = link_references(references, nreferences);
 	n->parent = NULL; /* 1.B */
 	if (parent)
@@ -133,8 +162,9 @@ clear_children(struct thread_node *n)
 static size_t
 put_in_order(struct thread *t, struct thread_node **order)
 {
+	struct walk w = walk_of(t);
 	size_t n = 0;
-	for (struct thread_node *i = t->latest; i; i = i->older) /* the latest first: prepended, the oldest comes first */
+	for (struct thread_node *i; (i = walk_next(&w));) /* the latest first: prepended, the oldest comes first */
 		prepend(i->parent ? i->parent : &t->root, i, i);
 	for (struct thread_node *i = t->root.first; i; i = i->next)
 		order[n++] = i;
@@ -266,14 +296,10 @@ sort_root(struct thread *t)
 
 /* ---- step 5: threads of one subject */
 
-/* Of its base subject, folded; 0: it has none. */
 static uint64_t
 subject_of(struct thread_node *n)
 {
-	struct thread_node *f = face(n);
-	if (!f->subject_hash && f->subject.len)
-		f->subject_hash = slice_hash(f->subject) | 1;
-	return f->subject_hash;
+	return face(n)->subject;
 }
 
 static bool
@@ -307,9 +333,8 @@ merge(struct thread *t, struct thread_node *there, struct thread_node *n)
 	} else if (is_dummy(there) || (n->reply && !there->reply)) {
 		append(there, n, n);
 	} else {
-		struct thread_node *moved = new_node(t), *older = moved->older;
+		struct thread_node *moved = new_node(t);
 		*moved = *there;
-		moved->older = older;
 		there->message = THREAD_NO_MESSAGE;
 		clear_children(there);
 		append(there, moved, moved);
@@ -338,6 +363,14 @@ merge_subjects(struct thread *t)
 
 /* ---- the algorithms */
 
+static void
+sort_all_children(struct thread *t)
+{
+	struct walk w = walk_of(t);
+	for (struct thread_node *i; (i = walk_next(&w));)
+		sort_children(i);
+}
+
 void
 thread_by_references(struct thread *t)
 {
@@ -345,8 +378,7 @@ thread_by_references(struct thread *t)
 	sort_root(t);
 	note_subjects(t);
 	merge_subjects(t);
-	for (struct thread_node *i = t->latest; i; i = i->older)
-		sort_children(i);
+	sort_all_children(t);
 	sort_root(t);
 }
 
@@ -354,8 +386,7 @@ void
 thread_by_refs(struct thread *t)
 {
 	prune(t);
-	for (struct thread_node *i = t->latest; i; i = i->older)
-		sort_children(i);
+	sort_all_children(t);
 	sort_children_by(&t->root, newest_of, compare_newest);
 }
 
@@ -364,8 +395,9 @@ void
 thread_by_subject(struct thread *t)
 {
 	struct radix *all = must_calloc(2 * t->nodes + 1, sizeof *all);
+	struct walk w = walk_of(t);
 	size_t n = 0;
-	for (struct thread_node *i = t->latest; i; i = i->older)
+	for (struct thread_node *i; (i = walk_next(&w));)
 		all[n++] = (struct radix){ radix_of_signed(i->sent), i };
 	sort_nodes(all, n, compare_nodes);
 	for (size_t i = 0; i < n; i++) {

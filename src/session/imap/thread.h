@@ -14,22 +14,28 @@ struct thread_node {
 	uint32_t message; /* THREAD_NO_MESSAGE: known from references only */
 	bool reply;       /* its subject says so */
 	int64_t sent;
-	int64_t newest;       /* the latest `sent` of it and all below */
-	struct slice subject; /* base subject, folded */
-	uint64_t subject_hash;
+	int64_t newest;   /* the latest `sent` of it and all below */
+	uint64_t subject; /* hash of the base subject, folded; 0: it has none */
 	struct thread_node *parent, *first, *last, *next;
-	struct thread_node *older; /* all nodes, the latest first */
+};
+
+#define THREAD_BLOCK_NODES 256
+struct thread_block {
+	struct thread_block *older;
+	size_t used;
+	struct thread_node nodes[THREAD_BLOCK_NODES];
 };
 
 struct thread {
 	struct arena arena;
 	struct map ids, subjects;
-	struct thread_node *latest;
+	struct thread_block *latest;
 	size_t nodes;
 	struct thread_node root;
 };
 
-void thread_init(struct thread *t);
+/* messages: about so many. */
+void thread_init(struct thread *t, size_t messages);
 void thread_release(struct thread *t);
 
 /* The node of an id, which may be one of no message so far. */
@@ -38,7 +44,7 @@ struct thread_message {
 	uint32_t message;
 	int64_t sent;
 	bool reply;
-	struct slice subject;        /* kept by the caller */
+	struct slice subject;        /* base subject, folded */
 	struct slice id, references; /* as facts have them */
 };
 void thread_add(struct thread *t, const struct thread_message *m);

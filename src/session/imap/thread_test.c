@@ -85,7 +85,7 @@ by_references(void **state)
 		struct thread t;
 		struct buf b;
 		buf_init(&b, 1000);
-		thread_init(&t);
+		thread_init(&t, 3);
 		add_rows(&t, trees[i].rows);
 		thread_by_references(&t);
 		put_tree(&b, &t.root);
@@ -108,7 +108,7 @@ by_refs(void **state)
 	struct thread t;
 	struct buf b;
 	buf_init(&b, 1000);
-	thread_init(&t);
+	thread_init(&t, 3);
 	add_rows(&t, rows);
 	thread_by_refs(&t);
 	put_tree(&b, &t.root);
@@ -128,7 +128,7 @@ by_subject(void **state)
 	struct thread t;
 	struct buf b;
 	buf_init(&b, 1000);
-	thread_init(&t);
+	thread_init(&t, 3);
 	add_rows(&t, rows);
 	thread_by_subject(&t);
 	put_tree(&b, &t.root);
@@ -143,7 +143,7 @@ deep_chains(void **state)
 {
 	struct thread t;
 	char id[20], reference[20];
-	thread_init(&t);
+	thread_init(&t, 3);
 	for (uint32_t i = 0; i < 20000; i++) {
 		struct thread_message m = { .message = i };
 		m.id = slice_of(id, (size_t)snprintf(id, sizeof id, "%u@x", i));
