@@ -29,6 +29,12 @@ static int delete (struct args *a)
 	              a->words[0]);
 }
 
+static const char *
+yes_or_no(const json_t *o, const char *name)
+{
+	return json_is_true(json_object_get(o, name)) ? "yes" : "no";
+}
+
 static int
 show(struct args *a)
 {
@@ -39,8 +45,8 @@ show(struct args *a)
 		cmd_print_json(o);
 	} else {
 		const char *feedback = cmd_text(o, "feedback");
-		printf("verp      %s\nbounces   %s\nfeedback  %s\n", json_is_true(json_object_get(o, "verp")) ? "yes" : "no",
-		       cmd_text(o, "bounces"), feedback[0] ? feedback : "none");
+		printf("verp         %s\nbounces      %s\nfeedback     %s\nunsubscribe  %s\n", yes_or_no(o, "verp"),
+		       cmd_text(o, "bounces"), feedback[0] ? feedback : "none", yes_or_no(o, "unsubscribe"));
 	}
 	json_decref(o);
 	return EXIT_DONE;
@@ -54,14 +60,17 @@ take_setting(struct args *a, const char *word, json_t *body)
 	bool good = slice_cut(slice_text(word), '=', &name, &value);
 	bool yes = slice_equal(value, S("yes")), none = slice_equal(value, S("none"));
 	json_t *j = NULL;
-	if (good && slice_equal(name, S("verp")) && (yes || slice_equal(value, S("no"))))
+	bool flag = slice_equal(name, S("verp")) || slice_equal(name, S("unsubscribe"));
+	if (good && flag && (yes || slice_equal(value, S("no"))))
 		j = json_boolean(yes);
 	else if (good && (slice_equal(name, S("bounces")) || slice_equal(name, S("feedback"))))
 		j = none ? json_null() : json_string(slice_keep_text(a->arena, value));
 	if (j)
 		json_object_set_new(body, slice_keep_text(a->arena, name), j);
 	else
-		cmd_fail(a, "verp=yes, verp=no, bounces=count, bounces=forward, feedback=ADDRESS, feedback=none",
+		cmd_fail(a,
+		         "verp=yes, verp=no, bounces=count, bounces=forward, feedback=ADDRESS, feedback=none, unsubscribe=yes, "
+		         "unsubscribe=no",
 		         "'%.60s' is no setting of a domain", word);
 	return j != NULL;
 }
@@ -82,8 +91,9 @@ static const struct verb rows[] = {
 	{ "domain", "add", add, 1, 1, 0, "domain add D", "mail for this domain is ours" },
 	{ "domain", "list", list, 0, 0, 0, "domain list", "the domains" },
 	{ "domain", "show", show, 1, 1, 0, "domain show D", "how it sends bulk mail" },
-	{ "domain", "set", set, 2, 4, 0, "domain set D [verp=yes|no] [bounces=count|forward] [feedback=ADDRESS|none]",
-	  "return paths of bulk mail, where complaints come in" },
+	{ "domain", "set", set, 2, 10, 0,
+	  "domain set D [verp=yes|no] [bounces=count|forward] [feedback=ADDRESS|none] [unsubscribe=yes|no]",
+	  "return paths of bulk mail, where complaints come in, links to unsubscribe" },
 	{ "domain", "delete", delete, 1, 1, 0, "domain delete D", "once it has no accounts and aliases" },
 };
 const struct verbs domain_verbs = { rows, COUNT_OF(rows) };

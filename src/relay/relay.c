@@ -48,6 +48,7 @@ job_new(struct relay *r, const struct store_queue_row *row)
 	j->row.envelope.language = slice_keep(&j->arena, row->envelope.language);
 	j->row.reroute = slice_keep(&j->arena, row->reroute);
 	j->row.verp = slice_keep(&j->arena, row->verp);
+	j->row.unsubscribe = slice_keep(&j->arena, row->unsubscribe);
 	j->row.hold_reason = SLICE_NONE;
 	j->row.attempts = NULL;
 	j->row.nattempts = 0;

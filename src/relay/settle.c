@@ -113,7 +113,7 @@ static bool
 is_counted_only(const struct job *j, const struct store_recipient *to, enum notice kind)
 {
 	bool trouble = kind == NOTICE_FAILED || kind == NOTICE_DELAYED || kind == NOTICE_LATE;
-	return trouble && j->row.verp.len && !j->row.forward && to->notify == 0;
+	return trouble && j->row.paths && !j->row.forward && to->notify == 0;
 }
 
 /* A notice about the recipients in that state which want one. */

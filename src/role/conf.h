@@ -23,6 +23,7 @@ enum listener_kind {
 	LISTEN_POP3S,
 	LISTEN_ADMIN,
 	LISTEN_HTTP,
+	LISTEN_HTTPS,
 	LISTEN_KINDS
 };
 

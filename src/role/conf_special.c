@@ -19,7 +19,8 @@ static const struct conf_listener kinds[LISTEN_KINDS] = {
 	[LISTEN_POP3] = { LISTEN_POP3, false, IPC_CLASS_USER, "pop3", NULL },
 	[LISTEN_POP3S] = { LISTEN_POP3S, true, IPC_CLASS_USER, "pop3s", NULL },
 	[LISTEN_ADMIN] = { LISTEN_ADMIN, false, IPC_CLASS_ADMIN, "admin", NULL },
-	[LISTEN_HTTP] = { LISTEN_HTTP, false, IPC_CLASS_USER, "http", NULL },
+	[LISTEN_HTTP] = { LISTEN_HTTP, false, IPC_CLASS_MX, "http", NULL },
+	[LISTEN_HTTPS] = { LISTEN_HTTPS, true, IPC_CLASS_MX, "https", NULL },
 };
 
 /* ---- addresses */
@@ -133,7 +134,7 @@ check_listen(struct conf_parser *p, struct slice value)
 	if (!listener_parse(value, &l, &address)) {
 		conf_complain(p,
 		              "listen = '%s' does not begin with a kind; allowed: smtp, submission, submissions, imap, imaps, "
-		              "pop3, pop3s, lmtp, http",
+		              "pop3, pop3s, lmtp, http, https",
 		              conf_show(p, value));
 		return;
 	}

@@ -42,6 +42,7 @@ static const struct {
 	[LISTEN_POP3] = { &pop3_protocol, S_ROW("-ERR [SYS/TEMP] too many connections, try again later\r\n") },
 	[LISTEN_POP3S] = { &pop3_protocol, S_ROW("-ERR [SYS/TEMP] too many connections, try again later\r\n") },
 	[LISTEN_ADMIN] = { &http_protocol, S_ROW("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") },
+	[LISTEN_HTTPS] = { &http_protocol, S_ROW("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") },
 	[LISTEN_HTTP] = { &http_protocol, S_ROW("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") },
 };
 

@@ -42,6 +42,15 @@ day_of_row(const struct row_queue *row)
 
 /* ---- return paths */
 
+static struct slice
+unsubscribe_url(struct job *j, struct txn *t)
+{
+	const struct conf_values *v = &j->s->conf->v;
+	if (v->unsubscribe_url[0])
+		return slice_text(v->unsubscribe_url);
+	return job_keep(j, arena_printf(txn_arena(t), "https://%s/unsubscribe/", v->hostname));
+}
+
 enum err
 bounced_key(struct job *j, struct txn *t, const struct row_queue *row, struct store_queue_row *out)
 {
@@ -51,8 +60,12 @@ bounced_key(struct job *j, struct txn *t, const struct row_queue *row, struct st
 	if (row->envelope.class != CLASS_BULK || !row->envelope.account || row->local || domain.len == 0)
 		return OK;
 	enum err e = own_domain(t, domain, &own);
-	if (e || !own.verp)
+	bool links = !e && own.unsubscribe && !(row->envelope.flags & ENVELOPE_UNSUBSCRIBES);
+	if (e || !(own.verp || links))
 		return e == ERR_NOT_FOUND ? OK : e;
+	out->paths = own.verp;
+	if (links)
+		out->unsubscribe = unsubscribe_url(j, t);
 	verp_key(j->s->rows->verp_key, row->envelope.account, day_of_row(row), domain, key);
 	out->verp = job_keep(j, slice_of(key, sizeof key));
 	out->forward = own.forward;
@@ -291,4 +304,47 @@ bounced_returned(struct job *j, struct txn *t, const struct store_returned *r, s
 		return sending_count(j, t, v.account, SENT_COMPLAINTS, 1, out);
 	bool passes = r->class == BOUNCE_FULL || r->class == BOUNCE_TEMPORARY;
 	return passes ? OK : sending_count(j, t, v.account, SENT_FAILED, 1, out);
+}
+
+/* ---- links of List-Unsubscribe */
+
+/* *day: of the mail. False: it is not genuine, too old, or about a domain that is not ours any more. */
+static bool
+is_link(struct job *j, struct txn *t, struct slice ref, struct verp *v, enum err *e)
+{
+	struct arena *a = txn_arena(t);
+	struct row_domain own;
+	int64_t day;
+	*e = OK;
+	if (!verp_field_take(ref, a, v) || !verp_check(v, j->s->rows->verp_key, clock_wall_sec() / DAY_SEC, a, &day))
+		return false;
+	*e = own_domain(t, v->domain, &own);
+	return *e == OK;
+}
+
+enum err
+unsubscribe_show(struct job *j, struct txn *t)
+{
+	const struct store_unsubscribe_show_in *in = j->in;
+	struct store_unsubscribe_show_out *out = j->out;
+	struct verp v;
+	enum err e;
+	if (is_link(j, t, in->ref, &v, &e))
+		out->domain = job_keep(j, v.domain);
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+enum err
+unsubscribe(struct job *j, struct txn *t)
+{
+	const struct store_unsubscribe_in *in = j->in;
+	struct store_unsubscribe_out *out = j->out;
+	struct suppression s = { .reason = SUPPRESS_UNSUBSCRIBED, .by = S("recipient"), .text = S("") };
+	struct verp v;
+	enum err e;
+	if (!is_link(j, t, in->ref, &v, &e))
+		return e == ERR_NOT_FOUND ? OK : e;
+	out->domain = job_keep(j, v.domain);
+	struct slice name = suppression_name(txn_arena(t), v.domain, v.recipient);
+	return name.len ? suppress(j, t, name, &s) : OK;
 }

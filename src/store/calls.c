@@ -326,6 +326,8 @@ UPDATE(domain_delete)
 VIEW(domain_list)
 VIEW(domain_show)
 UPDATE(domain_set)
+VIEW(unsubscribe_show)
+UPDATE(unsubscribe)
 UPDATE(account_add)
 VIEW(account_show)
 VIEW(account_list)
@@ -854,6 +856,8 @@ const struct store_server store_handlers = {
 	.domain_list = call_domain_list,
 	.domain_show = call_domain_show,
 	.domain_set = call_domain_set,
+	.unsubscribe_show = call_unsubscribe_show,
+	.unsubscribe = call_unsubscribe,
 	.account_add = call_account_add,
 	.account_show = call_account_show,
 	.account_list = call_account_list,

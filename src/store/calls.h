@@ -107,6 +107,8 @@ enum err domain_delete(struct job *j, struct txn *t);
 enum err domain_list(struct job *j, struct txn *t);
 enum err domain_show(struct job *j, struct txn *t);
 enum err domain_set(struct job *j, struct txn *t);
+enum err unsubscribe_show(struct job *j, struct txn *t);
+enum err unsubscribe(struct job *j, struct txn *t);
 enum err account_add(struct job *j, struct txn *t);
 enum err account_show(struct job *j, struct txn *t);
 enum err account_list(struct job *j, struct txn *t);

@@ -94,7 +94,7 @@ domain_show(struct job *j, struct txn *t)
 	if (e)
 		return e;
 	out->domain = job_keep(j, row.shown);
-	out->settings = (struct store_domain_settings){ row.verp, row.forward, job_keep(j, row.feedback) };
+	out->settings = (struct store_domain_settings){ row.verp, row.forward, job_keep(j, row.feedback), row.unsubscribe };
 	return OK;
 }
 
@@ -117,6 +117,7 @@ domain_set(struct job *j, struct txn *t)
 	row.verp = in->settings.verp;
 	row.forward = in->settings.forward;
 	row.feedback = feedback;
+	row.unsubscribe = in->settings.unsubscribe;
 	struct key k = key_text('d', domain);
 	txn_put(t, key_slice(&k), row_domain_put(txn_arena(t), &row));
 	struct store_memo m = { S("feedback"), feedback_name(t, domain, feedback), S("1"), MEMO_FOREVER };

@@ -134,6 +134,7 @@ domain_fields(struct codec *c, struct row_domain *r)
 	flag(c, &r->verp);
 	flag(c, &r->forward);
 	bytes(c, &r->feedback);
+	flag(c, &r->unsubscribe);
 }
 
 static void

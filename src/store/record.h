@@ -15,6 +15,7 @@ struct row_domain {
 	int64_t created;
 	bool verp;             /* bulk mail has a return path for each recipient */
 	bool forward;          /* what comes back there goes to who sent it, too */
+	bool unsubscribe;      /* bulk mail gets List-Unsubscribe */
 	struct slice feedback; /* the address at which complaints come in; empty: none */
 };
 

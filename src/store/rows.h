@@ -78,11 +78,12 @@ enum {
 	ENVELOPE_8BIT = 1,
 	ENVELOPE_SMTPUTF8 = 2,
 	ENVELOPE_BINARY = 4,
-	ENVELOPE_REQUIRETLS = 8,    /* RFC 8689 */
-	ENVELOPE_TRUSTED = 16,      /* nobody logged in, but it came from a trusted address: its sender may get notices */
-	ENVELOPE_TLS_OPTIONAL = 32, /* RFC 8689 3: the header has TLS-Required: No */
-	ENVELOPE_UTF8_HEADER = 64,  /* with SMTPUTF8: the header needs it (RFC 6532) */
-	ENVELOPE_FLAGS_ALL = 127,
+	ENVELOPE_REQUIRETLS = 8,     /* RFC 8689 */
+	ENVELOPE_TRUSTED = 16,       /* nobody logged in, but it came from a trusted address: its sender may get notices */
+	ENVELOPE_TLS_OPTIONAL = 32,  /* RFC 8689 3: the header has TLS-Required: No */
+	ENVELOPE_UTF8_HEADER = 64,   /* with SMTPUTF8: the header needs it (RFC 6532) */
+	ENVELOPE_UNSUBSCRIBES = 128, /* the header has List-Unsubscribe */
+	ENVELOPE_FLAGS_ALL = 255,
 };
 enum { CLASS_PERSONAL, CLASS_BULK, CLASS_NOTICE, CLASSES }; /* of senders: each has its schedule */
 enum { BY_NONE, BY_NOTIFY, BY_RETURN, BY_TRACE = 4 };       /* RFC 2852 4; BY_TRACE is a bit */

@@ -214,7 +214,7 @@ def test_a_person_is_heard_and_a_domain_may_want_everything(new_server):
         s.command("domain", "set", "example.test", "bounces=forward")
         come_back(s, path, report("r@far.test", "5.1.1", "550 5.1.1 no"))
         assert len(inbox(s, ALICE)) == 2 and suppressed(s)["r@far.test"]["reason"] == "hard"
-        assert "bounces   forward" in s.command("domain", "show", "example.test").stdout
+        assert "bounces      forward" in s.command("domain", "show", "example.test").stdout
 
 
 def test_nobody_can_forge_a_return_path(new_server):
@@ -312,7 +312,7 @@ def test_complaints(new_server):
         come_back(s, "bob@example.test", complaint(path["r0@far.test"]), sender="fbl@far.test")
         assert suppressed(s) == {}  # nobody said that complaints come in there
         s.command("domain", "set", "example.test", "feedback=bob@example.test")
-        assert s.json("domain", "show", "example.test") == {"domain": "example.test", "verp": True, "bounces": "count", "feedback": "bob@example.test"}
+        assert s.json("domain", "show", "example.test") == {"domain": "example.test", "verp": True, "bounces": "count", "feedback": "bob@example.test", "unsubscribe": False}
         for message in (complaint(path["r0@far.test"], kind="not-spam"), complaint(path["r0@far.test"].replace("r0", "r5")), complaint(ref="X-Posthouse-Ref: " + ref["r1@far.test"].split()[1][:-20])):
             come_back(s, "bob@example.test", message, sender="fbl@far.test")
         assert suppressed(s) == {}
@@ -370,7 +370,7 @@ def test_what_belongs_to_a_domain_or_an_account_goes_with_it(new_server):
         s.command("account", "delete", ALICE)
         wait_for(lambda: set(suppressed(s)) == {"stays@far.test"})
         s.command("domain", "add", "gone.test")
-        assert s.json("domain", "show", "gone.test") == {"domain": "gone.test", "verp": False, "bounces": "count", "feedback": None}
+        assert s.json("domain", "show", "gone.test") == {"domain": "gone.test", "verp": False, "bounces": "count", "feedback": None, "unsubscribe": False}
         s.stop()
         s.command("check", "--store")
 

@@ -41,6 +41,9 @@ extern const struct api_rows domain_methods, account_methods, alias_methods, que
 /* Finds the row, reads the body, runs it. The answer is in call afterwards, whatever happened. */
 void await_api(struct api_call *call, struct slice body);
 
+/* pages.c: the same for strangers (listeners http and https): another set of paths, and no JSON. */
+void await_public(struct api_call *call, struct slice body);
+
 /* ---- for the methods */
 void api_answer(struct api_call *call, unsigned status, json_t *json); /* takes json over */
 void api_error(struct api_call *call, unsigned status, const char *error, const char *hint);

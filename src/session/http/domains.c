@@ -66,6 +66,7 @@ answer_settings(struct api_call *call, struct slice domain, const struct store_d
 	json_put(o, "domain", domain);
 	json_object_set_new(o, "verp", json_boolean(s->verp));
 	json_put(o, "bounces", s->forward ? S("forward") : S("count"));
+	json_object_set_new(o, "unsubscribe", json_boolean(s->unsubscribe));
 	json_object_set_new(o, "feedback", s->feedback.len ? json_slice(s->feedback) : json_null());
 	api_answer(call, 200, o);
 }
@@ -92,6 +93,7 @@ static bool
 settings_of(struct api_call *call, struct store_domain_settings *s)
 {
 	const json_t *verp = json_object_get(call->body, "verp"), *feedback = json_object_get(call->body, "feedback");
+	const json_t *unsubscribe = json_object_get(call->body, "unsubscribe");
 	struct slice bounces;
 	if (!api_text(call, "bounces", &bounces) ||
 	    (feedback && !json_is_null(feedback) && !api_text(call, "feedback", &s->feedback)))
@@ -102,9 +104,12 @@ settings_of(struct api_call *call, struct store_domain_settings *s)
 		s->forward = slice_equal(bounces, S("forward"));
 	if (verp)
 		s->verp = json_is_true(verp);
-	bool good = (!verp || json_is_boolean(verp)) && (!bounces.len || s->forward || slice_equal(bounces, S("count")));
+	if (unsubscribe)
+		s->unsubscribe = json_is_true(unsubscribe);
+	bool good = (!verp || json_is_boolean(verp)) && (!unsubscribe || json_is_boolean(unsubscribe)) &&
+	            (!bounces.len || s->forward || slice_equal(bounces, S("count")));
 	if (!good)
-		api_error(call, 400, "\"verp\" is true or false, \"bounces\" is count or forward", NULL);
+		api_error(call, 400, "\"verp\" and \"unsubscribe\" are true or false, \"bounces\" is count or forward", NULL);
 	return good;
 }
 

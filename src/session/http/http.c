@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http.c - HTTP/1.1 for the admin API and the counters: one request, one answer, kept connections. Only root and the
- * user that the server runs as are let in, by the credentials of the Unix socket. A request that is refused closes its
+/* http.c - HTTP/1.1 for the admin API and the counters, and for the few pages that strangers see: one request, one
+ * answer, kept connections. To the API only root and the user that the server runs as are let in, by the credentials of
+ * the Unix socket. A request that is refused closes its
  * connection, so that nothing after it is misread. */
 #include "base/random.h"
 #include "session/http/api.h"
@@ -46,6 +47,13 @@ reason_of(unsigned status)
 	return "Answer";
 }
 
+/* Strangers see pages.c, and nothing else. */
+static bool
+is_public(const struct conn *c)
+{
+	return c->listener->kind != LISTEN_ADMIN;
+}
+
 static void
 await_write(struct conn *c, const struct api_call *call, bool close, bool head_only)
 {
@@ -59,6 +67,10 @@ await_write(struct conn *c, const struct api_call *call, bool close, bool head_o
 		              : call->text_type ? call->text_type
 		                                : "text/plain",
 		              body.len + (json ? 1 : 0));
+	if (is_public(c))
+		stream_put(&c->io,
+		           S("Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+		             "frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n"));
 	stream_printf(&c->io, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s\r\n",
 	              close ? "Connection: close\r\n" : "");
 	if (!head_only && call->status != 204) {
@@ -129,7 +141,9 @@ await_request(struct conn *c, struct arena *a, size_t *used)
 	unsigned status = http_request_parse(head, &r, &why);
 	if (status)
 		return await_refuse(c, a, status, why, NULL);
-	if (!may_ask(c))
+	if (is_public(c) && r.body_bytes > HTTP_PUBLIC_BODY_BYTES_MAX)
+		return await_refuse(c, a, 413, "the body is too large", NULL);
+	if (!is_public(c) && !may_ask(c))
 		return await_refuse(c, a, 403, "only root and the user that the server runs as are let in",
 		                    "run the command as one of them, for instance with sudo");
 	if (r.expects_continue && r.body_bytes && stream_input(&c->io).len == head_bytes) {
@@ -143,7 +157,11 @@ await_request(struct conn *c, struct arena *a, size_t *used)
 	if (status)
 		return await_refuse(c, a, status, "the body did not come in time", NULL);
 	struct api_call call = { .conn = c, .session = c->session, .arena = a, .request = &r };
-	await_api(&call, slice_part(stream_input(&c->io), head_bytes, (size_t)r.body_bytes));
+	struct slice body = slice_part(stream_input(&c->io), head_bytes, (size_t)r.body_bytes);
+	if (is_public(c))
+		await_public(&call, body);
+	else
+		await_api(&call, body);
 	bool close = !r.keep_alive || c->session->stopping;
 	await_write(c, &call, close, slice_equal(r.method, S("HEAD")));
 	json_decref(call.json);

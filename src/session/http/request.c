@@ -68,6 +68,8 @@ take_field_value(struct slice name, struct slice value, struct http_request *r, 
 		seen->hosts++;
 	else if (slice_equal_nocase(name, S("Content-Type")))
 		r->content_type = value;
+	else if (slice_equal_nocase(name, S("Accept-Language")))
+		r->accept_language = value;
 	else if (slice_equal_nocase(name, S("Expect")))
 		r->expects_continue = slice_equal_nocase(value, S("100-continue"));
 	else if (slice_equal_nocase(name, S("Transfer-Encoding")))

@@ -10,10 +10,11 @@
 #define HTTP_TARGET_BYTES_MAX 4096
 #define HTTP_FIELDS_MAX 64
 #define HTTP_BODY_BYTES_MAX (1u << 20)
+#define HTTP_PUBLIC_BODY_BYTES_MAX 8192 /* of a stranger */
 
 struct http_request {
 	struct slice method, path, query; /* as sent: still percent-encoded */
-	struct slice content_type;
+	struct slice content_type, accept_language;
 	uint64_t body_bytes;
 	bool keep_alive, expects_continue, http_1_0;
 };

@@ -92,6 +92,8 @@ await_check_head(struct smtp *s, struct slice text, struct buf *added)
 		h.message_id |= id == HEADER_MESSAGE_ID;
 		if (is_tls_optional(s, &f)) /* RFC 8689 4.1 */
 			s->tx.flags |= ENVELOPE_TLS_OPTIONAL;
+		if (slice_equal_nocase(f.name, S("List-Unsubscribe")))
+			s->tx.flags |= ENVELOPE_UNSUBSCRIBES;
 		if (id != HEADER_FROM)
 			continue;
 		struct reply no = await_check_from_field(s, &h, f.value);
