@@ -2,6 +2,7 @@
 """Really signed DNS on loopback for the tests: zones are signed with a key made for the test (ldns-signzone), and served by an authoritative
 server (nsd) that is started here and stopped by its process id. The tools are Debian's ldnsutils and nsd."""
 import pathlib
+import random
 import re
 import shutil
 import socket
@@ -17,11 +18,20 @@ ns IN A 127.0.0.1
 """
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u, socket.socket() as t:
-        u.bind(("127.0.0.1", 0))
-        t.bind(("127.0.0.1", u.getsockname()[1]))
-        return u.getsockname()[1]
+def free_port(*addresses):
+    """A port that is free for UDP and TCP at all of these: below those that the kernel and the server under test take."""
+    for _ in range(200):
+        port = random.randrange(10000, 20000)
+        try:
+            for address in addresses:
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u, socket.socket() as t:
+                    t.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    u.bind((address, port))
+                    t.bind((address, port))
+            return port
+        except OSError:
+            continue
+    raise RuntimeError("no free port")
 
 
 class SignedDns:
@@ -31,7 +41,7 @@ class SignedDns:
     def __init__(self, folder, zones, signed, tamper=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = free_port("127.0.0.1")
         self.anchor = self.folder / "anchor"
         self.process = None
         anchors, lines = [], [f"server:\n\tip-address: 127.0.0.1@{self.port}\n\tusername: \"\"\n\tchroot: \"\"\n\tzonesdir: \"{self.folder}\"\n"

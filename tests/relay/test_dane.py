@@ -7,14 +7,14 @@ import time
 import pytest
 
 from house import DOMAIN, PASSWORD, Server
-from signed_dns import SignedDns
-from tls_sink import TlsSink, make_certificate
+from signed_dns import SignedDns, free_port
+from tls_sink import TlsSink, fingerprint, make_authority, make_certificate, make_signed
 
 OTHER = "ab" * 32  # no key of ours has that hash
 
 
-def zones(port, key):
-    """good: the record is that of the server. Hosts are 127.0.0.11 (with the key) and 127.0.0.12 (no STARTTLS)."""
+def zones(port, key, anchor):
+    """good: the record is that of the server. Hosts are 127.0.0.11 (with the key), 127.0.0.12 (no STARTTLS), 127.0.0.15 (signed by the anchor)."""
     signed = f"""
 good MX 10 mail.good
 mail.good A 127.0.0.11
@@ -44,6 +44,18 @@ _{port}._tcp.mx.leaves TLSA 3 1 1 {key}
 strays MX 10 mx.strays
 mx.strays CNAME mail.unsigned.test.
 _{port}._tcp.mx.strays TLSA 3 1 1 {OTHER}
+forged MX 10 mail.victim
+mail.victim A 127.0.0.11
+stolen MX 10 mail.stolen
+mail.stolen A 127.0.0.77
+two MX 10 mail.bogus
+two MX 20 mail.good
+anchor MX 10 mail.anchor
+mail.anchor A 127.0.0.15
+_{port}._tcp.mail.anchor TLSA 2 0 1 {anchor}
+badname MX 10 mail.badname
+mail.badname A 127.0.0.15
+_{port}._tcp.mail.badname TLSA 2 0 1 {anchor}
 child NS ns.child
 ns.child A 127.0.0.1
 """
@@ -58,10 +70,13 @@ _{port}._tcp.mail TLSA 3 1 1 {OTHER}
 class World:
     def __init__(self, folder):
         certificate, key, digest = make_certificate(folder, "mail.good.dane.test")
-        self.tls = TlsSink("127.0.0.11", 0, certificate, key)
+        self.tls = TlsSink("127.0.0.11", free_port("127.0.0.11", "127.0.0.12", "127.0.0.15"), certificate, key)
         self.plain = TlsSink("127.0.0.12", self.tls.port)
-        # of the bogus record the last bytes are changed after it was signed
-        self.dns = SignedDns(folder / "dns", zones(self.tls.port, digest), ["dane.test"], [("(?i)deadbeef", digest[-8:])])
+        authority = make_authority(folder)
+        self.signed = TlsSink("127.0.0.15", self.tls.port, *make_signed(folder, "signed", ["mail.anchor.dane.test"], authority), authority[0])
+        # changed after it was signed: the last bytes of a TLSA record, where an MX points, an address
+        self.dns = SignedDns(folder / "dns", zones(self.tls.port, digest, fingerprint(authority[0])), ["dane.test"],
+                             [("(?i)deadbeef", digest[-8:]), (r"(MX\s+10 )mail\.victim", r"\1mail.none"), (r"127\.0\.0\.77", "127.0.0.11")])
         self.dns.start()
         self.server = Server(folder, f"dns.server = 127.0.0.1@{self.dns.port}\ndns.trust-anchor = {self.dns.anchor}\nrelay.port = {self.tls.port}\n"
                                      "relay.loopback = yes\nrelay.retry = 1h\ntls-report = yes\n")
@@ -78,6 +93,7 @@ class World:
             self.dns.stop()
             self.tls.close()
             self.plain.close()
+            self.signed.close()
 
     def send(self, domain):
         """The line of the log about the first try."""
@@ -88,7 +104,7 @@ class World:
         return self.server.wait_log(rf"event=relay\.try [^\n]*domain={domain} [^\n]*", 30, start)[0]
 
     def taken(self, domain):
-        return [secure for to, _, secure in self.tls.taken + self.plain.taken if to == f"bob@{domain}"]
+        return [secure for to, _, secure in self.tls.taken + self.plain.taken + self.signed.taken if to == f"bob@{domain}"]
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +118,8 @@ def world(tmp_path_factory):
     ("good.dane.test", "policy=DANE "),
     ("chain.dane.test", "policy=DANE "),  # RFC 7672 2.2.2: a secure CNAME, records where it leads
     ("leaves.dane.test", "policy=DANE "),  # the CNAME is secure, where it leads is not: records at the first name
+    ("anchor.dane.test", "policy=DANE "),  # usage 2: signed by the certificate that the record names
+    ("two.dane.test", "policy=DANE "),  # RFC 7672 2.1.2: no answer about the first host, so the second
     ("useless.dane.test", "DANE without a usable record: TLS, not verified"),  # RFC 7672 2.2
     ("none.dane.test", "TLS where it works"),  # RFC 7672 2.1.3
     ("unsigned.test", "TLS where it works"),  # what is not signed says nothing, TLSA records included
@@ -118,6 +136,9 @@ def test_delivered(world, domain, policy):
     ("strays.dane.test", "the certificate is not the one that the TLSA records name"),
     ("plain.dane.test", "the remote server offers no TLS, which the policy demands: DANE"),
     ("bogus.dane.test", "the TLSA records of the host cannot be had"),
+    ("forged.dane.test", "bogus (DNSSEC)"),
+    ("stolen.dane.test", "no DNS answer for the addresses of mail.stolen.dane.test"),
+    ("badname.dane.test", "the certificate is for another name"),  # RFC 7672 3.2.2
 ])
 def test_waits(world, domain, reply):
     line = world.send(domain)

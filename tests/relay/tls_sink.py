@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mail servers with STARTTLS for the tests: several on loopback, at one port and different addresses, each with a certificate of its own."""
 import hashlib
+import pathlib
 import socket
 import ssl
 import subprocess
@@ -17,15 +18,23 @@ def make_certificate(folder, name):
     return certificate, key, hashlib.sha256(der).hexdigest()
 
 
-class TlsSink(threading.Thread):
-    """Takes every message; `taken` has (recipient, text, whether it came under TLS). certificate None: no STARTTLS."""
+def fingerprint(certificate):
+    """SHA-256 of it, as TLSA x 0 1 has it."""
+    der = subprocess.run(["openssl", "x509", "-in", certificate, "-outform", "DER"], check=True, capture_output=True).stdout
+    return hashlib.sha256(der).hexdigest()
 
-    def __init__(self, address, port, certificate=None, key=None):
+
+class TlsSink(threading.Thread):
+    """Takes every message; `taken` has (recipient, text, whether it came under TLS). certificate None: no STARTTLS; authority: shown behind it."""
+
+    def __init__(self, address, port, certificate=None, key=None, authority=None):
         super().__init__(daemon=True)
         self.taken, self.context = [], None
         if certificate:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self.context.load_cert_chain(certificate, key)
+            chain = pathlib.Path(f"{certificate}.chain")
+            chain.write_text("".join(pathlib.Path(c).read_text() for c in (certificate, authority) if c))
+            self.context.load_cert_chain(chain, key)
         self.listener = socket.create_server((address, port))
         self.port = self.listener.getsockname()[1]
         self.start()
