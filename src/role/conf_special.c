@@ -559,6 +559,31 @@ check_subaddress(struct conf_parser *p, struct slice value)
 		              conf_show(p, value));
 }
 
+/* It stands in header fields and in reports as it is. */
+static void
+check_report_address(struct conf_parser *p, const char *name, struct slice value)
+{
+	ptrdiff_t at = slice_find_last_char(value, '@');
+	struct slice local = slice_part(value, 0, (size_t)MAX(at, (ptrdiff_t)0));
+	bool plain = local.len > 0 && local.len <= 64 && slice_is_ascii(local);
+	for (size_t i = 0; i < local.len; i++)
+		plain = plain && local.at[i] > ' ' && !strchr("@\"(),:;<>[\\]\x7f", local.at[i]);
+	if (value.len && (!plain || !conf_is_host(slice_from(value, (size_t)at + 1))))
+		conf_complain(p, "%s = '%s' is no address such as tls-reports@example.org", name, conf_show(p, value));
+}
+
+static void
+check_report_contact(struct conf_parser *p, struct slice value)
+{
+	check_report_address(p, "tls-report.contact", value);
+}
+
+static void
+check_report_mailbox(struct conf_parser *p, struct slice value)
+{
+	check_report_address(p, "tls-report.address", value);
+}
+
 static void
 check_admin_socket(struct conf_parser *p, struct slice value)
 {
@@ -580,6 +605,8 @@ static const struct {
 	{ "subaddress", check_subaddress },
 	{ "admin-socket", check_admin_socket },
 	{ "pace", check_pace },
+	{ "tls-report.contact", check_report_contact },
+	{ "tls-report.address", check_report_mailbox },
 	{ "source", conf_check_source },
 	{ "pool", conf_check_pool },
 	{ "relay.warm-up", conf_check_warm_up },
