@@ -75,7 +75,16 @@ attempt_admit_secret(struct attempt *a, struct store_secret_get_out *secret)
 		secret_wipe((char *)secret->hash.at, secret->hash.len);
 	if (secret->scram.len)
 		secret_wipe((char *)secret->scram.at, secret->scram.len);
-	return secret->status == ACCOUNT_ACTIVE ? attempt_admit(a, &who) : ERR_SUSPENDED;
+	if (secret->status != ACCOUNT_ACTIVE)
+		return ERR_SUSPENDED;
+	enum err e = attempt_admit(a, &who);
+	if (e || !secret->moved_to.len)
+		return e;
+	a->moved_to = slice_keep(&a->call->arena, secret->moved_to); /* RFC 2221 6: only who may log in is told */
+	if (secret->moved_open)
+		return OK;
+	a->grant = SLICE_NONE;
+	return ERR_SUSPENDED;
 }
 
 static void

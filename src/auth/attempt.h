@@ -24,6 +24,7 @@ struct attempt {
 	enum err verdict;
 	uint64_t account, rights;
 	struct slice shown, grant; /* the account's address */
+	struct slice moved_to;     /* where the account is; empty: here */
 };
 
 /* user may be set later, before anything of it is asked. */

@@ -125,7 +125,8 @@ await_cold(struct login *l)
 	enum err verdict = e ? ERR_DENIED : attempt_admit_secret(&l->attempt, &secret);
 	if (e)
 		return e == ERR_AGAIN || e == ERR_LIMIT ? ERR_AGAIN : ERR_DENIED;
-	if (verdict != ERR_SUSPENDED && auth->changes == changes) /* else the hash may be an old one already */
+	if (verdict != ERR_SUSPENDED && !l->attempt.moved_to.len &&
+	    auth->changes == changes) /* else the hash may be an old one already */
 		warm_keep(&auth->warm, l->in->user, l->in->password, &who, clock_mono_ms());
 	return verdict;
 }
@@ -153,7 +154,7 @@ static void
 answer(struct attempt *a)
 {
 	auth_login_reply(a->call,
-	                 &(struct auth_login_out){ a->verdict, a->account, a->shown, a->rights, a->grant }); /* a is gone */
+	                 &(struct auth_login_out){ a->verdict, a->account, a->shown, a->rights, a->grant, a->moved_to });
 }
 
 static void

@@ -32,7 +32,8 @@ answer(struct attempt *a)
 	                                                  .account = a->account,
 	                                                  .address = a->shown,
 	                                                  .rights = a->rights,
-	                                                  .grant = a->grant }); /* s is gone */
+	                                                  .grant = a->grant,
+	                                                  .moved_to = a->moved_to }); /* s is gone */
 }
 
 static void

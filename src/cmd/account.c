@@ -182,6 +182,18 @@ print_days(const char *text, uint64_t days)
 		printf("%.*s%llu%s", (int)(at - text), text, (unsigned long long)days, at + 4);
 }
 
+static void
+print_referrals(const json_t *o)
+{
+	const json_t *list = json_object_get(o, "referrals");
+	if (cmd_text(o, "moved_to")[0])
+		printf("moved to  %s%s\n", cmd_text(o, "moved_to"),
+		       json_is_true(json_object_get(o, "moved_open")) ? ", and open here" : "");
+	for (size_t i = 0; i < json_array_size(list); i++)
+		printf("referral  %s: %s\n", cmd_text(json_array_get(list, i), "mailbox"),
+		       cmd_text(json_array_get(list, i), "url"));
+}
+
 static int
 show(struct args *a)
 {
@@ -207,6 +219,7 @@ show(struct args *a)
 			printf("language  %s\n", cmd_text(o, "language"));
 		if (cmd_text(o, "public")[0])
 			printf("public    Shared/%s\n", cmd_text(o, "public"));
+		print_referrals(o);
 	}
 	json_decref(o);
 	return EXIT_DONE;
@@ -295,6 +308,10 @@ set(struct args *a)
 	}
 	if (a->language)
 		json_object_set_new(body, "language", json_string(a->language));
+	if (a->moved_to) {
+		json_object_set_new(body, "moved_to", json_string(a->moved_to));
+		json_object_set_new(body, "moved_open", json_boolean(a->given & OPT_MOVED_OPEN));
+	}
 	if (json_object_size(body) == 0) {
 		json_decref(body);
 		return cmd_fail(a, "posthouse help account set", "nothing to set was named");
@@ -399,6 +416,19 @@ static int public(struct args *a)
 	return cmd_do(a, "PATCH", path, body, "%s is public in its domain as Shared/%s", a->words[0], a->words[1]);
 }
 
+/* A mailbox that is on another server: clients get the URL (RFC 2193). */
+static int
+refer(struct args *a)
+{
+	json_t *body = json_object();
+	json_object_set_new(body, "mailbox", json_string(a->words[1]));
+	json_object_set_new(body, "url", json_string(a->words[2]));
+	const char *path = cmd_path(a, "/api/v1/accounts/", a->words[0], "/referrals");
+	if (!a->words[2][0])
+		return cmd_do(a, "PUT", path, body, "%s of %s is not on another server any more", a->words[1], a->words[0]);
+	return cmd_do(a, "PUT", path, body, "%s of %s is at %s", a->words[1], a->words[0], a->words[2]);
+}
+
 #define SECRETS (OPT_PASSWORD_STDIN | OPT_HASH_STDIN)
 static const struct verb rows[] = {
 	{ "account", "add", add, 1, 1, SECRETS | OPT_ADMIN | OPT_QUOTA | OPT_NO_PASSWORD,
@@ -410,10 +440,14 @@ static const struct verb rows[] = {
 	{ "account", "resume", resume, 1, 1, 0, "account resume ADDRESS", "ends a suspension" },
 	{ "account", "quota", quota, 2, 2, OPT_MESSAGES | OPT_MAILBOXES,
 	  "account quota ADDRESS SIZE [--messages N] [--mailboxes N]", "storage, such as 2g; 0: the server's" },
-	{ "account", "set", set, 1, 1, OPT_QUOTA | OPT_DELETE_AFTER | OPT_HIDE_AFTER | OPT_LANGUAGE,
-	  "account set ADDRESS [--quota SIZE] [--pop3-delete-after DAYS] [--pop3-hide-after DAYS] [--language LANGUAGE]",
+	{ "account", "set", set, 1, 1,
+	  OPT_QUOTA | OPT_DELETE_AFTER | OPT_HIDE_AFTER | OPT_LANGUAGE | OPT_MOVED_TO | OPT_MOVED_OPEN,
+	  "account set ADDRESS [--quota SIZE] [--pop3-delete-after DAYS] [--pop3-hide-after DAYS] [--language LANGUAGE] "
+	  "[--moved-to URL [--moved-open]]",
 	  "quota; days after which messages that POP3 fetched go, or POP3 shows none, 0: never; language of notices: en, "
-	  "de, fr, default" },
+	  "de, fr, default; the server that it moved to: imap://HOST/, empty: none" },
+	{ "account", "refer", refer, 3, 3, 0, "account refer ADDRESS MAILBOX URL",
+	  "a mailbox that is on another server: imap://HOST/MAILBOX, empty: no longer" },
 	{ "account", "uidls", uidls, 2, 2, 0, "account uidls ADDRESS FILE",
 	  "UIDLs of another server: lines of UID or Message-ID, and UIDL" },
 	{ "account", "public", public, 2, 2, 0, "account public ADDRESS NAME", "its shared mailboxes show as Shared/NAME" },

@@ -38,13 +38,16 @@ enum {
 	OPT_AT = 1 << 19,
 	OPT_WHY = 1 << 20,
 	OPT_FOR = 1 << 21,
+	OPT_MOVED_TO = 1 << 22,
+	OPT_MOVED_OPEN = 1 << 23,
 };
 
 struct args {
 	const char *conf_path; /* NULL: look for it */
 	bool json;
 	uint32_t given; /* OPT_* */
-	const char *domain, *port_base, *quota, *hostname, *messages, *mailboxes, *delete_after, *hide_after, *language;
+	const char *domain, *port_base, *quota, *hostname, *messages, *mailboxes, *delete_after, *hide_after, *language,
+	    *moved_to;
 	const char *sender, *recipient, *reason, *older, *younger, *state, *to, *at, *why, *lasts;
 	const char *words[CMD_WORDS_MAX]; /* after the verb */
 	size_t nwords;

@@ -28,6 +28,8 @@ static const struct option {
 	{ "--pop3-delete-after", "DAYS", OPT_DELETE_AFTER, offsetof(struct args, delete_after) },
 	{ "--pop3-hide-after", "DAYS", OPT_HIDE_AFTER, offsetof(struct args, hide_after) },
 	{ "--language", "LANGUAGE", OPT_LANGUAGE, offsetof(struct args, language) },
+	{ "--moved-to", "URL", OPT_MOVED_TO, offsetof(struct args, moved_to) },
+	{ "--moved-open", NULL, OPT_MOVED_OPEN, 0 },
 	{ "--messages", "N", OPT_MESSAGES, offsetof(struct args, messages) },
 	{ "--mailboxes", "N", OPT_MAILBOXES, offsetof(struct args, mailboxes) },
 	{ "--all", NULL, OPT_ALL, 0 },

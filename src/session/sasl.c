@@ -132,7 +132,8 @@ await_end(struct run *r, const struct auth_sasl_out *out)
 	r->result.end = SASL_VERDICT;
 	r->result.verdict = (enum err)out->verdict;
 	r->result.user = out->user;
-	r->result.out = (struct auth_login_out){ out->verdict, out->account, out->address, out->rights, out->grant };
+	r->result.out =
+	    (struct auth_login_out){ out->verdict, out->account, out->address, out->rights, out->grant, out->moved_to };
 }
 
 static void

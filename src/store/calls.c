@@ -347,6 +347,9 @@ UPDATE(scram_put)
 VIEW(store_status)
 VIEW(queue_list)
 UPDATE(account_public)
+UPDATE(referral_set)
+VIEW(referral_list)
+VIEW_ACCOUNT(mailbox_referral, needs_owner())
 VIEW_ACCOUNT(account_usage, needs_owner())
 UPDATE_ACCOUNT(account_limit, needs_owner())
 VIEW_ACCOUNT(account_changes, needs_later())
@@ -864,6 +867,9 @@ const struct store_server store_handlers = {
 	.account_delete = call_account_delete,
 	.account_set = call_account_set,
 	.account_public = call_account_public,
+	.referral_set = call_referral_set,
+	.referral_list = call_referral_list,
+	.mailbox_referral = call_mailbox_referral,
 	.alias_add = call_alias_add,
 	.alias_delete = call_alias_delete,
 	.alias_list = call_alias_list,

@@ -131,6 +131,9 @@ enum err message_fetched(struct job *j, struct txn *t);
 
 enum err account_usage(struct job *j, struct txn *t);
 enum err account_public(struct job *j, struct txn *t);
+enum err referral_set(struct job *j, struct txn *t);
+enum err referral_list(struct job *j, struct txn *t);
+enum err mailbox_referral(struct job *j, struct txn *t);
 enum err sharer_list(struct job *j, struct txn *t);
 enum err acl_get(struct job *j, struct txn *t);
 enum err acl_set(struct job *j, struct txn *t);

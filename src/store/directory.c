@@ -606,7 +606,10 @@ secret_get(struct job *j, struct txn *t)
 	e = txn_get(t, key_slice(&k), &scram);
 	if (!e)
 		out->scram = job_keep(j, scram);
-	return e == ERR_NOT_FOUND ? OK : e;
+	e = e == ERR_NOT_FOUND ? OK : e;
+	e = e ? e : referral_get(t, id, SLICE_NONE, &out->moved_to, &out->moved_open);
+	out->moved_to = job_keep(j, out->moved_to);
+	return e;
 }
 
 enum err

@@ -339,6 +339,44 @@ likeness_body(void)
 	ASSERT(found[0] > 200 && found[1] > 40); /* as they are in use: three of four, one of four */
 }
 
+static enum err
+await_refer(const char *name, const char *url)
+{
+	struct store_referral_set_in in = { S("a@x.test"), slice_text(name), slice_text(url), false };
+	struct store_referral_set_out out;
+	return await_store_referral_set(&house.admin, &in, &house.a, &out);
+}
+
+/* Mailboxes of an account that are on other servers: 100 at most, and none where there is one here. */
+static void
+referrals_body(void)
+{
+	char name[32];
+	ASSERT(await_domain_add("x.test") == OK);
+	uint64_t account = await_account("a@x.test", RIGHTS_USER, 0);
+	ASSERT(await_refer("INBOX", "imap://h.test/x") == ERR_EXISTS &&
+	       await_refer("Sent", "imap://h.test/x") == ERR_EXISTS);
+	ASSERT(await_refer("n", "imap://h.test/") == ERR_SYNTAX && await_refer("n", "imap://h.test/x]") == ERR_SYNTAX);
+	ASSERT(await_refer("", "imap://h.test/x") == ERR_SYNTAX && await_refer("none", "") == OK);
+	for (int i = 0; i < 100; i++)
+		ASSERT(await_refer((snprintf(name, sizeof name, "far/n%d", i), name), "imap://h.test/x") == OK);
+	ASSERT(await_refer("more", "imap://h.test/x") == ERR_LIMIT);
+	ASSERT(await_refer("far/n7", "") == OK && await_refer("more", "imap://h.test/more") == OK);
+	uint32_t handle = await_handle(account);
+	struct store_mailbox_rename_in rename = { handle, S("more"), S("other") };
+	struct store_mailbox_rename_out renamed;
+	ASSERT(await_store_mailbox_rename(&house.user, &rename, &house.a, &renamed) == ERR_NOT_FOUND);
+	struct store_mailbox_referral_in in = { handle, S("more/x/y") };
+	struct store_mailbox_referral_out out = { 0 };
+	ASSERT(await_store_mailbox_referral(&house.user, &in, &house.a, &out) == OK);
+	ASSERT(slice_equal(out.url, S("imap://h.test/more")) && slice_equal(out.rest, S("/x/y")));
+	in.name = S("moreover");
+	ASSERT(await_store_mailbox_referral(&house.user, &in, &house.a, &out) == OK && out.url.len == 0);
+	struct store_referral_list_in list = { S("a@x.test") };
+	struct store_referral_list_out all = { 0 };
+	ASSERT(await_store_referral_list(&house.admin, &list, &house.a, &all) == OK && all.nreferrals == 100);
+}
+
 #define HOUSE_TEST(name)                                                                                               \
 	static void name(void **state)                                                                                     \
 	{                                                                                                                  \
@@ -354,6 +392,7 @@ HOUSE_TEST(grants)
 HOUSE_TEST(deletion)
 HOUSE_TEST(lists)
 HOUSE_TEST(likeness)
+HOUSE_TEST(referrals)
 
 int
 main(void)
@@ -364,6 +403,7 @@ main(void)
 		cmocka_unit_test(postmaster), cmocka_unit_test(verdicts),
 		cmocka_unit_test(grants),     cmocka_unit_test(deletion),
 		cmocka_unit_test(lists),      cmocka_unit_test(likeness),
+		cmocka_unit_test(referrals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

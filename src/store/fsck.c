@@ -4,6 +4,7 @@
  * objects with the bytes in segments and their checksums. Called by the posthouse command, without a server.
  * Rows that are still to be removed in the background ('D') are no problem. Problems are told, not mended. */
 #include "store/fsck.h"
+#include "mail/referral.h"
 #include "store/format.h"
 
 #include "mail/facts.h"
@@ -622,6 +623,23 @@ check_url_key(struct check *c, struct slice key, struct slice value)
 }
 
 static void
+check_referral(struct check *c, struct slice key, struct slice value)
+{
+	struct referral r;
+	struct row_name row = { 0 };
+	struct key name;
+	uint64_t account = number_at(key, 1);
+	if (value.len < 2 || !referral_take(slice_from(value, 1), &r))
+		problem(c, "%s: a referral is damaged", address_of(c, account));
+	key_begin(&name, 'n');
+	key_bytes(&name, slice_from(key, 1));
+	if (key.len > 9 && !is_going(c, account, 0) &&
+	    !(row_name_take(value_of(c, name), &row) && (row.attributes & MAILBOX_REMOTE)))
+		problem(c, "%s, mailbox %.*s: it is referred to, and does not say so", address_of(c, account),
+		        SLICE_ARG(slice_from(key, 9)));
+}
+
+static void
 check_pack(struct check *c, struct slice key, struct slice value)
 {
 	struct row_pack row;
@@ -678,6 +696,7 @@ check_all(struct check *c)
 	each(c, 'g', check_granted);
 	each(c, 'P', check_public);
 	each(c, 'U', check_url_key);
+	each(c, 'R', check_referral);
 	each(c, 'u', check_message);
 	end_mailbox(c);
 	each(c, 'c', check_counters);

@@ -30,6 +30,8 @@
  *  'r'  r account mailbox        rights of others on the mailbox: a list of accounts (0: anyone) and what they may
  *  'g'  g grantee account mailbox
  *                                who is named in which of them (empty value): leads from an account to those that share
+ *  'R'  R account                the server that the account moved to: whether it is still open here (1 byte), URL
+ *  'R'  R account name           the URL of a mailbox that is on another server
  *  'P'  P domain NUL name        public name (lower case) -> account
  *  'p'  p account                its public name as it is shown
  *  'Y'  Y account                rules of its maildrop: when fetched messages go, what is shown, imported UIDLs
@@ -48,8 +50,8 @@
  *  'W'  W until kind NUL name    memos in the order in which they go (empty value)
  *  't'  t hour id                answers of commits, by the hour, for asking again
  *
- * The account is the part of A S c n m u v l k K x r p Y y U D i z, the grantee that of g; object (o f T), segment and
- * queue rows have parts of their own. */
+ * The account is the part of A S c n m u v l k K x r R p Y y U D i z, the grantee that of g; object (o f T), segment
+ * and queue rows have parts of their own. */
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H
 

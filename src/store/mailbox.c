@@ -84,9 +84,8 @@ mailbox_has_children(struct txn *t, uint64_t account, struct slice name, bool *h
 	return range_end(&r);
 }
 
-/* The row of a name; none is a row without anything. */
-static enum err
-name_find(struct change *c, struct slice name, struct row_name *row, bool *there)
+enum err
+mailbox_name_find(struct change *c, struct slice name, struct row_name *row, bool *there)
 {
 	enum err e = name_get(c->t, c->account, name, row);
 	*there = !e;
@@ -127,6 +126,16 @@ name_remove(struct change *c, struct slice name)
 	txn_delete(c->t, key_slice(&k));
 	ASSERT(c->counters.names > 0);
 	c->counters.names--;
+}
+
+enum err
+mailbox_name_keep(struct change *c, struct slice name, bool there, const struct row_name *row)
+{
+	if (row->mailbox || row->attributes)
+		return name_add(c, name, there, row);
+	if (there)
+		name_remove(c, name);
+	return OK;
 }
 
 /* ---- making mailboxes */
@@ -197,11 +206,11 @@ mailbox_make(struct change *c, struct slice name, uint32_t attributes, struct bo
 {
 	struct row_name row;
 	bool there;
-	enum err e = name_find(c, name, &row, &there);
+	enum err e = mailbox_name_find(c, name, &row, &there);
 	if (e)
 		return e;
-	if (row.mailbox)
-		return ERR_EXISTS;
+	if (row.mailbox || (row.attributes & MAILBOX_REMOTE)) /* or it is made where it is referred to */
+		return row.mailbox ? ERR_EXISTS : ERR_NOT_FOUND;
 	row.mailbox = c->counters.next_mailbox++;
 	row.attributes = (row.attributes & MAILBOX_SUBSCRIBED) | attributes;
 	e = name_add(c, name, there, &row);
@@ -243,7 +252,7 @@ make_parents(struct change *c, struct slice name)
 		bool there;
 		if (name.at[i] != '/')
 			continue;
-		e = name_find(c, slice_part(name, 0, i), &row, &there);
+		e = mailbox_name_find(c, slice_part(name, 0, i), &row, &there);
 		if (!e && !row.mailbox && !(row.attributes & MAILBOX_NOSELECT))
 			e = mailbox_make_limited(c, slice_part(name, 0, i), 0, &b);
 	}
@@ -277,7 +286,7 @@ mailbox_by_name(struct change *c, struct slice name, bool make, struct box *b)
 	struct row_name row;
 	bool there;
 	enum err e = mailbox_name_check(txn_arena(c->t), &name);
-	e = e ? e : name_find(c, name, &row, &there);
+	e = e ? e : mailbox_name_find(c, name, &row, &there);
 	if (e)
 		return e;
 	if (row.mailbox)
@@ -349,7 +358,7 @@ mailbox_delete(struct job *j, struct txn *t)
 	if (!e && is_inbox(name))
 		return ERR_DENIED;
 	e = e ? e : change_begin(&c, j->s, t, j->account);
-	e = e ? e : name_find(&c, name, &row, &there);
+	e = e ? e : mailbox_name_find(&c, name, &row, &there);
 	e = e ? e : mailbox_has_children(t, j->account, name, &parent);
 	if (e)
 		return e;
@@ -386,15 +395,16 @@ move_name(struct change *c, struct slice from, struct slice to, uint32_t gone)
 	struct box b;
 	bool there, taken;
 	enum err e = mailbox_name_check(txn_arena(c->t), &to);
-	e = e ? e : name_find(c, from, &row, &there);
-	e = e ? e : name_find(c, to, &old, &taken);
+	e = e ? e : mailbox_name_find(c, from, &row, &there);
+	e = e ? e : mailbox_name_find(c, to, &old, &taken);
 	if (e)
 		return e;
-	if (old.mailbox)
-		return ERR_EXISTS;
+	if (old.mailbox || (old.attributes & MAILBOX_REMOTE))
+		return old.mailbox ? ERR_EXISTS : ERR_NOT_FOUND;
 	row.attributes |= old.attributes & MAILBOX_SUBSCRIBED;
 	name_remove(c, from);
 	e = name_add(c, to, taken, &row);
+	e = e || !(row.attributes & MAILBOX_REMOTE) ? e : referral_move(c->t, c->account, from, to);
 	if (e || !row.mailbox)
 		return e;
 	e = box_get(c, row.mailbox, &b);
@@ -455,7 +465,7 @@ rename_tree(struct change *c, struct slice from, struct slice to)
 	size_t n = 0;
 	bool there;
 	uint32_t gone = c->counters.gone;
-	enum err e = name_find(c, from, &row, &there);
+	enum err e = mailbox_name_find(c, from, &row, &there);
 	if (!e && !row.mailbox && !(row.attributes & MAILBOX_NOSELECT))
 		return ERR_NOT_FOUND;
 	e = e ? e : children_of(c, from, &names, &n);
@@ -503,7 +513,7 @@ mailbox_rename(struct job *j, struct txn *t)
 		return ERR_DENIED; /* his mail would go on coming there */
 	e = e ? e : may_create(j, t, to);
 	e = e ? e : change_begin(&c, j->s, t, j->account);
-	e = e ? e : name_find(&c, to, &row, &taken);
+	e = e ? e : mailbox_name_find(&c, to, &row, &taken);
 	if (e)
 		return e;
 	if (row.mailbox)
@@ -532,14 +542,11 @@ mailbox_subscribe(struct job *j, struct txn *t)
 	bool there;
 	enum err e = mailbox_name_check(txn_arena(t), &name);
 	e = e ? e : change_begin(&c, j->s, t, j->account);
-	e = e ? e : name_find(&c, name, &row, &there);
+	e = e ? e : mailbox_name_find(&c, name, &row, &there);
 	if (e || in->on == ((row.attributes & MAILBOX_SUBSCRIBED) != 0))
 		return e;
 	row.attributes ^= MAILBOX_SUBSCRIBED;
-	if (row.mailbox || row.attributes)
-		e = name_add(&c, name, there, &row);
-	else
-		name_remove(&c, name);
+	e = mailbox_name_keep(&c, name, there, &row);
 	job_tell(j, j->account, 0, change_modseq(&c));
 	job_note_name(j, &c, CHANGED_SUBSCRIPTION, name, S(""));
 	change_end(&c);

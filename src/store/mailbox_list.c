@@ -134,7 +134,7 @@ struct page {
 	struct job *j;
 	struct txn *t;
 	struct store_mailbox_list_out *out;
-	bool numbers;
+	bool numbers, remote;
 	uint32_t cost;
 	/* the name before the one that is read now: it waits to be told, for its children come behind it */
 	struct slice name;
@@ -153,6 +153,8 @@ page_add(struct page *p, struct slice next)
 	if (j->principal != j->account)
 		e = is_visible(j, p->t, &p->row, &rights, &p->cost);
 	p->out->last = p->name;
+	if (!p->remote && (p->row.attributes & MAILBOX_REMOTE)) /* RFC 2193 3: for those who ask for them */
+		return e;
 	if (e || !(rights & ACL_LOOKUP))
 		return e;
 	struct store_mailbox *out = &p->out->mailboxes[p->out->nmailboxes++];
@@ -173,7 +175,7 @@ mailbox_list(struct job *j, struct txn *t)
 {
 	const struct store_mailbox_list_in *in = j->in;
 	struct store_mailbox_list_out *out = j->out;
-	struct page p = { .j = j, .t = t, .out = out, .numbers = !in->names_only };
+	struct page p = { .j = j, .t = t, .out = out, .numbers = !in->names_only, .remote = in->remote };
 	struct key from = key_name(j->account, in->after), to = key1('n', j->account);
 	struct slice k, value;
 	enum err e = OK;

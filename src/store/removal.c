@@ -77,7 +77,7 @@ remove_grants(struct store *s, struct txn *t, char kind, uint64_t account, size_
 static enum err
 remove_rows(struct store *s, struct txn *t, uint64_t account, uint64_t mailbox, size_t *budget)
 {
-	const char *kinds = mailbox ? "ulkKxiyzvU" : "cnmulkKxiyYzvUD";
+	const char *kinds = mailbox ? "ulkKxiyzvU" : "cnmulkKxiyYzvURD";
 	enum err e = OK;
 	for (const char *grants = mailbox ? "" : "gr"; *grants && *budget && !e; grants++)
 		e = remove_grants(s, t, *grants, account, budget);

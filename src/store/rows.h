@@ -21,6 +21,7 @@ enum {
 	MAILBOX_NOSELECT = 2,
 	MAILBOX_HAS_CHILDREN = 4,
 	MAILBOX_SHARED = 8,          /* somebody else was granted rights */
+	MAILBOX_REMOTE = 16,         /* on another server, to which clients are referred */
 	MAILBOX_SPECIAL_ALL = 0x100, /* RFC 6154 2 */
 	MAILBOX_SPECIAL_ARCHIVE = 0x200,
 	MAILBOX_SPECIAL_DRAFTS = 0x400,

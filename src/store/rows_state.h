@@ -105,7 +105,16 @@ enum err sharer_find(struct job *j, struct txn *t, uint64_t principal, const str
 enum err sharer_forget(struct txn *t, uint64_t account, struct slice domain);
 enum err sharer_public_name(struct txn *t, uint64_t account, struct slice *name);
 
+/* ---- referral.c */
+/* Where a mailbox is, or (without a name) the account; url empty: here. */
+enum err referral_get(struct txn *t, uint64_t account, struct slice name, struct slice *url, bool *open);
+enum err referral_move(struct txn *t, uint64_t account, struct slice from, struct slice to);
+
 /* ---- mailbox.c */
+/* The row of a name; none is a row without anything. */
+enum err mailbox_name_find(struct change *c, struct slice name, struct row_name *row, bool *there);
+/* Keeps it, or removes it when it says nothing. */
+enum err mailbox_name_keep(struct change *c, struct slice name, bool there, const struct row_name *row);
 extern uint32_t mailbox_names_max; /* of an account. Tests set it lower */
 /* INBOX in any case, also as the first component. ERR_SYNTAX: not a name that can be had. */
 enum err mailbox_name_check(struct arena *a, struct slice *name);

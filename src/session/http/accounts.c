@@ -2,6 +2,7 @@
 /* accounts.c - /api/v1/accounts: accounts, their state and their passwords. Passwords go to auth, all else to the
  * store. */
 #include "session/http/api.h"
+#include "session/http/referrals.h"
 
 #include "session/lang.h"
 #include "store/rows.h"
@@ -133,7 +134,11 @@ await_show(struct api_call *call)
 	json_put_number(o, "pop3_delete_after", rules.expire_days);
 	json_put_number(o, "pop3_hide_after", rules.hide_days);
 	json_put(o, "language", language.memo.value);
-	api_answer(call, 200, o);
+	e = await_put_referrals(call, account.address, o);
+	if (api_failed(call, e, "account", account.address))
+		json_decref(o);
+	else
+		api_answer(call, 200, o);
 }
 
 /* The domain must be there first: say that, and not only that something was not found. */
@@ -286,7 +291,8 @@ await_change(struct api_call *call)
 	if (!status_of(call, &in.status) || !rights_of(call, &in.rights) || !api_number(call, "quota", &in.quota) ||
 	    !api_number(call, "messages_max", &in.messages_max) || !api_number(call, "mailboxes_max", &in.mailboxes_max))
 		return;
-	if (!await_change_public(call, a.address) || !await_change_language(call, &a))
+	if (!await_change_public(call, a.address) || !await_change_language(call, &a) ||
+	    !await_change_moved(call, a.address))
 		return;
 	enum err e = await_store_account_set(&call->session->store, &in, call->arena, &out);
 	if (!api_failed(call, e, "account", a.address) && await_rules(call, a.address))

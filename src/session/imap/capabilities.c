@@ -58,6 +58,8 @@ static const struct {
 	{ S_ROW("LANGUAGE"), IMAP_ANY, NEEDS_NOTHING },                                     /* RFC 5255 */
 	{ S_ROW("UTF8=ACCEPT"), IMAP_LOGGED_IN, NEEDS_NOTHING },                            /* RFC 6855 */
 	{ S_ROW("CONTEXT=SEARCH CONTEXT=SORT"), IMAP_LOGGED_IN, NEEDS_NOTHING },            /* RFC 5267 */
+	{ S_ROW("LOGIN-REFERRALS"), IMAP_ANY, NEEDS_NOTHING },                              /* RFC 2221 */
+	{ S_ROW("MAILBOX-REFERRALS"), IMAP_LOGGED_IN, NEEDS_NOTHING },                      /* RFC 2193 */
 	{ S_ROW("MULTISEARCH"), IMAP_LOGGED_IN, NEEDS_NOTHING },                            /* RFC 7377 */
 	{ S_ROW("NOTIFY"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                 /* RFC 5465 */
 	{ S_ROW("PARTIAL"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 9394 */

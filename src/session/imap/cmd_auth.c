@@ -26,13 +26,16 @@ imap_cmd_starttls(struct imap *im, struct cursor *args)
 /* ---- who it is */
 
 static struct imap_reply
-refuse_login(struct imap *im, enum err verdict, struct slice user)
+refuse_login(struct imap *im, enum err verdict, struct slice user, const struct auth_login_out *out)
 {
 	login_log(im->c, user, verdict);
 	if (++im->logins_failed >= IMAP_LOGINS_FAILED_MAX) {
 		imap_untagged(im, S("BYE too many failed logins"));
 		im->ended = true;
 	}
+	if (verdict == ERR_SUSPENDED && out->moved_to.len) /* RFC 2221 4.1 */
+		return (struct imap_reply){ IMAP_NO, imap_login_referral(im, out->moved_to, out->address),
+			                        "this account is on another server now" };
 	switch (verdict) { /* RFC 5530 3 */
 	case ERR_DENIED: return imap_no("AUTHENTICATIONFAILED", "wrong user or password");
 	case ERR_SUSPENDED: return imap_no("CONTACTADMIN", "the account is suspended");
@@ -48,14 +51,14 @@ await_enter(struct imap *im, enum err e, struct slice user, const struct auth_lo
 	if (e == OK && out->grant.len > sizeof im->grant)
 		e = ERR_AGAIN;
 	if (e != OK)
-		return refuse_login(im, e, user);
+		return refuse_login(im, e, user, out);
 	memcpy(im->grant, out->grant.at, out->grant.len);
 	im->grant_bytes = out->grant.len;
 	uint32_t handle;
 	if (!await_imap_handle(im, NULL, &handle)) {
 		e = im->asked == ERR_SUSPENDED ? ERR_SUSPENDED : ERR_AGAIN; /* auth may remember an older status */
 		im->asked = OK;
-		return refuse_login(im, e, user);
+		return refuse_login(im, e, user, out);
 	}
 	im->account = out->account;
 	im->logins_failed = 0;
@@ -69,6 +72,11 @@ await_enter(struct imap *im, enum err e, struct slice user, const struct auth_lo
 	imap_put_capabilities(im, &code);
 	struct slice kept = slice_keep(&im->arena, buf_slice(&code));
 	buf_release(&code);
+	if (out->moved_to.len) { /* RFC 2221 4.1: it works here, but one's mailboxes are elsewhere */
+		imap_untagged(im, kept);
+		return imap_ok_code(imap_login_referral(im, out->moved_to, out->address),
+		                    "your mailboxes are on another server");
+	}
 	return imap_ok_code(kept, "logged in"); /* RFC 3501 6.2.3: saves the client a question */
 }
 

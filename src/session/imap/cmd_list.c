@@ -20,12 +20,17 @@ static const struct {
 } attribute_words[] = {
 	{ LIST_NONEXISTENT, S_ROW("\\NonExistent ") }, /* RFC 5258 3 */
 	{ LIST_NOACCESS, S_ROW("\\NoAccess ") },       /* RFC 5465 5.9 */
-	{ LIST_SUBSCRIBED, S_ROW("\\Subscribed ") },       { MAILBOX_NOSELECT, S_ROW("\\Noselect ") },
+	{ MAILBOX_REMOTE, S_ROW("\\Remote ") },
+	{ LIST_SUBSCRIBED, S_ROW("\\Subscribed ") },
+	{ MAILBOX_NOSELECT, S_ROW("\\Noselect ") },
 	{ MAILBOX_HAS_CHILDREN, S_ROW("\\HasChildren ") }, /* RFC 3348 3 */
 	{ MAILBOX_SPECIAL_ALL, S_ROW("\\All ") },          /* RFC 6154 2 */
-	{ MAILBOX_SPECIAL_ARCHIVE, S_ROW("\\Archive ") },  { MAILBOX_SPECIAL_DRAFTS, S_ROW("\\Drafts ") },
-	{ MAILBOX_SPECIAL_FLAGGED, S_ROW("\\Flagged ") },  { MAILBOX_SPECIAL_JUNK, S_ROW("\\Junk ") },
-	{ MAILBOX_SPECIAL_SENT, S_ROW("\\Sent ") },        { MAILBOX_SPECIAL_TRASH, S_ROW("\\Trash ") },
+	{ MAILBOX_SPECIAL_ARCHIVE, S_ROW("\\Archive ") },
+	{ MAILBOX_SPECIAL_DRAFTS, S_ROW("\\Drafts ") },
+	{ MAILBOX_SPECIAL_FLAGGED, S_ROW("\\Flagged ") },
+	{ MAILBOX_SPECIAL_JUNK, S_ROW("\\Junk ") },
+	{ MAILBOX_SPECIAL_SENT, S_ROW("\\Sent ") },
+	{ MAILBOX_SPECIAL_TRASH, S_ROW("\\Trash ") },
 };
 
 enum { /* selection options, and those of RETURN */
@@ -37,6 +42,7 @@ enum { /* selection options, and those of RETURN */
 };
 
 struct listing {
+	bool remote; /* RLIST and RLSUB: names that are on other servers, too */
 	struct slice *patterns;
 	size_t npatterns;
 	uint32_t select;
@@ -135,13 +141,19 @@ await_imap_put_list(struct imap *im, const struct imap_place *p, struct slice na
 	return e;
 }
 
-/* Each mailbox in order of names. */
 enum err
 await_imap_each_mailbox(struct imap *im, bool numbers, imap_mailbox_visitor *visit, void *to)
 {
+	return await_imap_each_own(im, numbers, false, visit, to);
+}
+
+/* Each mailbox in order of names. */
+enum err
+await_imap_each_own(struct imap *im, bool numbers, bool remote, imap_mailbox_visitor *visit, void *to)
+{
 	struct arena page;
 	arena_init(&page, 0);
-	struct store_mailbox_list_in in = { .after = S(""), .names_only = !numbers };
+	struct store_mailbox_list_in in = { .after = S(""), .names_only = !numbers, .remote = remote };
 	struct store_mailbox_list_out out;
 	enum err e;
 	do {
@@ -197,7 +209,7 @@ static const struct {
 	uint32_t bit;
 } select_words[] = {
 	{ S_ROW("SUBSCRIBED"), LIST_BY_SUBSCRIPTION },
-	{ S_ROW("REMOTE"), LIST_REMOTE }, /* there are none */
+	{ S_ROW("REMOTE"), LIST_REMOTE },
 	{ S_ROW("RECURSIVEMATCH"), LIST_RECURSIVE },
 	{ S_ROW("SPECIAL-USE"), LIST_BY_SPECIAL_USE }, /* RFC 6154 5 */
 };
@@ -284,7 +296,7 @@ matches(const struct listing *l, struct slice name)
 static bool
 exists(const struct store_mailbox *m)
 {
-	return m->id != 0 || (m->attributes & MAILBOX_HAS_CHILDREN);
+	return m->id != 0 || (m->attributes & (MAILBOX_HAS_CHILDREN | MAILBOX_REMOTE));
 }
 
 static bool
@@ -342,6 +354,16 @@ await_listed_metadata(struct imap *im, const struct listing *l, struct slice nam
 	(void)await_imap_metadata(im, &m, &longest);
 }
 
+/* RFC 2193 5.1, RFC 5258 3.4: what it can be asked there is not known here. */
+static uint32_t
+remote_attributes(const struct listing *l, uint32_t attributes)
+{
+	if (!(attributes & MAILBOX_REMOTE))
+		return attributes;
+	attributes &= ~(uint32_t)(MAILBOX_NOSELECT | MAILBOX_HAS_CHILDREN);
+	return (l->select & LIST_REMOTE ? attributes : attributes & ~(uint32_t)MAILBOX_REMOTE) | LIST_CHILDREN_UNKNOWN;
+}
+
 static void
 await_list_matching(struct imap *im, void *to, const struct store_mailbox *m)
 {
@@ -352,7 +374,7 @@ await_list_matching(struct imap *im, void *to, const struct store_mailbox *m)
 	/* RFC 5258 3.5: what was not selected is told only for children that are not */
 	if ((!selected && !map_get(&l->above_hidden, hash)) || !matches(l, m->name))
 		return;
-	uint32_t attributes = m->attributes;
+	uint32_t attributes = remote_attributes(l, m->attributes);
 	if (l->extended && !exists(m)) /* it implies \Noselect */
 		attributes = (attributes & ~(uint32_t)MAILBOX_NOSELECT) | LIST_NONEXISTENT;
 	if (l->shows_subscribed && (attributes & MAILBOX_SUBSCRIBED))
@@ -408,7 +430,7 @@ await_visit_all(struct imap *im, struct listing *l, imap_mailbox_visitor *visit)
 	struct imap_wanted wanted = { l->patterns, l->npatterns, .all = l->select & LIST_RECURSIVE, .numbers = l->status };
 	l->visit = visit;
 	l->nelsewhere = 0;
-	enum err e = await_imap_each_mailbox(im, wanted.numbers, visit_own, l);
+	enum err e = await_imap_each_own(im, wanted.numbers, l->remote || (l->select & LIST_REMOTE), visit_own, l);
 	e = e ? e : await_imap_each_shared(im, &wanted, visit_shared, l);
 	for (size_t i = 0; i < l->nelsewhere && e == OK; i++)
 		if (map_remove(&l->subscribed, slice_hash(l->elsewhere[i])))
@@ -431,10 +453,10 @@ await_list(struct imap *im, struct listing *l)
 }
 
 /* RFC 3501 6.3.8, RFC 5258 6 */
-struct imap_reply
-imap_cmd_list(struct imap *im, struct cursor *args)
+static struct imap_reply
+await_list_command(struct imap *im, struct cursor *args, bool remote)
 {
-	struct listing l = { .npatterns = 0 };
+	struct listing l = { .remote = remote };
 	if (!imap_take_space(args) || !take_select_options(args, &l) || !take_patterns(im, args, &l) ||
 	    !take_return_options(args, &im->arena, &l) || !take_end(args))
 		return imap_bad("LIST takes a reference, mailbox names with wildcards, and options that are known here");
@@ -448,6 +470,18 @@ imap_cmd_list(struct imap *im, struct cursor *args)
 	struct imap_reply r = await_list(im, &l);
 	listing_release(&l);
 	return r;
+}
+
+struct imap_reply
+imap_cmd_list(struct imap *im, struct cursor *args)
+{
+	return await_list_command(im, args, false);
+}
+
+struct imap_reply
+imap_cmd_rlist(struct imap *im, struct cursor *args)
+{
+	return await_list_command(im, args, true);
 }
 
 /* ---- LSUB */
@@ -477,22 +511,34 @@ list_subscribed(struct imap *im, void *to, const struct store_mailbox *m)
 	/* whether somebody else still shares it is not looked up */
 	uint32_t hidden = imap_is_elsewhere(m->name) ? MAILBOX_NOSELECT : 0;
 	if (matches(l, m->name))
-		tell_once(im, l, m->attributes & ~hidden, m->name);
+		tell_once(im, l, remote_attributes(l, m->attributes & ~hidden), m->name);
 	else if (slice_ends(l->patterns[0], S("%")))
 		tell_parents(im, l, m->name);
+}
+
+static struct imap_reply
+await_lsub_command(struct imap *im, struct cursor *args, bool remote)
+{
+	struct listing l = { .remote = remote };
+	if (!imap_take_space(args) || !take_patterns(im, args, &l) || !take_end(args) || l.extended)
+		return imap_bad("LSUB takes a reference and a mailbox name with wildcards");
+	if (!l.npatterns)
+		return imap_ok("no mailbox can have such a name");
+	enum err e = await_imap_each_own(im, false, remote, list_subscribed, &l);
+	listing_release(&l);
+	return e ? imap_err(e) : imap_ok("listed");
 }
 
 struct imap_reply
 imap_cmd_lsub(struct imap *im, struct cursor *args)
 {
-	struct listing l = { .npatterns = 0 };
-	if (!imap_take_space(args) || !take_patterns(im, args, &l) || !take_end(args) || l.extended)
-		return imap_bad("LSUB takes a reference and a mailbox name with wildcards");
-	if (!l.npatterns)
-		return imap_ok("no mailbox can have such a name");
-	enum err e = await_imap_each_mailbox(im, false, list_subscribed, &l);
-	listing_release(&l);
-	return e ? imap_err(e) : imap_ok("listed");
+	return await_lsub_command(im, args, false);
+}
+
+struct imap_reply
+imap_cmd_rlsub(struct imap *im, struct cursor *args)
+{
+	return await_lsub_command(im, args, true);
 }
 
 /* RFC 5255 3.4: ("Other Users/" "/" "TRANSLATION" ("Andere Benutzer/")), in modified UTF-7 whatever was enabled */

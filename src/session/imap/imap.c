@@ -43,6 +43,8 @@ const struct imap_command imap_commands[] = {
 	{ S_ROW("UNSUBSCRIBE"), imap_cmd_unsubscribe, IMAP_LOGGED_IN, 0, "3501 6.3.7" },
 	{ S_ROW("LIST"), imap_cmd_list, IMAP_LOGGED_IN, 0, "3501 6.3.8" },
 	{ S_ROW("LSUB"), imap_cmd_lsub, IMAP_LOGGED_IN, 0, "3501 6.3.9" },
+	{ S_ROW("RLIST"), imap_cmd_rlist, IMAP_LOGGED_IN, 0, "2193 5.1" },
+	{ S_ROW("RLSUB"), imap_cmd_rlsub, IMAP_LOGGED_IN, 0, "2193 5.2" },
 	{ S_ROW("NAMESPACE"), imap_cmd_namespace, IMAP_LOGGED_IN, 0, "2342 5" },
 	{ S_ROW("STATUS"), imap_cmd_status, IMAP_LOGGED_IN, 0, "3501 6.3.10" },
 	{ S_ROW("APPEND"), imap_cmd_append, IMAP_LOGGED_IN, 0, "3501 6.3.11" },
@@ -228,8 +230,12 @@ await_run_command(struct imap *im)
 	imap_progress_begin(im);
 	const struct imap_command *row = take_command(im, &c, &r);
 	counter_add(COUNTER_IMAP_COMMANDS, 1);
-	if (row)
+	if (row) {
+		im->nnamed = 0;
 		r = row->await_run(im, &c);
+		if (r.status == IMAP_NO && im->nnamed)
+			r = await_imap_refer(im, row->await_run == imap_cmd_rename, r);
+	}
 	/* the message of an APPEND that nobody read: it must not be taken for commands */
 	else if (imap_is_append(buf_slice(&im->command), &im->arena) && !im->literal.sync)
 		im->ended = im->literal.bytes > IMAP_LITERAL_SKIP_BYTES_MAX || await_imap_skip(im, im->literal.bytes) != OK ||

@@ -74,6 +74,8 @@ struct imap {
 	struct imap_owner *owner;   /* whose mailbox is selected; NULL: one's own */
 	struct imap_owner *held;    /* the same, while another mailbox stands in its place */
 	enum err asked;             /* the result of the last call */
+	struct slice named[2];      /* names of one's own that the command under way meant, the last two */
+	size_t nnamed;
 };
 
 /* ---- what a client must ask for first (RFC 5161) */
@@ -142,6 +144,7 @@ imap_handler imap_cmd_capability, imap_cmd_noop, imap_cmd_logout, imap_cmd_id, i
 imap_handler imap_cmd_starttls, imap_cmd_login, imap_cmd_authenticate;                          /* cmd_auth.c */
 imap_handler imap_cmd_select, imap_cmd_examine, imap_cmd_close, imap_cmd_unselect;              /* cmd_select.c */
 imap_handler imap_cmd_list, imap_cmd_lsub, imap_cmd_namespace, imap_cmd_status;                 /* cmd_list.c */
+imap_handler imap_cmd_rlist, imap_cmd_rlsub;                                                    /* the same file */
 imap_handler imap_cmd_create, imap_cmd_delete, imap_cmd_rename, imap_cmd_subscribe,
     imap_cmd_unsubscribe; /* cmd_mailbox.c */
 imap_handler imap_cmd_append, imap_cmd_fetch, imap_cmd_store, imap_cmd_search, imap_cmd_sort, imap_cmd_thread,
@@ -182,6 +185,14 @@ enum err await_imap_put_list(struct imap *im, const struct imap_place *p, struct
 /* Each mailbox in order of names. numbers: with counts and the like. */
 typedef void imap_mailbox_visitor(struct imap *im, void *to, const struct store_mailbox *m);
 enum err await_imap_each_mailbox(struct imap *im, bool numbers, imap_mailbox_visitor *visit, void *to);
+/* The same, perhaps with names that are on other servers (MAILBOX_REMOTE). */
+enum err await_imap_each_own(struct imap *im, bool numbers, bool remote, imap_mailbox_visitor *visit, void *to);
+
+/* ---- refer.c: where mailboxes and accounts are that are on other servers (RFC 2193, RFC 2221) */
+/* The command failed: is what it named on another server? Then that is the reply. */
+struct imap_reply await_imap_refer(struct imap *im, bool pair, struct imap_reply no);
+/* "REFERRAL imap://..." for who logged in; empty: the URL is none. */
+struct slice imap_login_referral(struct imap *im, struct slice url, struct slice user);
 
 /* ---- cmd_mailbox.c: special uses as LIST shows them (RFC 6154 2): "\Sent \Trash", empty when there are none */
 struct slice imap_special_uses(struct arena *a, uint32_t attributes);

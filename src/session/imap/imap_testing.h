@@ -223,6 +223,18 @@ fake_metadata_set(struct ipc_call *call, const struct store_metadata_set_in *in)
 }
 
 static void
+fake_mailbox_referral(struct ipc_call *call, const struct store_mailbox_referral_in *in)
+{
+	struct store_mailbox_referral_out out = { .address = S("me@x.test") };
+	if (slice_starts(in->name, S("far"))) {
+		out.url = fake_mail.calls % 3 ? S("imap://far.test/Far") : S("imap://no url]");
+		out.rest = slice_from(in->name, 3);
+	}
+	if (!fake_fails(call))
+		store_mailbox_referral_reply(call, &out);
+}
+
+static void
 fake_mailbox_use(struct ipc_call *call, const struct store_mailbox_use_in *in)
 {
 	if (!fake_fails(call))
@@ -649,6 +661,7 @@ static const struct store_server fake_mail_store = {
 	.metadata_get = fake_metadata_get,
 	.metadata_set = fake_metadata_set,
 	.mailbox_use = fake_mailbox_use,
+	.mailbox_referral = fake_mailbox_referral,
 	.message_facts = fake_message_facts,
 	.message_ids = fake_message_ids,
 	.message_bodies = fake_message_bodies,

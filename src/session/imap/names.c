@@ -131,8 +131,12 @@ await_imap_place(struct imap *im, struct slice name, struct imap_place *p)
 	*p = (struct imap_place){ NULL, name };
 	if (!imap_split_place(name, &owner, &is_public, &p->name))
 		return ERR_NOT_FOUND;
-	if (!owner.len)
+	if (!owner.len) {
+		im->named[0] = im->nnamed ? im->named[im->nnamed - 1] : name;
+		im->nnamed = MIN(im->nnamed + 1, COUNT_OF(im->named));
+		im->named[im->nnamed - 1] = name;
 		return OK;
+	}
 	return await_imap_owner(im, owner, is_public, &p->owner);
 }
 

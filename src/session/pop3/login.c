@@ -118,12 +118,14 @@ not_secure(struct pop3 *p)
 
 /* RFC 3206: [AUTH] means that other credentials would help, [SYS/...] that they would not. */
 static struct pop3_reply
-login_refused(struct pop3 *p, enum err verdict)
+login_refused(struct pop3 *p, enum err verdict, const struct auth_login_out *who)
 {
 	if (verdict == ERR_DENIED || verdict == ERR_LIMIT)
 		p->failures++;
 	bool close = p->failures >= POP3_FAILURES_MAX;
-	struct pop3_reply r = verdict == ERR_DENIED      ? pop3_err("[AUTH] wrong user or password")
+	struct pop3_reply r = verdict == ERR_DENIED ? pop3_err("[AUTH] wrong user or password")
+	                      : verdict == ERR_SUSPENDED && who->moved_to.len
+	                          ? pop3_err("[SYS/PERM] this account is on another server now")
 	                      : verdict == ERR_SUSPENDED ? pop3_err("[SYS/PERM] the account is suspended")
 	                      : verdict == ERR_LIMIT     ? pop3_err("[SYS/TEMP] too many wrong passwords: try again later")
 	                                                 : pop3_err("[SYS/TEMP] logins do not work now: try again later");
@@ -141,7 +143,7 @@ await_enter(struct pop3 *p, const struct auth_login_out *who)
 	if (e == ERR_BUSY)
 		return pop3_err("[IN-USE] another session has this maildrop: try again in a moment"); /* RFC 2449 8.1.1 */
 	if (e == ERR_SUSPENDED)
-		return login_refused(p, e);
+		return login_refused(p, e, &(struct auth_login_out){ 0 });
 	if (e)
 		return pop3_trouble(p, e);
 	p->state = POP3_TRANSACTION;
@@ -153,11 +155,11 @@ await_enter(struct pop3 *p, const struct auth_login_out *who)
 static struct pop3_reply
 await_login(struct pop3 *p, struct slice user, struct slice password)
 {
-	struct auth_login_out out;
+	struct auth_login_out out = { 0 };
 	enum err e = await_login_verdict(p->c, user, password, RIGHT_POP3, p->arena, &out);
 	if (e) {
 		login_log(p->c, user, e);
-		return login_refused(p, e);
+		return login_refused(p, e, &out);
 	}
 	p->failures = 0;
 	return await_enter(p, &out);
@@ -203,7 +205,7 @@ await_verdict(struct pop3 *p, const struct sasl_result *r)
 {
 	if (r->verdict) {
 		login_log(p->c, r->user, r->verdict);
-		return login_refused(p, r->verdict);
+		return login_refused(p, r->verdict, &r->out);
 	}
 	p->failures = 0;
 	return await_enter(p, &r->out);

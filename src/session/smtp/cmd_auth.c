@@ -81,7 +81,9 @@ await_verdict(struct smtp *s, struct sasl_result *r)
 	login_log(s->c, r->user, r->verdict);
 	if (r->verdict == OK)
 		return reply(235, "2.7.0", "welcome");
-	struct reply no = reply_login(s, r->verdict);
+	bool moved = r->verdict == ERR_SUSPENDED && r->out.moved_to.len > 0;
+	struct reply no =
+	    moved ? reply(535, "5.7.13", "this account is on another server now") : reply_login(s, r->verdict);
 	return ++s->login_failures >= LOGIN_FAILURES_MAX ? reply_close(no) : no;
 }
 
