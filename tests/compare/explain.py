@@ -67,20 +67,26 @@ def values_of(header, name):
 
 # ---- addresses by the grammar of RFC 5322 (3.4 and 4.4; comments are not nested)
 
+# Repetitions are atomic groups: Python 3.11.2 (Debian 12) forgets where it was when a group with a possessive quantifier matched in part.
+
+def many(text, least=b""):
+    return rb"(?>(?:" + text + rb")" + (least or b"*") + rb")"
+
+
 FWS = rb"[ \t\r\n]"
-CFWS = rb"(?:" + FWS + rb"|\((?:[^()\\]|\\.)*+\))*+"
+CFWS = many(FWS + rb"|\(" + many(rb"[^()\\]|\\.", b"+") + rb"\)|\(\)")
 ATOM = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\xff-]++"
-WORD = CFWS + rb"(?:" + ATOM + rb'|"(?:[^"\\]|\\.)*+")' + CFWS
-DOMAIN = rb"(?:" + CFWS + ATOM + CFWS + rb"(?:\." + CFWS + ATOM + CFWS + rb")*+|" + CFWS + rb"\[[^\[\]\\]*+\]" + CFWS + rb")"
-ADDR = rb"(?:" + WORD + rb"(?:\." + WORD + rb")*+@" + DOMAIN + rb")"
-ROUTE = rb"(?:(?:@" + DOMAIN + rb",?)+:)?"
-PHRASE = WORD + rb"(?:" + WORD + rb"|\." + CFWS + rb")*+"
+WORD = CFWS + rb"(?:" + ATOM + rb'|"' + many(rb'[^"\\]|\\.') + rb'")' + CFWS
+DOMAIN = rb"(?:" + CFWS + ATOM + CFWS + many(rb"\." + CFWS + ATOM + CFWS) + rb"|" + CFWS + rb"\[[^\[\]\\]*+\]" + CFWS + rb")"
+ADDR = rb"(?:" + WORD + many(rb"\." + WORD) + rb"@" + DOMAIN + rb")"
+ROUTE = rb"(?:" + many(rb"@" + DOMAIN + rb",?", b"+") + rb":)?"
+PHRASE = WORD + many(WORD + rb"|\." + CFWS)
 MAILBOX = rb"(?:" + ADDR + rb"|(?:" + PHRASE + rb")?" + CFWS + rb"<" + CFWS + ROUTE + ADDR + rb">" + CFWS + rb")"
-LIST = rb"(?:" + CFWS + rb",)*" + CFWS + rb"(?:" + MAILBOX + rb"(?:,(?:" + CFWS + MAILBOX + rb")?" + CFWS + rb")*+)?"
+LIST = many(CFWS + rb",") + CFWS + rb"(?:" + MAILBOX + many(rb",(?:" + CFWS + MAILBOX + rb")?" + CFWS) + rb")?"
 GROUP = PHRASE + rb":" + LIST + rb";" + CFWS
-ADDRESSES = re.compile(rb"(?:" + GROUP + rb"|" + MAILBOX + rb")(?:,(?:" + GROUP + rb"|" + MAILBOX + rb"|" + CFWS + rb"))*+", re.S)
-ONE = rb"\s*+(?:(?:[\w!#$%&'*+/=?^`{|}~-]++\s*+)*+<[\w!#$%&'*+/=?^`{|}~.-]++@[\w-]++(?:\.[\w-]++)*+>|[\w!#$%&'*+/=?^`{|}~.-]++@[\w-]++(?:\.[\w-]++)*+)\s*+"
-PLAIN = re.compile(ONE + rb"(?:," + ONE + rb")*+")
+ADDRESSES = re.compile(rb"(?:" + GROUP + rb"|" + MAILBOX + rb")" + many(rb",(?:" + GROUP + rb"|" + MAILBOX + rb"|" + CFWS + rb")"), re.S)
+ONE = rb"\s*+(?:" + many(rb"[\w!#$%&'*+/=?^`{|}~-]++\s*+") + rb"<[\w!#$%&'*+/=?^`{|}~.-]++@[\w-]++" + many(rb"\.[\w-]++") + rb">|[\w!#$%&'*+/=?^`{|}~.-]++@[\w-]++" + many(rb"\.[\w-]++") + rb")\s*+"
+PLAIN = re.compile(ONE + many(rb"," + ONE))
 
 ENVELOPE = [b"date", b"subject", b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc", b"in-reply-to", b"message-id"]
 
