@@ -306,6 +306,34 @@ by_notify_to_one_who_does_not_know_it(void **state)
 	MAIL_HAS(0, "Action: relayed");
 }
 
+/* ---- mail for mailboxes of ours that waited for its time */
+
+static void
+delivered_here_later(void **state)
+{
+	(void)state;
+	play.local = true;
+	play.due = play.envelope.hold_until = BORN + DAY;
+	play.recipients[0] = (struct store_recipient){ .address = S("bob@here.test"), .notify = NOTIFY_SUCCESS };
+	play.recipients[1] = (struct store_recipient){ .address = S("eve@here.test") };
+	play.recipients[2] = (struct store_recipient){ .address = S("gone@here.test") };
+	play.recipients[3] = (struct store_recipient){ .address = S("full@here.test"), .notify = NOTIFY_FAILURE };
+	play.nrecipients = 4;
+	begin(&accepts);
+	run_for(DAY + 1);
+	assert_int_equal(play.connections, 0);
+	assert_int_equal(play.nmails, 2);
+	MAIL_HAS(0, "Final-Recipient: rfc822; gone@here.test\r\nAction: failed\r\nStatus: 5.1.1\r\n");
+	MAIL_HAS(1, "Final-Recipient: rfc822; bob@here.test\r\nAction: delivered\r\nStatus: 2.0.0\r\n");
+	assert_null(strstr(play.mails[1].text, "eve@"));
+	assert_int_equal(play.nrecipients, 1); /* whose mailbox is full waits on */
+	run_script(&accepts);
+	assert_int_equal(play.nmails, 3); /* he did not want to hear of the delay */
+	MAIL_HAS(2, "Action: failed\r\nStatus: 4.2.2\r\n");
+	MAIL_HAS(2, "The mailbox is full.");
+	assert_int_equal(play.mails[2].at - BORN, DAY + 5 * DAY);
+}
+
 /* ---- languages and characters */
 
 static void
@@ -430,6 +458,7 @@ main(void)
 		STAGED(by_notify),
 		STAGED(by_trace),
 		STAGED(by_notify_to_one_who_does_not_know_it),
+		STAGED(delivered_here_later),
 		STAGED(languages),
 		STAGED(utf8_addresses),
 		STAGED(never),

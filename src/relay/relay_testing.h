@@ -155,6 +155,9 @@ fake_resolve(struct ipc_call *call, const struct store_resolve_in *in)
 {
 	struct store_target target = { .account = 3, .address = in->address };
 	struct store_resolve_out out = { .local = true, .targets = &target, .ntargets = 1 };
+	out.verdict = slice_starts(in->address, S("gone@"))   ? ERR_NOT_FOUND
+	              : slice_starts(in->address, S("full@")) ? ERR_QUOTA
+	                                                      : OK;
 	store_resolve_reply(call, &out);
 }
 
@@ -240,6 +243,7 @@ static struct {
 	struct store_recipient recipients[PLAY_RECIPIENTS_MAX];
 	struct store_envelope envelope;
 	const char *domain;
+	bool local; /* for mailboxes of ours */
 	/* notices that were committed */
 	unsigned nmails;
 	unsigned memos;
@@ -266,6 +270,7 @@ play_claim(struct ipc_call *call, const struct store_queue_claim_in *in)
 		                           .notices = play.notices_kept,
 		                           .bytes = play.body.len,
 		                           .envelope = play.envelope,
+		                           .local = play.local,
 		                           .recipients = play.recipients,
 		                           .nrecipients = play.nrecipients };
 	struct store_queue_claim_out out = { .rows = &row };
