@@ -12,7 +12,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct slice text = slice_of(data, size), half = slice_part(text, 0, size / 2);
 	struct dsn_recipient r = { .address = half,
 		                       .original = text,
-		                       .action = DSN_FAILED,
+		                       .action = (enum dsn_action)(size % (DSN_EXPANDED + 1)),
+		                       .late = size & 4,
+		                       .until_sec = size & 8,
 		                       .status = S("5.1.1"),
 		                       .diagnostic = text,
 		                       .remote = half };
@@ -21,6 +23,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		             .sender = half,
 		             .envelope = half,
 		             .now_sec = 1,
+		             .arrived_sec = size & 16,
+		             .hold_until = size & 32,
+		             .language = size & 64 ? S("de") : half,
 		             .message = text,
 		             .full = size & 1,
 		             .utf8 = size & 2,
