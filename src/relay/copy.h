@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* copy.h - what is different in the copies of bulk mail whose recipients have return paths of their own (VERP): the
- * envelope sender, header fields by which a complaint can be told, and the link to unsubscribe (RFC 8058). The body in the queue is one for all. */
+ * envelope sender, header fields by which a complaint can be told, and the link to unsubscribe (RFC 8058). The body in
+ * the queue is one for all. */
 #ifndef RELAY_COPY_H
 #define RELAY_COPY_H
 
