@@ -12,6 +12,7 @@ REASONS = {
     "field twice": "RFC 5322 3.6: Date, Subject, Message-ID and In-Reply-To come once; of several we take the first, Dovecot the last",
     "8-bit header": "RFC 3501 4.3, 9051 4.3.1: what is not UTF-8 in a header is sent as it came (Dovecot) or read as ISO-8859-1 and sent in UTF-8 (we), so that a client of IMAP4rev2 gets valid strings",
     "obsolete address": "RFC 5322 4.4: white space and comments between the words of an address; Dovecot knows them in part only",
+    "no message id": "RFC 5322 3.6.4, 5256 2.2: References with something between that is no message id; each reads out of it what it can",
     "no address": "RFC 5322 3.4: no address by the grammar; each reads out of it what it can",
     "case": "RFC 2045 5.1: types, encodings and charsets in any case; we send what the message says, Dovecot's cache keeps no case of \"text/plain; charset=us-ascii\" and \"7bit\"",
     "last line": "RFC 3501 7.4.2: lines of a text; the last one without its end counts (we) or not (Dovecot)",
@@ -325,9 +326,16 @@ DATE = re.compile(CFWS + rb"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)" + CFWS + rb"," +
                   rb"([01]\d|2[0-3]):[0-5]\d(?::[0-6]\d)?" + CFWS + rb"(?:[+-]\d{4}|UT|GMT|[ECMP][SD]T)" + CFWS, re.I | re.S)
 
 
+REFERENCES = re.compile(many(CFWS + rb"<[^<>\s\"]+>") + CFWS)
+
+
 def odd_date(data):
     values = values_of(header_of(data), b"date")
     return len(values) != 1 or not DATE.fullmatch(values[0].rstrip(b"\r")) or spaces(values[0]).startswith(b"31 Feb")
+
+
+def odd_references(data):
+    return any(b"<" in v and not REFERENCES.fullmatch(v.rstrip(b"\r")) for v in values_of(header_of(data), b"references"))
 
 
 def odd_address(data, name):
@@ -386,9 +394,16 @@ def members(thread):
 
 
 def why_thread(theirs, ours, context):
-    """Threads without a message of an odd date are the same and in the same order, and each thread has the same members."""
+    """Threads without a message of an odd date, or with References that are none, are the same and in the same order, and each thread has the same members."""
     odd = {n for n, (_, data) in enumerate(context["messages"], 1) if odd_date(data)}
+    torn = {n for n, (_, data) in enumerate(context["messages"], 1) if odd_references(data)}
     if {frozenset(members(t)) for t in theirs} != {frozenset(members(t)) for t in ours}:
         return None
-    a, b = ([t for t in threads if not odd & set(members(t))] for threads in (theirs, ours))
-    return {"no date"} if a == b else None
+    def without(out):
+        return [[t for t in threads if not out & set(members(t))] for threads in (theirs, ours)]
+
+    a, b = without(odd)
+    if a == b:
+        return {"no date"}
+    a, b = without(odd | torn)
+    return {"no date", "no message id"} if a == b else None
