@@ -22,13 +22,17 @@ STEPS = {
     "body_none": "SEARCH BODY nothingofthekind",
     "body_few": "SEARCH BODY needle500x",
     "body_some": "SEARCH BODY kola",
+    "body_often": "SEARCH BODY baon",
     "body_all": "SEARCH BODY e",
     "text_few": "SEARCH TEXT needle500x",
     "header": "SEARCH HEADER X-Tag t77x",
     "sort_date": "SORT (DATE) UTF-8 ALL",
     "sort_subject": "SORT (SUBJECT) UTF-8 ALL",
+    "sort_from": "SORT (FROM) UTF-8 ALL",
     "thread": "THREAD REFERENCES UTF-8 ALL",
+    "thread_subject": "THREAD ORDEREDSUBJECT UTF-8 ALL",
 }
+ORDERS = [name for name in STEPS if name.startswith(("sort", "thread"))]
 
 
 class Words:
@@ -94,11 +98,13 @@ def rows(bench, table, servers, args):
     for _ in range(args.runs):
         answers = {}
         for side in sides:
-            first = bench.imap(*side, [f"=SELECT {MAILBOX}", f"sort_first={STEPS['sort_date']}", f"thread_first={STEPS['thread']}"])
+            first = {}
+            for name in ORDERS:  # each is the first command of a session
+                first.update(bench.imap(*side, [f"=SELECT {MAILBOX}", f"{name}_first={STEPS[name]}"]))
             warm = bench.imap(*side, [f"=SELECT {MAILBOX}"] + [step for name, command in STEPS.items() for step in (f"={command}", f"{name}={command}")])
             got[side].append({**first, **warm})
             nothing = warm["body_none"][1]  # the reply of a server, without any message
-            answers[side] = {k: v[1] - nothing for k, v in warm.items() if k != "thread"}  # how trees are written is left open
+            answers[side] = {k: v[1] - nothing for k, v in warm.items() if not k.startswith("thread")}  # how trees are written is left open
         if len({json.dumps(a, sort_keys=True) for a in answers.values()}) > 1:
             print(f"answers differ in length: { {f'{s.name} {u}': a for (s, u), a in answers.items()} }")
 
@@ -109,7 +115,7 @@ def rows(bench, table, servers, args):
         table.add(what, {bench.PostfixDovecot.name: peers or None, bench.Posthouse.name: ours}, "ms", False)
 
     for name, command in STEPS.items():
-        hits = re.sub(r"^(\w+)_(none|few|some|all)$", r", in \2 of them", name) if "_" in name and name.startswith(("subject", "body", "text")) else ""
+        hits = re.sub(r"^(\w+)_(none|few|some|often|all)$", r", in \2 of them", name) if "_" in name and name.startswith(("subject", "body", "text")) else ""
         row(f"{command.replace(' UTF-8 ALL', '')} over {count:,}{hits}", name)
-    row(f"SORT (DATE) over {count:,}, first", "sort_first")
-    row(f"THREAD REFERENCES over {count:,}, first after it", "thread_first")
+    for name in ORDERS:
+        row(f"{STEPS[name].replace(' UTF-8 ALL', '')} over {count:,}, first", f"{name}_first")
