@@ -12,9 +12,11 @@
 #include "base/log.h"
 
 #include "auth_msg.h"
+#include "mail/bounce.h"
 #include "mail/facts.h"
 #include "scan_msg.h"
 #include "store/rows.h"
+#include "store/suppression.h"
 #include "store_msg.h"
 
 #include <fcntl.h>
@@ -30,7 +32,7 @@ struct fake_house {
 	enum err commit_verdict, scan_error, store_error;
 	uint64_t commit_culprit; /* this account cannot be delivered to */
 	/* what they saw */
-	unsigned commits, deliveries, rows, notices;
+	unsigned commits, deliveries, rows, notices, returns;
 	struct buf body; /* of the last commit */
 	uint32_t skip;
 };
@@ -64,6 +66,15 @@ fake_resolve(struct ipc_call *call, const struct store_resolve_in *in)
 		fake_target(&out, all, 1, "alice@example.test");
 		fake_target(&out, all, 2, "bob@example.test");
 		fake_target(&out, all, 0, "carol@elsewhere.test");
+	} else if (slice_starts(in->address, S("bounce+")) && out.local) {
+		fake_target(&out, all, 1, "alice@example.test");
+		out.verp = true;
+	} else if (slice_equal(in->address, S("fbl@example.test"))) {
+		fake_target(&out, all, 2, "bob@example.test");
+		out.feedback = true;
+	} else if (in->sender.len && (slice_starts(in->address, S("never@")) || slice_starts(in->address, S("seldom@")))) {
+		out.suppressed = S("hard bounce");
+		out.reason = slice_starts(in->address, S("never@")) ? SUPPRESS_ADMINISTRATOR : SUPPRESS_HARD;
 	} else if (out.local) {
 		out.verdict = slice_starts(in->address, S("full@"))   ? ERR_QUOTA
 		              : slice_starts(in->address, S("gone@")) ? ERR_SUSPENDED
@@ -95,7 +106,13 @@ static void
 fake_commit(struct ipc_call *call, const struct store_commit_in *in)
 {
 	struct store_commit_out out = { .verdict = fake_current->commit_verdict, .culprit = STORE_NO_CULPRIT };
-	ASSERT(in->id.len == 16 && in->nmails >= 1);
+	ASSERT(in->id.len == 16 && in->nmails + in->nreturns >= 1);
+	fake_current->returns += in->nreturns;
+	fake_current->commits += in->nmails == 0;
+	if (in->nmails == 0) {
+		store_commit_reply(call, &out);
+		return;
+	}
 	for (uint32_t i = 0; i < in->mails[0].ndeliveries && fake_current->commit_culprit; i++)
 		if (in->mails[0].deliveries[i].account == fake_current->commit_culprit) {
 			out.verdict = ERR_QUOTA;
@@ -182,7 +199,30 @@ fake_facts(struct ipc_call *call, const struct scan_facts_in *in)
 	buf_release(&record);
 }
 
-static const struct scan_server fake_scan = { .facts = fake_facts };
+/* By the message itself, so that a fuzzer reaches what scan does, and what is done with it. */
+static void
+fake_bounce(struct ipc_call *call, const struct scan_bounce_in *in)
+{
+	struct scan_bounced recipients[BOUNCE_RECIPIENTS_MAX];
+	struct scan_bounced_path paths[BOUNCE_PATHS_MAX];
+	struct bounce b;
+	struct arena a;
+	if (in->file >= 0)
+		close(in->file);
+	const char *at = in->file < 0 ? shm_range(&call->peer->shm, in->off, in->bytes) : NULL;
+	arena_init(&a, 0);
+	bounce_read(slice_of(at, at ? in->bytes : 0), &a, &b);
+	struct scan_bounce_out out = { b.kind, b.class, b.status, b.said, recipients, 0, paths, 0 };
+	for (size_t i = 0; i < b.nrecipients; i++)
+		if (b.recipients[i].address.len)
+			recipients[out.nrecipients++].address = b.recipients[i].address;
+	for (size_t i = 0; i < b.npaths; i++)
+		paths[out.npaths++].text = b.paths[i];
+	scan_bounce_reply(call, &out);
+	arena_release(&a);
+}
+
+static const struct scan_server fake_scan = { .facts = fake_facts, .bounce = fake_bounce };
 
 /* ---- the session */
 

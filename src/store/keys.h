@@ -4,7 +4,8 @@
  *
  * kind  key                      value (records of store/record.h, little endian, versioned)
  *  'h'  h                        head: format version, and what the engine's side keeps (object.c)
- *  'h'  h name                   single rows: "format" (format.h), "grant" the key of grants, "accounts" and "queue"
+ *  'h'  h name                   single rows: "format" (format.h), "grant" the key of grants, "verp" of return
+ *                                paths; "accounts", "queue":
  *                                next id and how many
  *  'd'  d domain                 domain
  *  'a'  a domain NUL local       address -> account id, or alias: list of targets ("*" as local: catch-all)

@@ -134,10 +134,37 @@ words(void **state)
 	arena_release(&a);
 }
 
+/* They come days after what they are about, and are compared with all of the week. */
+static void
+complaints(void **state)
+{
+	struct send_limits l = { .max = { [BREAKER_COMPLAINTS] = 5 } };
+	struct sent s = { 0 }, again;
+	struct arena a;
+	arena_init(&a, 0);
+	add(&s, H(24 * 20000), 1, 1000, 0, 0);
+	for (int i = 1; i <= 6; i++) {
+		sent_advance(&s, H(24 * (20000 + 3)));
+		sent_add(&s, (const uint32_t[SENT_COUNTS]){ [SENT_COMPLAINTS] = 1 });
+		sent_take(sent_put(&s, &a), &again);
+		assert_memory_equal(&s, &again, sizeof s);
+		assert_int_equal(sent_breaker(&s, &l), i == 6 ? BREAKER_COMPLAINTS : SEND_LIMITS);
+	}
+	sent_advance(&s, H(24 * (20000 + 7))); /* the mail is forgotten before the complaints */
+	assert_int_equal(sent_breaker(&s, &l), BREAKER_COMPLAINTS);
+	sent_advance(&s, H(24 * (20000 + 10)));
+	assert_int_equal(sent_breaker(&s, &l), SEND_LIMITS);
+	s = (struct sent){ 0 };
+	sent_advance(&s, H(24 * 20000));
+	sent_add(&s, (const uint32_t[SENT_COUNTS]){ [SENT_COMPLAINTS] = SENT_COMPLAINTS_MIN - 1 });
+	assert_int_equal(sent_breaker(&s, &l), SEND_LIMITS); /* so few say nothing */
+	arena_release(&a);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(hours), cmocka_unit_test(limits), cmocka_unit_test(breakers),
-		                                cmocka_unit_test(words) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(hours), cmocka_unit_test(complaints), cmocka_unit_test(limits),
+		                                cmocka_unit_test(breakers), cmocka_unit_test(words) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
  * Several tasks work at once (mail arriving, the users of two accounts, relay), each asking for one thing at a time, so
  * that commits hold several updates and at most one thing for each is unanswered when the process dies. The clock is
  * simulated: waiting costs nothing. Bodies follow from the number of their message. */
+#include "mail/bounce.h"
 #include "mail/search_pack.h"
 #include "store/sent.h"
 #include "store/store_testing.h"
@@ -439,6 +440,10 @@ await_settle_one(struct arena *a)
 	settle.recipients = rows.rows[0].recipients;
 	settle.nrecipients = rows.rows[0].nrecipients;
 	settle.failed = settle.gone && dice(2);
+	/* nobody is there: the row goes and the address is suppressed, both or neither */
+	struct store_bounced bounced = { settle.recipients[0].address, BOUNCE_NO_USER, S("550 no") };
+	settle.bounced = &bounced;
+	settle.nbounced = settle.failed;
 	char id[16];
 	random_bytes(id, sizeof id);
 	struct store_commit_in in = { .id = slice_of(id, 16), .settles = &settle, .nsettles = 1 };
@@ -791,6 +796,8 @@ on_folder(const char *folder, void (*body)(void), int64_t wall_sec)
 	house.conf.v.store_write_buffer = SMALL_BUFFER_BYTES;
 	house.conf.v.subaddress = "+";
 	house.conf.v.postmaster = "";
+	house.conf.v.suppression_bounces = true;
+	house.conf.v.suppression_lifetime = 180ll * 86400 * 1000;
 	house.conf.v.limits_messages_per_day = 1000000; /* so that they are counted */
 	house.shm = shm_pool_new(16u << 20);
 	house.region = shm_alloc(house.shm, REGION_BYTES);

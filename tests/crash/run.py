@@ -137,6 +137,8 @@ class Model:
         elif words[0] in self.queue:
             self.queue[words[0]].update(tries=int(words[2]), due=None)
         self.sent[1] += int(words[3])
+        if words[3] == "1":  # the address does not exist: suppressed in the same transaction
+            self.memos["suppress", f"example.test/{words[0]}"] = "hard"
 
     def do_change(self, words, answer):
         row = self.queue.get(words[0], {})

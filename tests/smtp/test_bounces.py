@@ -18,7 +18,7 @@ class FarEnd:
     """A server elsewhere: answers RCPT with replies[address] (250 to all else), keeps (sender, [recipients], message) of what it took."""
 
     def __init__(self):
-        self.replies, self.got = {}, []
+        self.replies, self.got, self.chunking = {}, [], False
         self.listener = socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -51,7 +51,7 @@ class FarEnd:
                 word = line.upper()
                 path = line.split(b"<")[1].split(b">")[0].decode() if b"<" in line else ""
                 if word.startswith(b"EHLO"):
-                    say(b"250-far.test\r\n250 SIZE 1000000")
+                    say(b"250-far.test\r\n" + (b"250-CHUNKING\r\n" if self.chunking else b"") + b"250 SIZE 1000000")
                 elif word.startswith(b"MAIL"):
                     sender, to = (path, line.decode()), []
                     say(b"250 fine")
@@ -68,6 +68,9 @@ class FarEnd:
                     if to:
                         self.got.append((sender[0], to, body, sender[1]))
                         say(b"250 kept")
+                elif word.startswith(b"BDAT"):
+                    self.got.append((sender[0], to, f.read(int(line.split()[1])), sender[1]))
+                    say(b"250 kept")
                 elif word.startswith(b"QUIT"):
                     say(b"221 bye")
                     return
@@ -141,8 +144,10 @@ def suppressed(s):
     return {r["address"]: r for r in s.json("suppression", "list")}
 
 
-def test_each_recipient_has_its_return_path(new_server):
+@pytest.mark.parametrize("chunking", [False, True])
+def test_each_recipient_has_its_return_path(new_server, chunking):
     with FarEnd() as far:
+        far.chunking = chunking
         s = house(new_server, far)
         got = send_bulk(s, far, "user@far.test", "other.name+tag@far.test", "a-very-long-local-part-of-an-address-that-does-not-fit@far.test")
         assert len(got) == 3 and all(len(to) == 1 for _, to, _, _ in far.got)

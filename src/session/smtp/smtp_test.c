@@ -20,6 +20,7 @@
 #define ALICE "RCPT TO:<alice@example.test>\r\n"
 #define BOB "RCPT TO:<bob@example.test>\r\n"
 #define TEXT "Subject: a\r\n\r\nb\r\n.\r\n"
+#define OWN "From: alice@example.test\r\n" TEXT
 #define AUTH "AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\r\n"
 #define FROM_ALICE "MAIL FROM:<alice@example.test>\r\n"
 #define RECEIVED "Received: x\r\n"
@@ -87,6 +88,19 @@ static const struct row rows[] = {
 	  "220 250 250 250" },
 	{ "bare LF in a command", SMTP, EHLO "NOOP\nNOOP\r\n", "220 250 500 250" },
 	{ "bare CR in a command", SMTP, EHLO "NOOP\rx\r\nNOOP\r\n", "220 250 500 250" },
+	/* what comes back */
+	{ "a bounce, and a letter to a return path", SMTP,
+	  EHLO "MAIL FROM:<>\r\nRCPT TO:<bounce+x@example.test>\r\nDATA\r\n" TEXT FROM
+	       "RCPT TO:<bounce+x@example.test>\r\nDATA\r\n" TEXT,
+	  "220 250 250 250 354 250 250 250 354 250" },
+	{ "a report to where complaints come in", SMTP, EHLO FROM "RCPT TO:<fbl@example.test>\r\nDATA\r\n" TEXT,
+	  "220 250 250 250 354 250" },
+	{ "suppressed: bulk mail is refused, letters go, never to what an administrator named", SUBM,
+	  EHLO AUTH FROM_ALICE
+	  "RCPT TO:<never@far.test>\r\nRCPT TO:<seldom@far.test>\r\nDATA\r\nList-Id: <n.x>\r\n" OWN FROM_ALICE
+	  "RCPT TO:<seldom@far.test>\r\nDATA\r\n" OWN FROM_ALICE
+	  "RCPT TO:<seldom@far.test>\r\nRCPT TO:<x@far.test>\r\nDATA\r\nList-Id: <n.x>\r\n" OWN,
+	  "220 250 235 250 550 250 354 550 250 250 354 250 250 250 250 354 250" },
 	/* who gets mail */
 	{ "nobody of that name", SMTP, EHLO FROM "RCPT TO:<zoe@example.test>\r\n", "220 250 250 550" },
 	{ "over quota", SMTP, EHLO FROM "RCPT TO:<full@example.test>\r\n", "220 250 250 452" },
