@@ -326,6 +326,7 @@ account_limit(struct job *j, struct txn *t)
 	row.quota = in->bytes_max;
 	row.messages_max = in->messages_max;
 	row.mailboxes_max = in->mailboxes_max;
+	row.annotations_max = in->annotations_max;
 	account_put(t, id, &row);
 	return OK;
 }

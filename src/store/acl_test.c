@@ -140,6 +140,43 @@ try_keywords(const struct where *w)
 }
 
 static enum err
+try_annotate(const struct where *w, bool shared)
+{
+	struct store_message_annotation a = { S("/comment"), S("text"), .shared = shared };
+	struct store_annotation_set_in in = { .handle = w->handle,
+		                                  .mailbox = w->mailbox,
+		                                  .uids = uid_of(w),
+		                                  .annotations = &a,
+		                                  .nannotations = 1,
+		                                  .unchanged_since = STORE_MODSEQ_ANY,
+		                                  .into = in_region() };
+	struct store_annotation_set_out out;
+	return await_store_annotation_set(&house.user, &in, &house.a, &out);
+}
+
+static enum err
+try_annotate_private(const struct where *w)
+{
+	return try_annotate(w, false);
+}
+
+static enum err
+try_annotate_shared(const struct where *w)
+{
+	return try_annotate(w, true);
+}
+
+static enum err
+try_annotations(const struct where *w)
+{
+	struct store_annotation_get_in in = {
+		.handle = w->handle, .mailbox = w->mailbox, .uids = uid_of(w), .shared = true
+	};
+	struct store_annotation_get_out out;
+	return await_store_annotation_get(&house.user, &in, &house.a, &out);
+}
+
+static enum err
 try_facts(const struct where *w)
 {
 	struct store_message_facts_in in = { w->handle, w->mailbox, uid_of(w), in_region() };
@@ -350,6 +387,9 @@ static const struct {
 	{ "mailbox_open", try_open, ACL_READ },
 	{ "mailbox_changes", try_changes, ACL_READ },
 	{ "keyword_sets", try_keywords, ACL_READ },
+	{ "annotation_set, private", try_annotate_private, ACL_READ },
+	{ "annotation_set, shared", try_annotate_shared, ACL_READ | ACL_ANNOTATE },
+	{ "annotation_get", try_annotations, ACL_READ },
 	{ "message_facts", try_facts, ACL_READ },
 	{ "message_ids", try_ids, ACL_READ },
 	{ "message_bodies", try_bodies, ACL_READ },
@@ -417,7 +457,7 @@ each_call_body(void)
 			await_expect(i, &w, ACL_ALL, ERR_DENIED);
 			continue;
 		}
-		for (uint32_t bit = 1; bit <= ACL_ADMINISTER; bit <<= 1) {
+		for (uint32_t bit = 1; bit <= ACL_ALL; bit <<= 1) {
 			if (!(calls[i].needs & bit) || bit == ACL_LOOKUP)
 				continue;
 			await_expect(i, &w, ACL_ALL & ~bit, ERR_DENIED);
@@ -500,7 +540,7 @@ changing_body(void)
 	for (size_t i = 0; i < COUNT_OF(bad); i++)
 		ASSERT(await_set(owner_handle, "Box", bad[i], ACL_REPLACE, 1) == ERR_SYNTAX);
 	ASSERT(await_set(owner_handle, "Box", "friend@x.test", 3, 1) == ERR_SYNTAX);
-	ASSERT(await_set(owner_handle, "Box", "friend@x.test", ACL_REPLACE, 0x800) == ERR_SYNTAX);
+	ASSERT(await_set(owner_handle, "Box", "friend@x.test", ACL_REPLACE, ACL_ALL + 1) == ERR_SYNTAX);
 	ASSERT(await_set(owner_handle, "None", "friend@x.test", ACL_REPLACE, 1) == ERR_NOT_FOUND);
 }
 

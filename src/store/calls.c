@@ -370,6 +370,8 @@ UPDATE_ACCOUNT(url_sign, needs_name(in->name, ACL_READ))
 UPDATE_ACCOUNT(url_reset, needs_later())
 VIEW_ACCOUNT(metadata_get, needs_later())
 UPDATE_ACCOUNT(metadata_set, needs_later())
+VIEW_ACCOUNT(annotation_get, needs_id(in->mailbox, ACL_READ))
+VIEW_ACCOUNT(annotation_changes, needs_id(in->mailbox, ACL_READ))
 
 /* ---- accounts */
 
@@ -582,6 +584,19 @@ call_message_store(struct ipc_call *call, const struct store_message_store_in *i
 	if (in->op > FLAGS_REMOVE || (in->flags & ~(uint32_t)MESSAGE_FLAGS_ALL))
 		ipc_fail(call, ERR_SYNTAX);
 	else if (in->uids.len / 4 * INDEX_ROW_BYTES > j->into_bytes)
+		ipc_fail(call, ERR_LIMIT);
+	else
+		job_start(j);
+}
+
+static void
+call_annotation_set(struct ipc_call *call, const struct store_annotation_set_in *in)
+{
+	struct job *j = job_new(call, in, sizeof(struct store_annotation_set_out), annotation_set);
+	/* RFC 5257 3.4: r for private ones; whether n is needed, the work looks */
+	if (!job_handle(j, in->handle, needs_id(in->mailbox, ACL_READ), &in->into))
+		return;
+	if (in->uids.len / 4 * INDEX_ROW_BYTES > j->into_bytes)
 		ipc_fail(call, ERR_LIMIT);
 	else
 		job_start(j);
@@ -818,6 +833,9 @@ const struct store_server store_handlers = {
 	.mailbox_use = call_mailbox_use,
 	.metadata_get = call_metadata_get,
 	.metadata_set = call_metadata_set,
+	.annotation_get = call_annotation_get,
+	.annotation_set = call_annotation_set,
+	.annotation_changes = call_annotation_changes,
 	.message_facts = call_message_facts,
 	.message_ids = call_message_ids,
 	.message_bodies = message_bodies_call,

@@ -95,8 +95,8 @@ expire_one(struct expiry *x, struct txn *t, struct change *c, struct box *b, con
 	enum err e = message_get(t, d->account, d->mailbox, d->uid, &m);
 	if (e)
 		return e == ERR_NOT_FOUND ? OK : e;
-	box_take_out(c, b, d->uid, &m);
-	return object_refer(x->s, t, m.object, -1);
+	e = box_take_out(c, b, d->uid, &m);
+	return e ? e : object_refer(x->s, t, m.object, -1);
 }
 
 /* The due messages of one mailbox, from number first on; *next: the first of another one. */

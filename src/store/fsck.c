@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fsck.c - reads every row and every body once, each kind in the order of its keys, and compares: messages with the
- * counts of their mailbox and account, names with mailboxes, the queue with its order in time, references with objects,
- * objects with the bytes in segments and their checksums. Called by the posthouse command, without a server.
- * Rows that are still to be removed in the background ('D') are no problem. Problems are told, not mended. */
+ * counts of their mailbox and account, annotations with their messages, names with mailboxes, the queue with its order
+ * in time, references with objects, objects with the bytes in segments and their checksums. Called by the posthouse
+ * command, without a server. Rows that are still to be removed in the background ('D') are no problem. Problems are
+ * told, not mended. */
 #include "store/fsck.h"
 #include "mail/referral.h"
 #include "store/format.h"
@@ -31,7 +32,7 @@ struct named {
 
 struct checked_account {
 	char *address;
-	uint64_t messages, bytes, names, mailboxes, acl_entries;
+	uint64_t messages, bytes, names, mailboxes, acl_entries, annotations;
 	uint64_t held; /* bytes of mail for later */
 };
 
@@ -167,6 +168,9 @@ check_counters(struct check *c, struct slice key, struct slice value)
 	if (row.names != a->names)
 		problem(c, "%s: counters say %u names of mailboxes, there are %llu", a->address, row.names,
 		        (unsigned long long)a->names);
+	if (row.annotations != a->annotations)
+		problem(c, "%s: counters say %llu bytes of annotations, there are %llu", a->address,
+		        (unsigned long long)row.annotations, (unsigned long long)a->annotations);
 	if (row.mailboxes != a->mailboxes)
 		problem(c, "%s: counters say %u mailboxes, there are %llu", a->address, row.mailboxes,
 		        (unsigned long long)a->mailboxes);
@@ -373,10 +377,14 @@ end_mailbox(struct check *c)
 	if (a) {
 		a->messages += got->messages;
 		a->bytes += got->bytes;
+		a->annotations += got->annotations;
 	}
 	if (want->messages != got->messages || want->bytes != got->bytes)
 		problem(c, "%s: it counts %u messages and %llu bytes, there are %u and %llu", c->where, want->messages,
 		        (unsigned long long)want->bytes, got->messages, (unsigned long long)got->bytes);
+	if (want->annotations != got->annotations)
+		problem(c, "%s: it counts %llu bytes of annotations, there are %llu", c->where,
+		        (unsigned long long)want->annotations, (unsigned long long)got->annotations);
 	if (want->unseen != got->unseen || want->deleted != got->deleted || want->deleted_bytes != got->deleted_bytes)
 		problem(c, "%s: it counts %u unseen and %u deleted messages, there are %u and %u", c->where, want->unseen,
 		        want->deleted, got->unseen, got->deleted);
@@ -398,6 +406,35 @@ begin_mailbox(struct check *c, uint64_t account, uint64_t mailbox)
 	        (unsigned long long)mailbox);
 }
 
+/* What the annotations of a message are said to have, and have. */
+static uint64_t
+annotated_bytes(struct check *c, uint32_t uid)
+{
+	struct key from = key_annotated(c->account, c->mailbox, uid), to = from;
+	struct row_annotated said = { 0 };
+	struct row_annotation row;
+	struct slice key, value;
+	uint64_t bytes = 0;
+	if (!row_annotated_take(value_of(c, from), &said))
+		problem(c, "%s, message %u: the row of its annotations is damaged or not there", c->where, uid);
+	key_u64(&from, 0);
+	key_after_prefix(&to);
+	struct range *r = range_begin(c->t, key_slice(&from), key_slice(&to), false);
+	while (range_next(r, &key, &value)) {
+		if (key.len <= from.len || !row_annotation_take(value, &row))
+			problem(c, "%s, message %u: one of its annotations is damaged", c->where, uid);
+		else
+			bytes += row.gone ? 0 : key.len - from.len + row.value.len;
+	}
+	enum err e = range_end(&r);
+	if (e)
+		problem(c, "%s, message %u: its annotations cannot be read: %s", c->where, uid, err_text(e));
+	if (bytes != said.bytes)
+		problem(c, "%s, message %u: its annotations are said to have %llu bytes, and have %llu", c->where, uid,
+		        (unsigned long long)said.bytes, (unsigned long long)bytes);
+	return said.bytes;
+}
+
 static void
 check_in_box(struct check *c, uint32_t uid, const struct row_message *m)
 {
@@ -412,6 +449,8 @@ check_in_box(struct check *c, uint32_t uid, const struct row_message *m)
 		problem(c, "%s, message %u: its modseq is greater than its mailbox's", c->where, uid);
 	if (m->keyword_set > c->box.keyword_sets)
 		problem(c, "%s, message %u: its keywords are not there", c->where, uid);
+	if (m->flags & MESSAGE_ANNOTATED)
+		c->sum.annotations += annotated_bytes(c, uid);
 }
 
 static void
@@ -430,6 +469,22 @@ check_message(struct check *c, struct slice key, struct slice value)
 	if (c->have)
 		check_in_box(c, uid, &m);
 	name_object(c, m.object, account, mailbox, uid, m.bytes);
+}
+
+/* Annotations of a message that is not there, or does not know of them. */
+static void
+check_annotated(struct check *c, struct slice key, struct slice value)
+{
+	struct row_message m;
+	uint64_t account = number_at(key, 1), mailbox = number_at(key, 9);
+	uint32_t uid = key.len >= 21 ? (uint32_t)bytes_get_be(key.at + 17, 4) : 0;
+	struct key gone = key_annotated(account, mailbox, uid);
+	gone.bytes[0] = 'E';
+	if (key.len > 21 || is_going(c, account, mailbox) || exists(c, gone))
+		return;
+	if (!row_message_take(value_of(c, key_message(account, mailbox, uid)), &m) || !(m.flags & MESSAGE_ANNOTATED))
+		problem(c, "%s, mailbox %llu, message %u: it has annotations, and is not there or does not say so",
+		        address_of(c, account), (unsigned long long)mailbox, uid);
 }
 
 /* ---- the queue */
@@ -699,6 +754,7 @@ check_all(struct check *c)
 	each(c, 'R', check_referral);
 	each(c, 'u', check_message);
 	end_mailbox(c);
+	each(c, 'e', check_annotated);
 	each(c, 'c', check_counters);
 	each(c, 'q', check_queue_row);
 	each(c, 'Q', check_queue_time);

@@ -4,6 +4,7 @@
 #include "store/fsck.h"
 
 #include "store/object.h"
+#include "store/row_io.h"
 #include "store/store_testing.h"
 
 #include <setjmp.h>
@@ -146,6 +147,9 @@ await_damage(void)
 		k = key1('n', account);
 		key_bytes(&k, S("Lists"));
 		await_break(k, SLICE_NONE);
+	} else if (strcmp(damage, "annotation") == 0) {
+		k = key_annotated(account, first.mailbox, first.uid);
+		await_break(k, row_annotated_put(&house.a, &(struct row_annotated){ 3 }));
 	} else if (strcmp(damage, "queue") == 0) {
 		await_break(key1('q', 1), SLICE_NONE);
 	} else if (strcmp(damage, "account") == 0) {
@@ -181,6 +185,8 @@ damage_is_named(void **state)
 		{ "lost message", "alice@example.test, mailbox Lists: it should have 1 messages and has none" },
 		{ "mailbox", "alice@example.test, mailbox INBOX: it has a name, but its row is damaged or not there" },
 		{ "name", "alice@example.test, mailbox Lists: nothing leads to it by its name" },
+		{ "annotation",
+		  "alice@example.test, mailbox 1, message 1: it has annotations, and is not there or does not say so" },
 		{ "queue", "queue row 1: it is due, but is not there" },
 		{ "account", "address alice@example.test: its account is not there" },
 	};

@@ -23,7 +23,8 @@ struct mark {
 	uint32_t by;
 };
 
-enum { MARK_NEW, MARK_EXPUNGED, MARK_FLAGS, MARKS };
+static const uint32_t marked[] = { CHANGED_NEW, CHANGED_EXPUNGED, CHANGED_FLAGS, CHANGED_ANNOTATIONS };
+#define MARKS COUNT_OF(marked)
 
 struct entry {
 	struct link link;
@@ -136,7 +137,7 @@ history_note(struct store *s, const struct note *n)
 	e->modseq = h->last;
 	e->by = n->by;
 	for (size_t i = 0; i < MARKS && n->mailbox; i++)
-		if (n->what & 1u << i)
+		if (n->what & marked[i])
 			mark_set(&e->marks[i], h->last, n->by);
 	list_append(&h->entries, &e->link);
 }
@@ -166,7 +167,7 @@ entry_news(const struct entry *e, uint64_t since, uint32_t by)
 	for (size_t i = 0; i < MARKS; i++) {
 		const struct mark *m = &e->marks[i];
 		if ((m->by == by ? m->other : m->last) > since)
-			news |= 1u << i;
+			news |= marked[i];
 	}
 	return news;
 }

@@ -25,6 +25,10 @@
  *                                are the rows at the end whose modseq is greater
  *  'k'  k account mailbox id     keyword set -> names
  *  'K'  K account mailbox names  names in lower case -> keyword set
+ *  'e'  e account mailbox uid    a message has annotations: how many bytes
+ *  'e'  e account mailbox uid user entry
+ *                                annotation of a message: its value, or that it went; user 0: shared
+ *  'E'  E account mailbox uid    the message is gone: its rows 'e' are still to be removed
  *  'x'  x account mailbox user entry
  *                                annotation: its value; mailbox 0: of the server; user 0: shared (account 0, too, when
  *                                it is of the server)
@@ -51,8 +55,8 @@
  *  'W'  W until kind NUL name    memos in the order in which they go (empty value)
  *  't'  t hour id                answers of commits, by the hour, for asking again
  *
- * The account is the part of A S c n m u v l k K x r R p Y y U D i z, the grantee that of g; object (o f T), segment
- * and queue rows have parts of their own. */
+ * The account is the part of A S c n m u v l k K e E x r R p Y y U D i z, the grantee that of g; object (o f T),
+ * segment and queue rows have parts of their own. */
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H
 

@@ -336,6 +336,8 @@ mailbox_drop(struct change *c, uint64_t id)
 	ASSERT(c->counters.messages >= b.row.messages && c->counters.bytes >= b.row.bytes);
 	c->counters.messages -= b.row.messages;
 	c->counters.bytes -= b.row.bytes;
+	ASSERT(c->counters.annotations >= b.row.annotations);
+	c->counters.annotations -= b.row.annotations;
 	ASSERT(c->counters.mailboxes > 0);
 	c->counters.mailboxes--;
 	c->counters.gone = MAX(c->counters.gone, b.row.uidvalidity);

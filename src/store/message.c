@@ -226,6 +226,7 @@ struct copying {
 	struct box source, target_box, *target; /* target is &source when it is the same mailbox */
 	struct map sets;                        /* set of the source + 1 -> set of the target + 1 */
 	uint32_t granted;                       /* ACL_* on the target */
+	struct annotations_copying annotations;
 	bool move;
 };
 
@@ -253,10 +254,12 @@ copy_one(struct copying *k, const struct uid_row *r, uint32_t *uid)
 	enum err e = copy_keywords(k, r->row.keyword_set, &m.keyword_set);
 	if (e)
 		return e;
-	m.flags &= acl_flags(k->granted); /* RFC 4314 4: what may not be set is left out */
+	m.flags &= acl_flags(k->granted) | MESSAGE_ANNOTATED; /* RFC 4314 4: what may not be set is left out */
 	if (k->move)
-		box_take_out(&k->c, &k->source, r->uid, &r->row);
-	return box_add(k->to, k->target, &m, uid);
+		e = box_take_out(&k->c, &k->source, r->uid, &r->row);
+	e = e ? e : box_add(k->to, k->target, &m, uid);
+	return e || !(m.flags & MESSAGE_ANNOTATED) ? e
+	                                           : annotations_copy(&k->annotations, r->uid, k->to, k->target, *uid, &m);
 }
 
 /* Their objects have one reference more, or one less. */
@@ -284,6 +287,11 @@ copy_begin(struct copying *k, struct job *j, struct txn *t, const struct store_m
 	e = e ? e : acl_rights(t, j->to_account, k->target_box.id, j->to_principal, &k->granted);
 	e = e ? e : acl_verdict(k->granted, ACL_INSERT);
 	k->target = same && k->target_box.id == k->source.id ? &k->source : &k->target_box;
+	k->annotations = (struct annotations_copying){ .account = j->account,
+		                                           .mailbox = in->mailbox,
+		                                           .principal = j->principal,
+		                                           .into_principal = j->to_principal,
+		                                           .granted = k->granted };
 	return e == ERR_SYNTAX ? ERR_NOT_FOUND : e;
 }
 
@@ -335,6 +343,7 @@ message_copy(struct job *j, struct txn *t)
 	}
 	map_release(&k.sets);
 	free(rows);
+	e = e || k.annotations.bytes == 0 ? e : annotations_quota(k.to);
 	if (e)
 		return e;
 	if (n)
@@ -370,11 +379,11 @@ expunge_rows(struct job *j, struct change *c, struct box *b, const struct uid_ro
 	struct store_message_expunge_out *out = j->out;
 	char *gone = arena_alloc(&j->call->arena, 4 * n + 1);
 	enum err e = OK;
-	for (size_t i = 0; i < n; i++) {
-		box_take_out(c, b, rows[i].uid, &rows[i].row);
+	for (size_t i = 0; i < n && !e; i++) {
+		e = box_take_out(c, b, rows[i].uid, &rows[i].row);
 		bytes_set_le(gone + 4 * i, rows[i].uid, 4);
 	}
-	e = refer_rows(c, rows, n, -1);
+	e = e ? e : refer_rows(c, rows, n, -1);
 	if (e || n == 0)
 		return e;
 	box_put(c, b);
@@ -434,8 +443,7 @@ append_replace(struct appending *k, struct job *j, const struct store_message_ap
 	e = e ? e : acl_rights(k->c.t, j->to_account, k->source.id, j->to_principal, &granted);
 	e = e ? e : acl_verdict(granted, ACL_DELETE_MESSAGE | ACL_EXPUNGE);
 	e = e ? e : message_get(k->c.t, j->to_account, in->replaced_mailbox, in->replaced, &old);
-	if (!e)
-		box_take_out(k->from, &k->source, in->replaced, &old);
+	e = e ? e : box_take_out(k->from, &k->source, in->replaced, &old);
 	e = e ? e : object_refer(j->s, k->c.t, old.object, -1);
 	if (!e && same && k->source.id == k->target_box.id)
 		k->target = &k->source;
@@ -462,8 +470,10 @@ append_one(struct appending *k, const struct job *j, const struct store_append *
 	uint32_t keywords = j->granted & ACL_WRITE ? a->nkeywords : 0;
 	m.flags = a->flags & acl_flags(j->granted); /* RFC 4314 4: what may not be set is left out */
 	enum err e = keyword_set_of(&k->c, k->target, a->keywords, keywords, &m.keyword_set);
+	e = e ? e : annotations_check(a, j->granted, &m);
 	e = e ? e : object_new(k->c.s, k->c.t, body, a->facts, 1, &m.object);
-	return e ? e : box_add(&k->c, k->target, &m, uid);
+	e = e ? e : box_add(&k->c, k->target, &m, uid);
+	return e ? e : annotations_append(&k->c, k->target, *uid, &m, j->principal, a);
 }
 
 static void

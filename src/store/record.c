@@ -163,6 +163,7 @@ account_fields(struct codec *c, struct row_account *r)
 	u64(c, &r->quota);
 	u64(c, &r->messages_max);
 	u64(c, &r->mailboxes_max);
+	u64(c, &r->annotations_max);
 	i64(c, &r->created);
 }
 
@@ -196,6 +197,7 @@ counters_fields(struct codec *c, struct row_counters *r)
 	u32(c, &r->names);
 	u32(c, &r->mailboxes);
 	u32(c, &r->acl_entries);
+	u64(c, &r->annotations);
 }
 
 static void
@@ -225,6 +227,7 @@ mailbox_fields(struct codec *c, struct row_mailbox *r)
 	u32(c, &r->keyword_bytes);
 	u64(c, &r->log_floor);
 	u32(c, &r->log_entries);
+	u64(c, &r->annotations);
 }
 
 static void
@@ -250,6 +253,22 @@ message_fields(struct codec *c, struct row_message *r)
 	i64(c, &r->received);
 	i64(c, &r->saved);
 	u32(c, &r->bytes);
+}
+
+static void
+annotated_fields(struct codec *c, struct row_annotated *r)
+{
+	version(c);
+	u64(c, &r->bytes);
+}
+
+static void
+annotation_fields(struct codec *c, struct row_annotation *r)
+{
+	version(c);
+	flag(c, &r->gone);
+	u64(c, &r->modseq);
+	bytes(c, &r->value);
 }
 
 static void
@@ -413,6 +432,10 @@ ROW_TAKE(mailbox)
 ROW_TAKE(message)
 ROW_PUT(acl)
 ROW_TAKE_LIST(acl)
+ROW_PUT(annotated)
+ROW_TAKE(annotated)
+ROW_PUT(annotation)
+ROW_TAKE(annotation)
 ROW_PUT(sequence)
 ROW_TAKE(sequence)
 ROW_PUT(queue)

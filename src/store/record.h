@@ -32,7 +32,7 @@ struct row_account {
 	struct slice address, hash;
 	uint32_t status; /* ACCOUNT_* */
 	uint64_t generation, rights;
-	uint64_t quota, messages_max, mailboxes_max; /* 0: the server's */
+	uint64_t quota, messages_max, mailboxes_max, annotations_max; /* 0: the server's */
 	int64_t created;
 };
 
@@ -56,6 +56,7 @@ struct row_counters {
 	uint32_t names;        /* rows 'n' */
 	uint32_t mailboxes;
 	uint32_t acl_entries; /* in the rights on all mailboxes */
+	uint64_t annotations; /* bytes of annotations of messages */
 };
 
 struct row_name {
@@ -74,6 +75,7 @@ struct row_mailbox {
 	uint32_t keyword_bytes; /* of their names */
 	uint64_t log_floor;     /* the log is whole for what came after this modseq */
 	uint32_t log_entries;
+	uint64_t annotations; /* bytes */
 };
 
 /* Who else may do what in a mailbox. */
@@ -95,6 +97,16 @@ struct row_message {
 	uint32_t bytes;
 };
 #define ROW_MESSAGE_BYTES 45
+
+/* Of all annotations of a message. */
+struct row_annotated {
+	uint64_t bytes;
+};
+struct row_annotation {
+	bool gone;       /* it was removed: kept for who is to hear of it */
+	uint64_t modseq; /* of the message when it was set */
+	struct slice value;
+};
 
 enum { LOG_CHANGED = 1, LOG_VANISHED = 2 };
 
@@ -154,6 +166,10 @@ struct slice row_mailbox_put(struct arena *a, const struct row_mailbox *row);
 bool row_mailbox_take(struct slice bytes, struct row_mailbox *row);
 struct slice row_acl_put(struct arena *a, const struct row_acl *row);
 bool row_acl_take(struct slice bytes, struct arena *a, struct row_acl *row);
+struct slice row_annotated_put(struct arena *a, const struct row_annotated *row);
+bool row_annotated_take(struct slice bytes, struct row_annotated *row);
+struct slice row_annotation_put(struct arena *a, const struct row_annotation *row);
+bool row_annotation_take(struct slice bytes, struct row_annotation *row);
 /* The most frequent one needs no arena. */
 struct slice row_message_put(const struct row_message *row, char to[ROW_MESSAGE_BYTES]);
 bool row_message_take(struct slice bytes, struct row_message *row);

@@ -46,7 +46,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena a;
 	arena_init(&a, 0);
 	struct slice bytes = slice_of(data + 1, size - 1);
-	switch (data[0] % 11) {
+	switch (data[0] % 13) {
 	case 0: TRY(domain); break;
 	case 1: TRY_LIST(address); break;
 	case 2: TRY(account); break;
@@ -57,7 +57,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 7: TRY(sequence); break;
 	case 8: try_queue(bytes, &a); break;
 	case 9: TRY_LIST(answer); break;
-	default: TRY_LIST(acl); break;
+	case 10: TRY_LIST(acl); break;
+	case 11: TRY(annotated); break;
+	default: TRY(annotation); break;
 	}
 	arena_release(&a);
 	return 0;

@@ -42,15 +42,32 @@ row_of_a_mailbox(void **state)
 		                     .messages = 3,
 		                     .log_floor = 2,
 		                     .log_entries = 8,
+		                     .annotations = 5,
 		                     .bytes = 1u << 31 };
 	struct slice s = row_mailbox_put(&arena, &m);
 	struct row_mailbox back;
 	assert_true(row_mailbox_take(s, &back));
 	assert_true(slice_equal(back.name, m.name));
 	assert_int_equal(back.log_entries, 8);
+	assert_int_equal(back.annotations, 5);
 	assert_int_equal(back.bytes, 1u << 31);
 	for (size_t n = 0; n < s.len; n++)
 		assert_false(row_mailbox_take(slice_part(s, 0, n), &back));
+}
+
+static void
+row_of_an_annotation(void **state)
+{
+	struct row_annotation a = { .gone = true, .modseq = 7, .value = slice_of("a\0b", 3) }, back;
+	struct slice s = row_annotation_put(&arena, &a);
+	assert_true(row_annotation_take(s, &back));
+	assert_true(back.gone && back.modseq == 7 && slice_equal(back.value, a.value));
+	for (size_t n = 0; n < s.len; n++)
+		assert_false(row_annotation_take(slice_part(s, 0, n), &back));
+	struct row_annotated sum = { 1u << 31 }, again;
+	s = row_annotated_put(&arena, &sum);
+	assert_true(row_annotated_take(s, &again) && again.bytes == sum.bytes);
+	assert_false(row_annotated_take(slice_part(s, 0, s.len - 1), &again));
 }
 
 static void
@@ -99,6 +116,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(row_of_a_message),
 		cmocka_unit_test(row_of_a_mailbox),
+		cmocka_unit_test(row_of_an_annotation),
 		cmocka_unit_test(row_of_the_queue),
 		cmocka_unit_test(a_list_longer_than_its_row_is_damage),
 	};

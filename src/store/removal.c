@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* removal.c - rows that go in the background: the messages of deleted mailboxes and accounts (a row 'D' names them
- * until they are all gone, so that a restart goes on), old answers of commits, memos whose time is over, and those of
- * accounts and domains that are gone. Each step is an ordinary update of a bounded number of rows; steps follow each
- * other while there is work, then a timer looks again. */
+ * until they are all gone, so that a restart goes on), annotations of messages that went, old answers of commits,
+ * memos whose time is over, and those of accounts and domains that are gone. Each step is an ordinary update of a
+ * bounded number of rows; steps follow each other while there is work, then a timer looks again. */
 #include "store/rows_state.h"
 #include "store/texts.h"
 
@@ -77,7 +77,7 @@ remove_grants(struct store *s, struct txn *t, char kind, uint64_t account, size_
 static enum err
 remove_rows(struct store *s, struct txn *t, uint64_t account, uint64_t mailbox, size_t *budget)
 {
-	const char *kinds = mailbox ? "ulkKxiyzvU" : "cnmulkKxiyYzvURD";
+	const char *kinds = mailbox ? "ulkKeExiyzvU" : "cnmulkKeExiyYzvURD";
 	enum err e = OK;
 	for (const char *grants = mailbox ? "" : "gr"; *grants && *budget && !e; grants++)
 		e = remove_grants(s, t, *grants, account, budget);
@@ -118,11 +118,12 @@ step_run(struct store *s, struct txn *t, struct update *u)
 		return e;
 	if (any)
 		return remove_rows(s, t, account, mailbox, &budget);
-	bool more_answers, more_memos, more_forgotten;
+	bool more_answers, more_memos, more_forgotten, more_annotations;
 	e = answers_remove(t, STEP_ROWS, &more_answers);
 	e = e ? e : memos_remove(t, STEP_ROWS, &more_memos);
 	e = e ? e : memos_forget(t, STEP_ROWS, &more_forgotten);
-	r->more = !e && (more_answers || more_memos || more_forgotten);
+	e = e ? e : annotations_remove(t, STEP_ROWS, &more_annotations);
+	r->more = !e && (more_answers || more_memos || more_forgotten || more_annotations);
 	return e;
 }
 

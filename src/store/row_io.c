@@ -147,6 +147,22 @@ message_get(struct txn *t, uint64_t account, uint64_t mailbox, uint32_t uid, str
 	return e ? e : row_message_take(value, row) ? OK : row_damaged("message");
 }
 
+struct key
+key_annotated(uint64_t account, uint64_t mailbox, uint32_t uid)
+{
+	struct key k = key2('e', account, mailbox);
+	key_u32(&k, uid);
+	return k;
+}
+
+enum err
+annotated_get(struct txn *t, struct slice key, struct row_annotated *row)
+{
+	struct slice value;
+	enum err e = txn_get(t, key, &value);
+	return e ? e : row_annotated_take(value, row) ? OK : row_damaged("annotated");
+}
+
 enum err
 sequence_get(struct txn *t, struct slice name, struct row_sequence *row)
 {
@@ -336,6 +352,32 @@ box_alter(struct change *c, struct box *b, uint32_t uid, const struct row_messag
 }
 
 void
+box_annotate(struct change *c, struct box *b, uint32_t uid, const struct row_message *was, struct row_message *now)
+{
+	uint32_t changed = b->changed;
+	now->flags |= MESSAGE_ANNOTATED;
+	box_alter(c, b, uid, was, now);
+	b->changed = changed | CHANGED_ANNOTATIONS;
+}
+
+/* The rows go in the background (annotation.c), their bytes at once. */
+static enum err
+take_annotations_out(struct change *c, struct box *b, uint32_t uid)
+{
+	struct row_annotated row;
+	struct key gone = key_annotated(c->account, b->id, uid);
+	enum err e = annotated_get(c->t, key_slice(&gone), &row);
+	if (e)
+		return e == ERR_NOT_FOUND ? row_damaged("annotated") : e;
+	ASSERT(b->row.annotations >= row.bytes && c->counters.annotations >= row.bytes);
+	b->row.annotations -= row.bytes;
+	c->counters.annotations -= row.bytes;
+	gone.bytes[0] = 'E';
+	put(c->t, &gone, SLICE_NONE);
+	return OK;
+}
+
+enum err
 box_take_out(struct change *c, struct box *b, uint32_t uid, const struct row_message *m)
 {
 	ASSERT(b->row.messages > 0 && b->row.bytes >= m->bytes);
@@ -352,6 +394,7 @@ box_take_out(struct change *c, struct box *b, uint32_t uid, const struct row_mes
 	c->counters.bytes -= m->bytes;
 	b->row.modseq = change_modseq(c);
 	log_add(c, b, b->row.modseq, uid, LOG_VANISHED);
+	return m->flags & MESSAGE_ANNOTATED ? take_annotations_out(c, b, uid) : OK;
 }
 
 /* ---- many messages */
@@ -446,6 +489,8 @@ usage_of(const struct store *s, const struct row_account *row, const struct row_
 		.messages_max = row->messages_max ? row->messages_max : v->quota_messages,
 		.mailboxes = counters->mailboxes,
 		.mailboxes_max = row->mailboxes_max ? row->mailboxes_max : v->quota_mailboxes,
+		.annotations = counters->annotations,
+		.annotations_max = row->annotations_max ? row->annotations_max : v->quota_annotations,
 	};
 }
 

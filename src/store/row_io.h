@@ -15,6 +15,7 @@ enum err counters_get(struct txn *t, uint64_t account, struct row_counters *row)
 enum err name_get(struct txn *t, uint64_t account, struct slice name, struct row_name *row);
 enum err mailbox_get(struct txn *t, uint64_t account, uint64_t mailbox, struct row_mailbox *row);
 enum err message_get(struct txn *t, uint64_t account, uint64_t mailbox, uint32_t uid, struct row_message *row);
+enum err annotated_get(struct txn *t, struct slice key, struct row_annotated *row);
 enum err sequence_get(struct txn *t, struct slice name, struct row_sequence *row); /* all 0 when there is none */
 
 void address_put(struct txn *t, struct slice domain, struct slice local, const struct row_address *row);
@@ -25,6 +26,7 @@ void sequence_put(struct txn *t, struct slice name, const struct row_sequence *r
 struct key key_text(char kind, struct slice text);
 struct key key_head(struct slice name);
 struct key key_address(struct slice domain, struct slice local);
+struct key key_annotated(uint64_t account, uint64_t mailbox, uint32_t uid);
 struct key key_name(uint64_t account, struct slice name);
 /* For a row that does not read: says which kind in the log. */
 enum err row_damaged(const char *kind);
@@ -67,8 +69,11 @@ void box_put(struct change *c, const struct box *b);
 enum err box_add(struct change *c, struct box *b, struct row_message *m, uint32_t *uid);
 /* Flags or keywords are others now. was: the row before. */
 void box_alter(struct change *c, struct box *b, uint32_t uid, const struct row_message *was, struct row_message *now);
-/* Takes a message out; its reference to the object stays counted. */
-void box_take_out(struct change *c, struct box *b, uint32_t uid, const struct row_message *m);
+/* Annotations of it are others now. */
+void box_annotate(struct change *c, struct box *b, uint32_t uid, const struct row_message *was,
+                  struct row_message *now);
+/* Takes a message out; its reference to the object stays counted. Its annotations go, too. */
+enum err box_take_out(struct change *c, struct box *b, uint32_t uid, const struct row_message *m);
 
 /* The messages with these uids (u32 little endian each, ascending) that exist, in order. The array is freed by the
  * caller. ERR_SYNTAX: not ascending. */

@@ -13,6 +13,7 @@ enum {
 	MESSAGE_DELETED = 8,
 	MESSAGE_DRAFT = 16,
 	MESSAGE_FLAGS_ALL = 31,
+	MESSAGE_ANNOTATED = 32, /* of its row alone, no flag: there are annotations (annotation.c) */
 };
 enum { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE };
 
@@ -41,10 +42,11 @@ enum {
 	CHANGED_NAME = 8, /* it came or went, or a child of it did */
 	CHANGED_RENAMED = 16,
 	CHANGED_SUBSCRIPTION = 32,
-	CHANGED_METADATA = 64, /* an annotation; of the server when there is no mailbox name */
-	CHANGED_RIGHTS = 256,  /* what others may do there */
-	CHANGED_SHARER = 512,  /* another account gave rights to this one */
-	CHANGED_BELOW = 1024,  /* beside CHANGED_RENAMED: it went along with a parent that nobody else sees */
+	CHANGED_METADATA = 64,     /* an annotation; of the server when there is no mailbox name */
+	CHANGED_ANNOTATIONS = 128, /* of messages */
+	CHANGED_RIGHTS = 256,      /* what others may do there */
+	CHANGED_SHARER = 512,      /* another account gave rights to this one */
+	CHANGED_BELOW = 1024,      /* beside CHANGED_RENAMED: it went along with a parent that nobody else sees */
 };
 
 enum { ACCOUNT_ACTIVE, ACCOUNT_SUSPENDED };
@@ -64,7 +66,8 @@ enum {
 	ACL_DELETE_MESSAGE = 0x100, /* t */
 	ACL_EXPUNGE = 0x200,        /* e */
 	ACL_ADMINISTER = 0x400,     /* a */
-	ACL_ALL = 0x7ff,
+	ACL_ANNOTATE = 0x800,       /* n (RFC 5257 4.10) */
+	ACL_ALL = 0xfff,
 	ACL_FLAGS = ACL_SEEN | ACL_WRITE | ACL_DELETE_MESSAGE,
 };
 enum { ACL_REPLACE, ACL_GRANT, ACL_REVOKE };

@@ -164,6 +164,26 @@ enum err url_check(struct job *j, struct txn *t, uint64_t rights, struct opened_
 /* Annotations of a mailbox for another one of the account. */
 enum err metadata_copy(struct txn *t, uint64_t account, uint64_t from, uint64_t to);
 
+/* ---- annotation.c: of messages (RFC 5257) */
+/* Those that the client asks to be set with a new message; m says afterwards whether it has any. ERR_DENIED: he may
+ * not set shared ones. */
+enum err annotations_check(const struct store_append *a, uint32_t granted, struct row_message *m);
+enum err annotations_append(struct change *c, struct box *b, uint32_t uid, const struct row_message *m,
+                            uint64_t principal, const struct store_append *a);
+/* Those of a message with MESSAGE_ANNOTATED for its copy: shared ones, and those of principal (RFC 5257 4.6), as far as
+ * `granted` lets him set them there. */
+struct annotations_copying {
+	uint64_t account, mailbox, principal, into_principal;
+	uint32_t granted;
+	size_t rows, bytes; /* of all copies of this transaction */
+};
+enum err annotations_copy(struct annotations_copying *k, uint32_t from, struct change *c, struct box *b, uint32_t uid,
+                          const struct row_message *m);
+/* ERR_QUOTA: the account has more than it may. */
+enum err annotations_quota(const struct change *c);
+/* Rows of messages that are gone, at most max of them. */
+enum err annotations_remove(struct txn *t, size_t max, bool *more);
+
 /* ---- keywords.c */
 /* Keywords -> number of their set; made when it is new. ERR_LIMIT, ERR_SYNTAX. */
 enum err keyword_set_of(struct change *c, struct box *b, const struct store_keyword *keywords, uint32_t n,
