@@ -5,7 +5,7 @@ import random
 import pytest
 from imap_dialog import PLAIN
 
-ALL = b"lrswipkxtecda"
+ALL = b"lrswipkxtecdan"
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def people(server, connect):
 
 def test_capability(inbox):
     words = inbox.ok("CAPABILITY").untagged[0].split()
-    assert b"ACL" in words and b"RIGHTS=texk" in words and b"LIST-MYRIGHTS" in words
+    assert b"ACL" in words and b"RIGHTS=texkn" in words and b"LIST-MYRIGHTS" in words
 
 
 def test_own_mailbox(inbox):
@@ -28,7 +28,7 @@ def test_own_mailbox(inbox):
     assert inbox.ok("GETACL INBOX").untagged == [b'* ACL "INBOX" "%s" %s' % (me, ALL)]
     assert inbox.ok("MYRIGHTS INBOX").untagged == [b'* MYRIGHTS "INBOX" ' + ALL]
     assert inbox.ok(f"LISTRIGHTS INBOX {inbox.user}").untagged == [b'* LISTRIGHTS "INBOX" "%s" %s' % (me, ALL)]
-    assert inbox.ok("LISTRIGHTS INBOX anyone").untagged == [b'* LISTRIGHTS "INBOX" "anyone" "" l r s w i p k x t e c d a']
+    assert inbox.ok("LISTRIGHTS INBOX anyone").untagged == [b'* LISTRIGHTS "INBOX" "anyone" "" l r s w i p k x t e c d a n']
     assert inbox.do("GETACL none").text.startswith("[NONEXISTENT]")
     assert inbox.do("MYRIGHTS none").text.startswith("[NONEXISTENT]")
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from imap_dialog import PLAIN, Client
 
-SUPPORTED = "(MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange)"
+SUPPORTED = "(MessageNew MessageExpunge FlagChange AnnotationChange MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange)"
 ALL = "(MessageNew MessageExpunge FlagChange)"
 
 
@@ -236,7 +236,7 @@ def test_malformed(inbox, command):
 
 
 def test_events_that_do_not_exist(inbox):
-    for event in ("MessageNew MessageExpunge AnnotationChange", "NoSuchEvent"):
+    for event in ("MessageNew MessageExpunge NoteChange", "NoSuchEvent"):
         r = inbox.do(f"NOTIFY SET (personal ({event}))")
         assert r.status == "NO" and r.text.startswith(f"[BADEVENT {SUPPORTED}]")
 

@@ -8,10 +8,10 @@ from imap_dialog import PLAIN, Client
 def test_storage(new_server, connect):
     s = new_server("quota = 100k", accounts=("alice",))
     c = connect("alice@example.test", on=s)
-    assert c.ok('GETQUOTA ""').untagged == [b'* QUOTA "" (STORAGE 0 100)']
+    assert c.ok('GETQUOTA ""').untagged == [b'* QUOTA "" (STORAGE 0 100 ANNOTATION-STORAGE 0 65536)']
     c.append(PLAIN + b"x" * 2000)
     r = c.ok("GETQUOTAROOT INBOX")
-    assert r.untagged == [b'* QUOTAROOT "INBOX" ""', b'* QUOTA "" (STORAGE 3 100)']
+    assert r.untagged == [b'* QUOTAROOT "INBOX" ""', b'* QUOTA "" (STORAGE 3 100 ANNOTATION-STORAGE 0 65536)']
     assert c.do(f"APPEND INBOX {{{100 << 10}}}").text.startswith("[OVERQUOTA]")
     for bad in ("GETQUOTA", "GETQUOTAROOT", 'SETQUOTA ""', 'SETQUOTA "" (STORAGE)', 'SETQUOTA "" (STORAGE x)', 'GETQUOTA "" more',
                 'SETQUOTA "" (STORAGE 9223372036854775807)'):
@@ -19,7 +19,7 @@ def test_storage(new_server, connect):
 
 
 def test_without_a_quota(inbox):
-    assert inbox.ok('GETQUOTA ""').untagged == [b'* QUOTA "" ()']
+    assert inbox.ok('GETQUOTA ""').untagged == [b'* QUOTA "" (ANNOTATION-STORAGE 0 65536)']
 
 
 def test_messages_and_mailboxes(new_server, connect):
@@ -27,7 +27,7 @@ def test_messages_and_mailboxes(new_server, connect):
     c = connect("alice@example.test", on=s)
     for _ in range(3):
         c.append(PLAIN)
-    assert c.ok('GETQUOTA ""').untagged == [b'* QUOTA "" (MESSAGE 3 3 MAILBOX 6 7)']
+    assert c.ok('GETQUOTA ""').untagged == [b'* QUOTA "" (MESSAGE 3 3 MAILBOX 6 7 ANNOTATION-STORAGE 0 65536)']
     c.ok("SELECT INBOX")
     assert c.do("COPY 1 Archive").text.startswith("[OVERQUOTA]")
     assert c.do(b"APPEND INBOX {%d+}\r\n" % len(PLAIN) + PLAIN).text.startswith("[OVERQUOTA]")
@@ -38,7 +38,7 @@ def test_messages_and_mailboxes(new_server, connect):
     c.ok("DELETE one")
     c.ok("CREATE two")
     s.command("account", "quota", "alice@example.test", "0", "--messages", "10", "--mailboxes", "8")
-    assert c.ok('GETQUOTA ""').untagged == [b'* QUOTA "" (MESSAGE 3 10 MAILBOX 7 8)']
+    assert c.ok('GETQUOTA ""').untagged == [b'* QUOTA "" (MESSAGE 3 10 MAILBOX 7 8 ANNOTATION-STORAGE 0 65536)']
     shown = s.command("account", "show", "alice@example.test").stdout
     assert "messages  3 of 10" in shown and "mailboxes 7 of 8" in shown
 
@@ -75,8 +75,8 @@ def test_only_administrators_set_limits(new_server):
     assert boss.do("GETQUOTA nobody@example.test").text.startswith("[NONEXISTENT]")
     assert boss.do('SETQUOTA "" (PAPER 512)').text.startswith("[CANNOT]")
     r = boss.ok("SETQUOTA alice@example.test (STORAGE 512 MESSAGE 1000)")
-    assert r.untagged == [b'* QUOTA "alice@example.test" (STORAGE 0 512 MESSAGE 0 1000)']
+    assert r.untagged == [b'* QUOTA "alice@example.test" (STORAGE 0 512 MESSAGE 0 1000 ANNOTATION-STORAGE 0 65536)']
     assert boss.ok("GETQUOTA alice@example.test").untagged == r.untagged
-    assert alice.ok('GETQUOTA ""').untagged == [b'* QUOTA "" (STORAGE 0 512 MESSAGE 0 1000)']
-    assert boss.ok("SETQUOTA alice@example.test (MESSAGE 5)").untagged == [b'* QUOTA "alice@example.test" (MESSAGE 0 5)']
-    assert boss.ok("SETQUOTA alice@example.test ()").untagged == [b'* QUOTA "alice@example.test" ()']
+    assert alice.ok('GETQUOTA ""').untagged == [b'* QUOTA "" (STORAGE 0 512 MESSAGE 0 1000 ANNOTATION-STORAGE 0 65536)']
+    assert boss.ok("SETQUOTA alice@example.test (MESSAGE 5)").untagged == [b'* QUOTA "alice@example.test" (MESSAGE 0 5 ANNOTATION-STORAGE 0 65536)']
+    assert boss.ok("SETQUOTA alice@example.test ()").untagged == [b'* QUOTA "alice@example.test" (ANNOTATION-STORAGE 0 65536)']

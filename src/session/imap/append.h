@@ -21,6 +21,7 @@ struct appended {
 	uint64_t from, bytes; /* in the body */
 	bool nul;             /* there is one in it */
 	bool utf8;            /* it came as UTF8 (RFC 6855 4) */
+	struct imap_annotations annotations;
 };
 
 struct appending {
@@ -36,6 +37,7 @@ struct appending {
 	uint64_t text_left, skip_left;
 	uint32_t replaced; /* uid in the selected mailbox; 0: APPEND */
 	bool refused;
+	bool annotated;            /* annotations come with one of the messages */
 	struct imap_reply refusal; /* the first thing that speaks against it */
 };
 

@@ -26,7 +26,7 @@ static const struct {
 	{ S_ROW("LOGINDISABLED"), IMAP_NOT_AUTHENTICATED, NEEDS_INSECURE },         /* RFC 3501 6.2.3 */
 	{ S_ROW("IDLE"), IMAP_ANY, NEEDS_NOTHING },                                 /* RFC 2177 */
 	{ S_ROW("NAMESPACE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                      /* RFC 2342 */
-	{ S_ROW("ACL RIGHTS=texk"), IMAP_LOGGED_IN, NEEDS_NOTHING },                /* RFC 4314 */
+	{ S_ROW("ACL RIGHTS=texkn"), IMAP_LOGGED_IN, NEEDS_NOTHING },               /* RFC 4314, RFC 5257 */
 	{ S_ROW("LIST-MYRIGHTS"), IMAP_LOGGED_IN, NEEDS_NOTHING },                  /* RFC 8440 */
 	{ S_ROW("CHILDREN"), IMAP_LOGGED_IN, NEEDS_NOTHING },                       /* RFC 3348 */
 	{ S_ROW("UNSELECT"), IMAP_LOGGED_IN, NEEDS_NOTHING },                       /* RFC 3691 */
@@ -42,9 +42,10 @@ static const struct {
 	{ S_ROW("THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 5256 */
 	{ S_ROW("SAVEDATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                            /* RFC 8514 */
 	{ S_ROW("PREVIEW"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                             /* RFC 8970 */
-	{ S_ROW("QUOTA QUOTASET QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX"), IMAP_LOGGED_IN,
-	  NEEDS_NOTHING },                                                                  /* RFC 9208 */
+	{ S_ROW("QUOTA QUOTASET QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX QUOTA=RES-ANNOTATION-STORAGE"),
+	  IMAP_LOGGED_IN, NEEDS_NOTHING },                                                  /* RFC 9208 */
 	{ S_ROW("METADATA METADATA-SERVER LIST-METADATA"), IMAP_LOGGED_IN, NEEDS_NOTHING }, /* RFC 5464, RFC 9590 */
+	{ S_ROW("ANNOTATE-EXPERIMENT-1"), IMAP_LOGGED_IN, NEEDS_NOTHING },                  /* RFC 5257 */
 	{ S_ROW("FILTERS"), IMAP_LOGGED_IN, NEEDS_NOTHING },                                /* RFC 5466 */
 	{ S_ROW("UNAUTHENTICATE"), IMAP_LOGGED_IN, NEEDS_NOTHING },                         /* RFC 8437 */
 	{ S_ROW("LIST-EXTENDED LIST-STATUS"), IMAP_LOGGED_IN, NEEDS_NOTHING },              /* RFC 5258, RFC 5819 */

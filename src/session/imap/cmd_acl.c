@@ -23,6 +23,7 @@ static const struct {
 	{ 'c', ACL_CREATE | ACL_DELETE },
 	{ 'd', ACL_DELETE_MESSAGE | ACL_EXPUNGE },
 	{ 'a', ACL_ADMINISTER },
+	{ 'n', ACL_ANNOTATE }, /* RFC 5257 4.10 */
 };
 
 void
@@ -115,7 +116,7 @@ imap_cmd_setacl(struct imap *im, struct cursor *args)
 	bool valid;
 	if (!take_mailbox(im, args, &name, &valid) || !take_identifier(im, args, &identifier) ||
 	    !take_mod_rights(im, args, &op, &rights) || !take_end(args))
-		return imap_bad("SETACL takes a mailbox name, an identifier, and rights out of lrswipkxteacd");
+		return imap_bad("SETACL takes a mailbox name, an identifier, and rights out of lrswipkxteacdn");
 	return valid ? await_set(im, name, identifier, op, rights) : no_such_mailbox();
 }
 

@@ -27,7 +27,7 @@ refuse_append(struct appending *ap, enum err e)
 	else if (e == ERR_CONFLICT) /* RFC 5530 3 */
 		append_refuse(ap, imap_no("EXPUNGEISSUED", "the message is gone already"));
 	else
-		append_refuse(ap, imap_err(e));
+		append_refuse(ap, ap->annotated ? imap_annotations_err(e) : imap_err(e));
 }
 
 static struct appended *
@@ -217,6 +217,13 @@ message_begin(struct appending *ap)
 	a->keywords = ARENA_ARRAY(&ap->im->arena, struct store_keyword, a->nkeywords);
 	for (size_t i = 0; i < a->nkeywords; i++)
 		a->keywords[i].name = p->flags.keywords[i];
+	struct imap_reply no = imap_annotations_judge(&p->annotations);
+	if (no.status != IMAP_OK)
+		append_refuse(ap, no);
+	ap->messages[ap->count - 1].annotations = p->annotations;
+	a->nannotations = (uint32_t)p->annotations.n;
+	a->annotations = imap_annotations_call(&ap->im->arena, &p->annotations);
+	ap->annotated = ap->annotated || a->nannotations;
 }
 
 static void
@@ -292,6 +299,32 @@ await_url_literal(struct appending *ap)
 		await_url(ap, slice_of(url, (size_t)literal->bytes));
 }
 
+/* A value of an annotation that stands in a literal: it and the line behind it become part of the stretch. */
+static void
+await_more(struct appending *ap)
+{
+	struct imap *im = ap->im;
+	const struct imap_literal *literal = &ap->parse.literal;
+	struct slice before = cursor_rest(&ap->text);
+	if (literal->bytes > ap->text_left || literal->bytes > im->c->conf->v.imap_literal_bytes_max) {
+		append_refuse(ap, imap_no("TOOBIG", "literal is too large"));
+		return;
+	}
+	ap->text_left -= literal->bytes;
+	if (literal->sync)
+		stream_put(&im->c->io, S("+ go ahead\r\n"));
+	char *value = arena_alloc(&im->arena, (size_t)literal->bytes + 1);
+	if (await_read(&im->c->io, value, (size_t)literal->bytes) != OK) {
+		lose(ap);
+		return;
+	}
+	before = arena_join(&im->arena, before, slice_of(value, (size_t)literal->bytes));
+	if (!await_stretch(ap))
+		return;
+	ap->stretch = arena_join(&im->arena, before, ap->stretch);
+	ap->text = cursor_of(ap->stretch);
+}
+
 /* ---- all of them */
 
 /* Facts of each, and what they tell against it. */
@@ -307,9 +340,12 @@ await_facts(struct appending *ap)
 		struct facts facts;
 		e = await_body_facts_part(&ap->body, m->from, m->bytes, &im->arena, &a->facts);
 		a->body = body_ref_part(&ap->body, m->from, m->bytes);
-		bytes += a->facts.len;
+		bytes += a->facts.len + m->annotations.bytes;
 		if (bytes > APPEND_FACTS_BYTES_MAX && i)
 			append_refuse(ap, imap_no("LIMIT", "too much in one command, send the messages one by one"));
+		if (!e && m->annotations.n && facts_open(&facts, a->facts) &&
+		    !imap_annotations_fit(&m->annotations, &facts, m->bytes)) /* RFC 5257 3.2.1 */
+			append_refuse(ap, imap_bad("the message has no such part"));
 		if (!e && m->utf8 && !imap_utf8_accept(im) && facts_open(&facts, a->facts) &&
 		    (facts.flags & FACTS_8BIT_HEADER)) /* RFC 6855 4 */
 			append_refuse(ap, imap_no("CANNOT", "enable UTF8=ACCEPT before you send UTF-8 headers"));
@@ -378,6 +414,7 @@ await_steps(struct appending *ap)
 			if (!ap->refused && message_now(ap)->nul)
 				await_append_encode(ap, message_now(ap));
 			break;
+		case APPEND_MORE: await_more(ap); break;
 		case APPEND_END: return await_keep(ap);
 		case APPEND_FAULT:
 			append_refuse(ap, imap_bad("a message is perhaps flags, perhaps a date, and a literal or CATENATE"));

@@ -2,6 +2,7 @@
 /* cmd_fetch.c - FETCH and UID FETCH (RFC 3501 6.4.5). Flags, dates and sizes come from the view, structures from facts,
  * bodies from the store, all of them read ahead in batches; responses go out while the next ones are made. A message
  * that another session expunged meanwhile is left out (RFC 2180 4.1.2), and the reply says so. */
+#include "session/imap/annotate.h"
 #include "session/imap/fetch.h"
 
 #include "mail/charset.h"
@@ -16,6 +17,7 @@ struct fetching {
 	struct imap *im;
 	const struct imap_fetch *what;
 	struct fetch_reader facts, bodies, ids;
+	struct annotation_reader annotations;
 	struct fetch_body body;
 	struct fetch_binary binary;
 	struct buf fields;
@@ -23,6 +25,7 @@ struct fetching {
 	bool needs_facts, missing;
 	bool binaries;         /* a section is to be decoded */
 	bool unknown_cte;      /* one could not be */
+	bool no_part;          /* annotations of a part that is not there were asked for */
 	struct buf downgraded; /* UIDs of messages that were shown as surrogates */
 	unsigned items;        /* of this message so far */
 	struct facts now;
@@ -116,6 +119,12 @@ await_facts_items(struct fetching *f)
 		put_word(f, S("PREVIEW "));
 		imap_put_string(&f->im->text, facts_get(&f->now, FACTS_PREVIEW));
 	}
+}
+
+static void
+put_annotation_word(void *to)
+{
+	put_word(to, S("ANNOTATION "));
 }
 
 /* ---- sections */
@@ -248,6 +257,8 @@ static enum err
 await_prepare(struct fetching *f, size_t index, const struct view_walk *ahead)
 {
 	struct slice record;
+	const struct store_annotated *list;
+	size_t n;
 	enum err e = OK;
 	if (f->what->nsections || f->needs_facts)
 		arena_clear(&f->arena);
@@ -255,6 +266,8 @@ await_prepare(struct fetching *f, size_t index, const struct view_walk *ahead)
 		e = await_fetch_get(&f->facts, index, ahead, &record);
 	if (e == OK && (f->what->items & FETCH_EMAILID))
 		e = await_fetch_id(&f->ids, index, ahead, &f->id);
+	if (e == OK && f->what->annotations)
+		e = await_annotations(&f->annotations, index, ahead, &list, &n);
 	if (e == OK && f->what->nsections)
 		e = await_fetch_body(&f->body, &f->bodies, index, ahead);
 	if (e != OK || !f->needs_facts || facts_open(&f->now, record))
@@ -338,16 +351,28 @@ await_message(struct fetching *f, size_t index, const struct view_walk *ahead)
 		f->unknown_cte = true;
 		return OK;
 	}
+	if (f->what->annotations && f->what->annotations->parts &&
+	    !annotation_parts_exist(f->what->annotations, &f->now, row->bytes)) {
+		f->no_part = true;
+		return OK;
+	}
 	/* \Seen that the command itself set is told with the message (RFC 3501 7.4.2) */
 	uint32_t items = f->what->items;
 	if (row->flags & VIEW_DIRTY) /* RFC 7162 3.2.4 */
 		items |= im->enabled & ENABLED_CONDSTORE ? (uint32_t)FETCH_FLAGS | FETCH_UID | FETCH_MODSEQ
 		         : imap_rev2(im)                 ? (uint32_t)FETCH_FLAGS | FETCH_UID /* RFC 9051 7.5.2 */
 		                                         : FETCH_FLAGS;
+	size_t start = im->text.len;
 	imap_put_fetch(im, &im->text, index);
 	f->items = 0;
 	put_row_items(f, row, items);
 	await_facts_items(f);
+	if (f->what->annotations)
+		e = await_annotation_item(&f->annotations, f->what->annotations, index, ahead, put_annotation_word, f);
+	if (!f->items && e == OK && !f->what->nsections) { /* no annotation fits: there is nothing to be said */
+		buf_drop_end(&im->text, im->text.len - start);
+		return OK;
+	}
 	for (size_t i = 0; i < f->what->nsections && e == OK; i++)
 		e = await_section(f, &f->what->sections[i]);
 	buf_put(&im->text, S(")\r\n"));
@@ -412,6 +437,10 @@ struct imap_reply
 await_imap_fetch(struct imap *im, const struct imap_fetch *what, const struct view_spans *spans)
 {
 	struct fetching f = { .im = im, .what = what, .needs_facts = (what->items & FETCH_NEEDS_FACTS) != 0 };
+	f.needs_facts = f.needs_facts || (what->annotations && what->annotations->parts);
+	annotation_reader_init(&f.annotations, im, what->annotations ? what->annotations->all : 0);
+	for (size_t i = 0; what->annotations && !what->annotations->wild && i < what->annotations->nentries; i++)
+		annotation_reader_add(&f.annotations, what->annotations->entries[i]);
 	for (size_t i = 0; i < what->nsections; i++) {
 		f.needs_facts = f.needs_facts || fetch_section_needs_facts(&what->sections[i]);
 		f.binaries = f.binaries || what->sections[i].form != FORM_BODY;
@@ -428,6 +457,7 @@ await_imap_fetch(struct imap *im, const struct imap_fetch *what, const struct vi
 	fetch_reader_release(&f.facts);
 	fetch_reader_release(&f.bodies);
 	fetch_reader_release(&f.ids);
+	annotation_reader_release(&f.annotations);
 	fetch_body_release(&f.body);
 	fetch_binary_release(&f.binary);
 	struct imap_reply done = reply_fetched(&f);
@@ -438,6 +468,8 @@ await_imap_fetch(struct imap *im, const struct imap_fetch *what, const struct vi
 		return imap_err(e);
 	if (f.unknown_cte) /* RFC 3516 4.3 */
 		return imap_no("UNKNOWN-CTE", "a part of these messages has a transfer encoding that is not known here");
+	if (f.no_part) /* RFC 5257 3.2.1 */
+		return imap_bad("one of these messages has no such part");
 	if (f.missing && im->by_uid) /* RFC 3501 6.4.8: a UID that does not exist is no error */
 		return imap_ok_code(S("EXPUNGEISSUED"), "some of these messages are gone");
 	if (f.missing) /* RFC 5530 3 */

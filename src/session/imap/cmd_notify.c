@@ -12,7 +12,7 @@ items_at_start(uint32_t events)
 	struct cursor flags = cursor_of(S("(UIDVALIDITY HIGHESTMODSEQ)"));
 	if (events & EVENT_MESSAGES)
 		imap_take_status_items(&messages, &items);
-	if (events & EVENT_FLAGS)
+	if (events & (EVENT_FLAGS | EVENT_ANNOTATIONS))
 		imap_take_status_items(&flags, &items);
 	return items;
 }
@@ -56,7 +56,7 @@ sum_up(struct notify *n)
 			n->elsewhere |= g->events;
 			continue;
 		}
-		n->selected = g->events & EVENT_MESSAGES;
+		n->selected = g->events & (EVENT_MESSAGES | EVENT_ANNOTATIONS);
 		n->delayed = g->filter.kind == FILTER_DELAYED;
 		g->fetch.sets_seen = false; /* nobody read it */
 		n->fetch = g->fetches ? &g->fetch : NULL;
@@ -69,10 +69,10 @@ judge(const struct notify *n)
 {
 	for (size_t i = 0; i < n->what.ngroups; i++)
 		if (n->what.groups[i].events & EVENT_OTHER)
-			return imap_no(
-			    "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange "
-			    "ServerMetadataChange)",
-			    "there are no such events here");
+			return imap_no("BADEVENT (MessageNew MessageExpunge FlagChange AnnotationChange MailboxName "
+			               "SubscriptionChange MailboxMetadataChange "
+			               "ServerMetadataChange)",
+			               "there are no such events here");
 	if (n->what.names > FILTER_NAMES_MAX)
 		return imap_no("NOTIFICATIONOVERFLOW", "at most 1000 names of mailboxes, or PERSONAL or SUBTREE");
 	return imap_ok("");

@@ -14,6 +14,8 @@ static const struct resource {
 	{ S_ROW("STORAGE"), offsetof(struct store_usage, bytes), offsetof(struct store_usage, bytes_max), STORAGE_UNIT },
 	{ S_ROW("MESSAGE"), offsetof(struct store_usage, messages), offsetof(struct store_usage, messages_max), 1 },
 	{ S_ROW("MAILBOX"), offsetof(struct store_usage, mailboxes), offsetof(struct store_usage, mailboxes_max), 1 },
+	{ S_ROW("ANNOTATION-STORAGE"), offsetof(struct store_usage, annotations),
+	  offsetof(struct store_usage, annotations_max), STORAGE_UNIT },
 };
 
 static uint64_t *
@@ -132,11 +134,12 @@ imap_cmd_setquota(struct imap *im, struct cursor *args)
 	    !take_limits(args, &limits, &unknown) || !take_end(args))
 		return imap_bad("SETQUOTA takes the name of a quota root and limits in parentheses");
 	if (unknown)
-		return imap_no("CANNOT", "limits are of STORAGE, MESSAGE and MAILBOX");
+		return imap_no("CANNOT", "limits are of STORAGE, MESSAGE, MAILBOX and ANNOTATION-STORAGE");
 	struct store_account_limit_in in = { .address = root,
 		                                 .bytes_max = limits.bytes_max,
 		                                 .messages_max = limits.messages_max,
-		                                 .mailboxes_max = limits.mailboxes_max };
+		                                 .mailboxes_max = limits.mailboxes_max,
+		                                 .annotations_max = limits.annotations_max };
 	struct store_account_limit_out out;
 	enum err e = await_imap_ask(im, account_limit, &in, &im->arena, &out);
 	if (e == ERR_DENIED)

@@ -10,12 +10,13 @@ static void
 start_view(struct view *v, const struct store_mailbox *m, struct slice name, bool read_only)
 {
 	/* RFC 4314 5.2: READ-ONLY where nothing can be changed */
-	bool changes = m->rights & (ACL_FLAGS | ACL_INSERT | ACL_EXPUNGE);
+	bool changes = m->rights & (ACL_FLAGS | ACL_INSERT | ACL_EXPUNGE | ACL_ANNOTATE);
 	v->mailbox = m->id;
 	v->account = m->account;
 	v->name = slice_dup(name);
 	v->name_bytes = name.len;
 	v->read_only = read_only || !changes;
+	v->examined = read_only;
 	v->rights = m->rights;
 	v->url_resets = m->url_resets;
 	v->uidvalidity = m->uidvalidity;
@@ -119,6 +120,7 @@ put_selected(struct imap *im)
 	imap_put_mailbox_id(&im->text, v->account, v->mailbox);
 	buf_put(&im->text, S(")] its identifier\r\n"));
 	imap_put_highest(im);
+	imap_put_annotations_level(im);
 	imap_untagged(im, S("OK [URLMECH INTERNAL] URLs can be signed")); /* RFC 4467 8 */
 	v->told = v->count;
 	v->told_recent = v->recent;
@@ -196,6 +198,9 @@ await_select(struct imap *im, struct cursor *args, bool read_only)
 	}
 	im->state = IMAP_SELECTED;
 	im->view.tells_modseqs = im->enabled & ENABLED_CONDSTORE;
+	im->view.annotations.wanted = s.annotate;
+	im->view.annotations.told = im->view.modseq;
+	im->view.annotations.known = view_uid_last(&im->view);
 	await_imap_keywords(im, false);
 	put_selected(im);
 	e = imap_rev2(im) ? await_imap_put_list(im, &p, name, supplied) : OK; /* RFC 9051 6.3.2 */

@@ -25,8 +25,8 @@ await_run(struct sorting *s, const struct imap_return *ret, struct imap_search *
 		enum err e = await_sort(s, rows, n);
 		if (e == OK) {
 			await_search_answer(&r, ret, S("SORT"), rows, n);
-			if ((ret->items & RETURN_UPDATE) && s->by_relevancy)
-				context_refuse(s->im, s->im->tag); /* scores are those of one search */
+			if ((ret->items & RETURN_UPDATE) && (s->by_relevancy || s->nannotations))
+				context_refuse(s->im, s->im->tag); /* scores are those of one search, entries those of one command */
 			else if (ret->items & RETURN_UPDATE)
 				context_add(s->im, &(struct context_of){ ret, text, program, rows, n, s });
 		}

@@ -13,6 +13,7 @@ struct change {
 	uint64_t unchanged_since;
 	struct imap_flags flags;
 	struct store_keyword *keywords;
+	struct imap_annotations *annotations; /* NULL: flags */
 };
 
 /* RFC 7162 7: SP "(" "UNCHANGEDSINCE" SP mod-sequence-valzer ")" */
@@ -24,10 +25,16 @@ take_modifiers(struct cursor *c, struct change *change)
 	return !change->conditional || (imap_take_modseq(c, &change->unchanged_since) && take_exact(c, S(") ")));
 }
 
-/* (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag))) */
+/* (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag))) / att-annotate */
 static bool
 take_change(struct imap *im, struct cursor *c, struct change *change)
 {
+	change->annotations = NULL;
+	if (take_nocase(c, S("ANNOTATION "))) { /* RFC 5257 4.5: it is silent */
+		change->silent = true;
+		change->annotations = ARENA_NEW(&im->arena, struct imap_annotations);
+		return imap_take_annotations(c, &im->arena, change->annotations);
+	}
 	change->op = take_char(c, '+') ? FLAGS_ADD : take_char(c, '-') ? FLAGS_REMOVE : FLAGS_SET;
 	if (!take_nocase(c, S("FLAGS")))
 		return false;
@@ -80,6 +87,14 @@ put_stored(struct imap *im, const struct change *change, size_t index)
 		imap_put_flag_update(im, index, im->by_uid);
 	else if ((im->enabled & ENABLED_CONDSTORE) && (change->conditional || (flags & VIEW_STAMPED)))
 		imap_put_modseq_update(im, index);
+}
+
+static enum err
+await_store_some(struct imap *im, const struct change *change, struct slice uids, struct buf *refused)
+{
+	if (change->annotations)
+		return await_imap_annotate(im, change->annotations, uids, change->unchanged_since, refused);
+	return await_store_flags(im, change, uids, refused);
 }
 
 static bool
@@ -195,7 +210,7 @@ await_retry(struct imap *im, const struct change *change, struct buf *refused)
 {
 	struct change second = *change;
 	struct buf same, again;
-	if (!refused->len || change->op == FLAGS_SET || change->flags.nkeywords > RETRY_KEYWORDS_MAX)
+	if (!refused->len || change->annotations || change->op == FLAGS_SET || change->flags.nkeywords > RETRY_KEYWORDS_MAX)
 		return OK;
 	buf_init(&same, refused->len);
 	buf_init(&again, refused->len);
@@ -215,19 +230,33 @@ static struct imap_reply
 await_store(struct imap *im, const struct change *change, const struct view_spans *spans, struct buf *refused)
 {
 	struct view_walk w = view_walk_of(spans);
+	size_t max = change->annotations ? MIN(imap_annotations_batch(change->annotations), (size_t)UIDS_PER_CALL)
+	                                 : (size_t)UIDS_PER_CALL;
 	for (;;) {
-		struct slice uids = imap_uids(im, &w, 0, VIEW_GONE, UIDS_PER_CALL, &im->arena);
+		struct slice uids = imap_uids(im, &w, 0, VIEW_GONE, max, &im->arena);
 		if (!uids.len)
 			break;
-		enum err e = await_store_flags(im, change, uids, refused);
+		enum err e = await_store_some(im, change, uids, refused);
 		if (e != OK)
-			return imap_err(e);
+			return change->annotations ? imap_annotations_err(e) : imap_err(e);
 	}
 	enum err e = await_retry(im, change, refused);
 	if (e != OK)
 		return imap_err(e);
 	await_tell(im, change, spans, buf_slice(refused));
 	return reply_stored(im, refused);
+}
+
+/* RFC 5257 4.5, 3.2.1 */
+static struct imap_reply
+await_judge(struct imap *im, const struct imap_annotations *a, const struct view_spans *spans)
+{
+	struct imap_reply no = imap_annotations_judge(a);
+	bool fit = true;
+	if (no.status != IMAP_OK)
+		return no;
+	enum err e = await_imap_annotations_fit(im, a, spans, &fit);
+	return e ? imap_err(e) : fit ? imap_ok("") : imap_bad("one of these messages has no such part");
 }
 
 struct imap_reply
@@ -238,12 +267,16 @@ imap_cmd_store(struct imap *im, struct cursor *args)
 	struct change change;
 	if (!imap_take_space(args) || !imap_take_set(args, &im->arena, &set) || !imap_take_space(args) ||
 	    !take_modifiers(args, &change) || !take_change(im, args, &change) || !take_end(args))
-		return imap_bad("STORE takes a set, FLAGS, +FLAGS or -FLAGS, and flags that a client may set");
-	if (im->view.read_only)
+		return imap_bad("STORE takes a set, FLAGS, +FLAGS or -FLAGS, and flags that a client may set, or ANNOTATION");
+	/* RFC 5257 3.4: with the right r alone there are private annotations */
+	if (change.annotations ? im->view.examined : im->view.read_only)
 		return imap_no("READ-ONLY", "the mailbox is open for reading only");
 	if (!view_resolve(&im->view, &set, im->by_uid, &im->arena, &spans))
 		return imap_bad("there is no message of that number");
 	imap_limit(im, &spans);
+	struct imap_reply no = change.annotations ? await_judge(im, change.annotations, &spans) : imap_ok("");
+	if (no.status != IMAP_OK)
+		return no;
 	if (change.conditional)
 		imap_enable(im, ENABLED_CONDSTORE);
 	struct buf refused;

@@ -202,6 +202,25 @@ bool imap_parse_special_uses(struct slice text, uint32_t *special);
  * of the longest value that max_size left out, else 0 */
 enum err await_imap_metadata(struct imap *im, struct imap_metadata *m, uint64_t *longest);
 
+/* ---- cmd_annotate.c: annotations of messages (RFC 5257) */
+void imap_put_annotations_level(struct imap *im); /* * OK [ANNOTATIONS ...] */
+void imap_put_entry(struct buf *to, struct slice entry);
+/* What others changed in the selected mailbox, for who wants to hear of it; events: EVENT_* that are told. */
+void await_imap_annotation_news(struct imap *im, uint32_t events);
+/* What speaks against them; OK status: nothing. */
+struct imap_reply imap_annotations_judge(const struct imap_annotations *a);
+struct imap_reply imap_annotations_err(enum err e);
+struct store_message_annotation *imap_annotations_call(struct arena *a, const struct imap_annotations *from);
+/* How many messages may be annotated with one call. */
+size_t imap_annotations_batch(const struct imap_annotations *a);
+/* Is there each part that they are of, in this message? */
+struct facts;
+bool imap_annotations_fit(const struct imap_annotations *a, const struct facts *facts, uint64_t bytes);
+enum err await_imap_annotations_fit(struct imap *im, const struct imap_annotations *a, const struct view_spans *spans,
+                                    bool *fit);
+enum err await_imap_annotate(struct imap *im, const struct imap_annotations *a, struct slice uids,
+                             uint64_t unchanged_since, struct buf *refused);
+
 /* ---- filters.c: the rest of args as a search program, the filters that it names put in (RFC 5466). charset: as it was
  * named before the program; empty: it was not. OK status: program is good. */
 struct imap_reply await_imap_search_program(struct imap *im, struct cursor *args, struct slice charset,

@@ -222,6 +222,58 @@ fake_metadata_set(struct ipc_call *call, const struct store_metadata_set_in *in)
 		store_metadata_set_reply(call, &(struct store_metadata_set_out){ 0 });
 }
 
+/* Each second message has annotations, one of them with any bytes. */
+static void
+fake_annotation_get(struct ipc_call *call, const struct store_annotation_get_in *in)
+{
+	static struct store_annotated all[2 * FAKE_MESSAGES_MAX];
+	struct store_annotation_get_out out = { all, 0 };
+	ASSERT(in->uids.len >= 4 && (in->private || in->shared) && in->nentries <= 100);
+	if (fake_fails(call))
+		return;
+	for (size_t i = 0; i < fake_mail.n; i++) {
+		uint32_t uid = fake_mail.rows[i].uid;
+		if (uid % 2 || !fake_named(in->uids, uid))
+			continue;
+		all[out.nannotated++] = (struct store_annotated){ uid, { S("/comment"), S("a \"comment\""), .shared = true } };
+		all[out.nannotated++] = (struct store_annotated){ uid, { S("/vendor/x y/z"), slice_of("a\0\r\n", 4) } };
+	}
+	out.last = (uint32_t)bytes_get_le(in->uids.at + in->uids.len - 4, 4);
+	store_annotation_get_reply(call, &out);
+}
+
+static void
+fake_annotation_set(struct ipc_call *call, const struct store_annotation_set_in *in)
+{
+	struct store_annotation_set_out out = { .was = fake_mail.modseq, .modseq = fake_mail.modseq + 1 };
+	struct index_row *to = (void *)fake_region(call, in->into);
+	ASSERT(in->into.len >= in->uids.len / 4 * INDEX_ROW_BYTES && in->uids.len && in->nannotations);
+	for (uint32_t i = 0; i < in->nannotations; i++)
+		ASSERT(slice_starts(in->annotations[i].entry, S("/")) && slice_is_ascii(in->annotations[i].entry));
+	if (fake_fails(call))
+		return;
+	fake_mail.modseq++;
+	for (size_t i = 0; i < fake_mail.n; i++) {
+		struct index_row *row = &fake_mail.rows[i];
+		if (!fake_named(in->uids, row->uid) || row->modseq > in->unchanged_since)
+			continue;
+		row->modseq = fake_mail.modseq;
+		to[out.filled / INDEX_ROW_BYTES] = *row;
+		out.filled += INDEX_ROW_BYTES;
+	}
+	store_annotation_set_reply(call, &out);
+}
+
+static void
+fake_annotation_changes(struct ipc_call *call, const struct store_annotation_changes_in *in)
+{
+	struct store_annotation_change all[] = { { 2, S("/comment"), fake_mail.modseq },
+		                                     { 2, S("/vendor/x y/z"), in->since + 1 },
+		                                     { 99, S("/comment"), fake_mail.modseq } };
+	if (!fake_fails(call))
+		store_annotation_changes_reply(call, &(struct store_annotation_changes_out){ all, 3, in->after == 0 });
+}
+
 static void
 fake_mailbox_referral(struct ipc_call *call, const struct store_mailbox_referral_in *in)
 {
@@ -660,6 +712,9 @@ static const struct store_server fake_mail_store = {
 	.account_limit = fake_account_limit,
 	.metadata_get = fake_metadata_get,
 	.metadata_set = fake_metadata_set,
+	.annotation_get = fake_annotation_get,
+	.annotation_set = fake_annotation_set,
+	.annotation_changes = fake_annotation_changes,
 	.mailbox_use = fake_mailbox_use,
 	.mailbox_referral = fake_mailbox_referral,
 	.message_facts = fake_message_facts,

@@ -82,7 +82,7 @@ items_of(const struct imap *im, uint32_t events)
 	struct cursor modseq = cursor_of(S("(HIGHESTMODSEQ)"));
 	if (events & (EVENT_NEW | EVENT_EXPUNGE))
 		imap_take_status_items(&messages, &items);
-	if (events & EVENT_FLAGS)
+	if (events & (EVENT_FLAGS | EVENT_ANNOTATIONS))
 		imap_take_status_items(&flags, &items);
 	if (items && (im->enabled & ENABLED_CONDSTORE))
 		imap_take_status_items(&modseq, &items);
@@ -110,6 +110,8 @@ tell_messages(struct imap *im, const struct store_account_change *change, uint32
 	/* a name that came may have another UIDVALIDITY than before (5.1) */
 	if (change->what & (CHANGED_FLAGS | CHANGED_NAME | CHANGED_RENAMED))
 		news |= EVENT_FLAGS;
+	if (change->what & CHANGED_ANNOTATIONS)
+		news |= EVENT_ANNOTATIONS;
 	uint32_t items = items_of(im, events & news);
 	if (items && has_messages(&change->mailbox) && !is_selected(im, &change->mailbox))
 		imap_put_status(im, change->mailbox.name, &change->mailbox, items);
@@ -283,6 +285,7 @@ static void
 add_fetch(struct imap_fetch *to, const struct imap_fetch *more)
 {
 	to->items |= more->items;
+	to->annotations = more->annotations ? more->annotations : to->annotations;
 	for (size_t i = 0; i < more->nsections; i++)
 		if (!has_section(to, more->sections[i].label))
 			to->sections[to->nsections++] = more->sections[i];

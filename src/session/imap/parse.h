@@ -71,6 +71,50 @@ bool imap_literal_at_end(struct slice line, struct imap_literal *literal);
 /* "{" number ["+"] "}" CRLF, without the bytes */
 bool imap_take_literal_head(struct cursor *c, struct imap_literal *literal);
 
+/* ---- annotations of messages (parse_annotate.c, RFC 5257 5) */
+#define ANNOTATE_ENTRIES_MAX 100 /* of a command */
+#define ANNOTATE_ENTRY_BYTES_MAX 255
+#define ANNOTATE_PATTERNS_MAX 10 /* of those entries: with wildcards */
+#define ANNOTATE_VALUE_BYTES_MAX 65536
+enum { /* attributes, as bits */
+	   ATTRIB_VALUE_PRIVATE = 1,
+	   ATTRIB_VALUE_SHARED = 2,
+	   ATTRIB_SIZE_PRIVATE = 4,
+	   ATTRIB_SIZE_SHARED = 8,
+	   ATTRIB_PRIVATE = ATTRIB_VALUE_PRIVATE | ATTRIB_SIZE_PRIVATE,
+	   ATTRIB_SHARED = ATTRIB_VALUE_SHARED | ATTRIB_SIZE_SHARED,
+};
+/* What FETCH asks for. */
+struct imap_annotation_fetch {
+	struct slice entries[ANNOTATE_ENTRIES_MAX];
+	size_t nentries;
+	bool wild;           /* one of them has wildcards */
+	bool parts;          /* one of them is of a part of the message, and has no wildcards */
+	uint32_t attribs[4]; /* in the order in which they are answered */
+	size_t nattribs;
+	uint32_t all; /* of them */
+};
+/* What STORE and APPEND set. */
+struct imap_message_annotation {
+	struct slice entry, value;
+	bool shared, gone; /* gone: NIL */
+};
+struct imap_annotations {
+	struct imap_message_annotation *list;
+	size_t n, bytes;
+	bool too_many, too_big;
+	bool cut; /* the text ends where the bytes of a literal should stand */
+};
+bool imap_take_annotation_fetch(struct cursor *c, struct arena *a, struct imap_annotation_fetch *f);
+bool imap_take_annotations(struct cursor *c, struct arena *a, struct imap_annotations *to);
+/* entry-match SP att-search, entry SP att-sort */
+bool imap_take_annotation_match(struct cursor *c, struct arena *a, struct slice *pattern, uint32_t *attribs);
+bool imap_take_annotation_key(struct cursor *c, struct arena *a, struct slice *entry, uint32_t *attribs);
+bool imap_take_annotation_value(struct cursor *c, struct arena *a, struct slice *value, bool *nil);
+bool imap_entry_is_wild(struct slice entry);
+/* The numbers of the part that a sound entry is of; 0: it is of the message. path has room for SECTION_DEPTH_MAX. */
+size_t imap_entry_part(struct slice entry, uint32_t *path);
+
 /* ---- APPEND and REPLACE (parse_append.c), step by step, since the bytes of messages are not part of the text: each
  * stretch of text ends with a literal, and the next one begins behind its bytes. */
 struct imap_append {
@@ -82,10 +126,11 @@ struct imap_append {
 	struct imap_flags flags;
 	bool dated;
 	int64_t date;
-	struct imap_literal literal; /* of a message, or a part of one */
-	bool binary;                 /* it may hold NULs: literal8 (RFC 3516 4.4) */
-	bool utf8;                   /* "UTF8 (": RFC 6855 4 */
-	struct slice url;            /* RFC 4469 3 */
+	struct imap_annotations annotations; /* RFC 5257 4.7 */
+	struct imap_literal literal;         /* of a message, or a part of one */
+	bool binary;                         /* it may hold NULs: literal8 (RFC 3516 4.4) */
+	bool utf8;                           /* "UTF8 (": RFC 6855 4 */
+	struct slice url;                    /* RFC 4469 3 */
 };
 enum imap_append_step {
 	APPEND_MESSAGE,     /* one begins: flags, dated, date */
@@ -95,6 +140,8 @@ enum imap_append_step {
 	APPEND_MESSAGE_END,
 	APPEND_END, /* of the command */
 	APPEND_FAULT,
+	/* the text ends within a value: literal says how many bytes come, and then more text. Again from here */
+	APPEND_MORE,
 };
 enum imap_append_step imap_append_next(struct cursor *c, struct arena *a, struct imap_append *p);
 /* mailbox, and what the steps go on from */
@@ -107,6 +154,7 @@ bool imap_is_append(struct slice command, struct arena *a);
 /* ---- SELECT (parse_select.c): what stands behind the name (RFC 7162 3.1.8, 3.2.5) */
 struct imap_select {
 	bool condstore, qresync;
+	bool annotate; /* RFC 5257 4.2 */
 	uint32_t uidvalidity;
 	uint64_t since;
 	bool known; /* known_uids were given */
@@ -150,6 +198,7 @@ enum { /* bits of what is asked for, in the order in which it is answered */
 	   FETCH_PREVIEW = 512,  /* RFC 8970 */
 	   FETCH_EMAILID = 1024, /* RFC 8474 */
 	   FETCH_THREADID = 2048,
+	   FETCH_ANNOTATION = 4096, /* RFC 5257 */
 };
 #define FETCH_NEEDS_FACTS (FETCH_ENVELOPE | FETCH_BODY | FETCH_BODYSTRUCTURE | FETCH_PREVIEW)
 
@@ -185,6 +234,7 @@ struct imap_fetch {
 	struct imap_section *sections;
 	size_t nsections;
 	bool sets_seen; /* one of the sections is no peek */
+	struct imap_annotation_fetch *annotations;
 	/* RFC 7162: only those changed since; VANISHED */
 	bool changed_only, vanished;
 	uint64_t changed_since;
@@ -235,6 +285,7 @@ enum { /* events, as bits (RFC 5465 8) */
 	   EVENT_SUBSCRIPTION = 16,
 	   EVENT_METADATA = 64,
 	   EVENT_SERVER_METADATA = 128,
+	   EVENT_ANNOTATIONS = 256,
 	   EVENT_OTHER = 32, /* one that does not exist here */
 };
 struct imap_event_group {
@@ -279,12 +330,14 @@ enum imap_search_op {
 	SEARCH_HEADER, /* field, text */
 	SEARCH_BODY,   /* text */
 	SEARCH_TEXT,
-	SEARCH_EMAILID, /* text, and object made from it by who runs the program: RFC 8474 6 */
-	SEARCH_NONE,    /* matches nothing */
+	SEARCH_EMAILID,    /* text, and object made from it by who runs the program: RFC 8474 6 */
+	SEARCH_ANNOTATION, /* field: entry, with wildcards; number: ATTRIB_*; text, or nil: RFC 5257 4.8 */
+	SEARCH_NONE,       /* matches nothing */
 };
 struct imap_search_key {
 	enum imap_search_op op;
 	bool fuzzy; /* a text within FUZZY (RFC 6203 3): fits more or less */
+	bool nil;
 	uint32_t number;
 	int64_t day;
 	uint64_t modseq, object;

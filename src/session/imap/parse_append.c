@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parse_append.c - what APPEND and REPLACE take (RFC 3501 6.3.11, RFC 3502, RFC 4466 6, RFC 4469 5, RFC 6855 4, RFC
- * 8508 5). Pure, and in steps: their messages come between the stretches of text, and are nowhere here. */
+/* parse_append.c - what APPEND and REPLACE take (RFC 3501 6.3.11, RFC 3502, RFC 4466 6, RFC 4469 5, RFC 5257 4.7, RFC
+ * 6855 4, RFC 8508 5). Pure, and in steps: their messages come between the stretches of text, and are nowhere here. */
 #include "session/imap/parse.h"
 
 /* literal / literal8, where the text ends */
@@ -19,14 +19,28 @@ data_step(struct cursor *c, struct imap_append *p, bool utf8, int then)
 	return take_data(c, p) && (!utf8 || p->binary) ? APPEND_LITERAL : APPEND_FAULT;
 }
 
-/* append-message = [SP flag-list] [SP date-time] SP append-data; what is before the data */
+/* A value of an annotation stands in a literal, which is still to come. */
+static enum imap_append_step
+more_step(struct cursor *c, struct cursor start, struct imap_append *p)
+{
+	struct slice line = slice_of(start.at, cursor_left(&start));
+	if (!p->annotations.cut || !slice_ends(line, S("\r\n")))
+		return APPEND_FAULT;
+	line.len -= 2;
+	*c = start;
+	return imap_literal_at_end(line, &p->literal) ? APPEND_MORE : APPEND_FAULT;
+}
+
+/* append-message = [SP flag-list] [SP date-time] [SP att-annotate] SP append-data; what is before the data */
 static enum imap_append_step
 message_step(struct cursor *c, struct arena *a, struct imap_append *p)
 {
 	if (p->messages && take_end(c))
 		return APPEND_END;
 	p->flags = (struct imap_flags){ 0 };
+	p->annotations = (struct imap_annotations){ 0 };
 	p->dated = false;
+	struct cursor start = *c;
 	if (!imap_take_space(c))
 		return APPEND_FAULT;
 	if (peek(c) == '(' && !(imap_take_flag_list(c, a, &p->flags) && imap_take_space(c)))
@@ -34,6 +48,12 @@ message_step(struct cursor *c, struct arena *a, struct imap_append *p)
 	if (peek(c) == '"') {
 		p->dated = imap_take_date_time(c, &p->date);
 		if (!p->dated || !imap_take_space(c))
+			return APPEND_FAULT;
+	}
+	if (take_nocase(c, S("ANNOTATION "))) {
+		if (!imap_take_annotations(c, a, &p->annotations))
+			return more_step(c, start, p);
+		if (!imap_take_space(c))
 			return APPEND_FAULT;
 	}
 	p->messages++;
@@ -117,6 +137,7 @@ imap_is_append(struct slice command, struct arena *a)
 		switch (imap_append_next(&c, a, &p)) {
 		case APPEND_LITERAL:
 		case APPEND_URL_LITERAL: return true;
+		case APPEND_MORE:
 		case APPEND_END:
 		case APPEND_FAULT: return false;
 		default: break;

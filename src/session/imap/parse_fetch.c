@@ -249,11 +249,24 @@ add_word(struct slice word, struct arena *a, struct imap_fetch *fetch, bool macr
 	return false;
 }
 
+/* RFC 5257 4.3; once */
+static bool
+take_annotation(struct cursor *c, struct arena *a, struct imap_fetch *fetch)
+{
+	if (fetch->annotations)
+		return false;
+	fetch->annotations = ARENA_NEW(a, struct imap_annotation_fetch);
+	fetch->items |= FETCH_ANNOTATION;
+	return imap_take_annotation_fetch(c, a, fetch->annotations);
+}
+
 static bool
 take_item(struct cursor *c, struct arena *a, struct imap_fetch *fetch, bool macros)
 {
 	if (take_body_section(c, a, fetch))
 		return true;
+	if (take_nocase(c, S("ANNOTATION ")))
+		return take_annotation(c, a, fetch);
 	struct cursor p = *c;
 	struct slice word;
 	if (!take_while(&p, is_word_char, &word) || !add_word(word, a, fetch, macros))

@@ -20,7 +20,8 @@ parse(uint8_t which, struct cursor *c, struct arena *a)
 	int64_t v;
 	struct imap_notify notify;
 	struct imap_url url;
-	switch (which % 12) {
+	struct imap_annotations annotations;
+	switch (which % 13) {
 	case 0: (void)imap_take_fetch(c, a, &fetch); break;
 	case 1: (void)imap_parse_search(c, a, &search); break;
 	case 2: (void)imap_take_set(c, a, &set); break;
@@ -44,6 +45,10 @@ parse(uint8_t which, struct cursor *c, struct arena *a)
 		if (imap_url_parse(cursor_rest(c), a, &url))
 			ASSERT(url.uid && slice_is_utf8(url.mailbox) && (!url.absolute || url.host.len) &&
 			       (!url.authorized || slice_starts(cursor_rest(c), url.rump)) && (url.verified || !url.token.len));
+		break;
+	case 12:
+		if (imap_take_annotations(c, a, &annotations))
+			ASSERT(annotations.n && annotations.n <= ANNOTATE_ENTRIES_MAX);
 		break;
 	default: (void)imap_is_append(cursor_rest(c), a);
 	}

@@ -87,7 +87,7 @@ static const struct {
 	{ S_ROW("MessageNew"), EVENT_NEW },
 	{ S_ROW("MessageExpunge"), EVENT_EXPUNGE },
 	{ S_ROW("FlagChange"), EVENT_FLAGS },
-	{ S_ROW("AnnotationChange"), EVENT_FLAGS | EVENT_OTHER },
+	{ S_ROW("AnnotationChange"), EVENT_ANNOTATIONS },
 	{ S_ROW("MailboxName"), EVENT_NAME },
 	{ S_ROW("SubscriptionChange"), EVENT_SUBSCRIPTION },
 	{ S_ROW("MailboxMetadataChange"), EVENT_METADATA },
@@ -130,14 +130,14 @@ take_events(struct cursor *c, struct arena *a, struct imap_event_group *g)
 	return take_char(c, ')');
 }
 
-/* RFC 5465 5: FlagChange goes with the other two, and these two go together; 6.1: the selected mailbox has events of
- * messages only, and only there a FETCH can be asked for (8). */
+/* RFC 5465 5: FlagChange and AnnotationChange go with the other two, and these two go together; 6.1: the selected
+ * mailbox has events of messages only, and only there a FETCH can be asked for (8). */
 static bool
 is_sound(const struct imap_event_group *g)
 {
 	bool selected = g->filter.kind <= FILTER_DELAYED;
 	bool both = (g->events & (EVENT_NEW | EVENT_EXPUNGE)) == (EVENT_NEW | EVENT_EXPUNGE);
-	if ((g->events & EVENT_MESSAGES) && !both)
+	if ((g->events & (EVENT_MESSAGES | EVENT_ANNOTATIONS)) && !both)
 		return false;
 	if (selected && (g->events & (EVENT_NAME | EVENT_SUBSCRIPTION | EVENT_METADATA | EVENT_SERVER_METADATA)))
 		return false;

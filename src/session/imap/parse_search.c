@@ -19,6 +19,7 @@ enum arg {
 	ARG_FILTER,
 	ARG_UID_AFTER,
 	ARG_UID_BEFORE,
+	ARG_ANNOTATION,
 };
 
 static const struct word {
@@ -30,6 +31,7 @@ static const struct word {
 	struct slice field;
 } words[] = {
 	{ S_ROW("ALL"), SEARCH_ALL, ARG_NONE, false, 0, { NULL, 0 } },
+	{ S_ROW("ANNOTATION"), SEARCH_ANNOTATION, ARG_ANNOTATION, false, 0, { NULL, 0 } }, /* RFC 5257 4.8 */
 	{ S_ROW("ANSWERED"), SEARCH_FLAG, ARG_NONE, false, MESSAGE_ANSWERED, { NULL, 0 } },
 	{ S_ROW("BCC"), SEARCH_HEADER, ARG_TEXT, false, 0, S_ROW("Bcc") },
 	{ S_ROW("BEFORE"), SEARCH_BEFORE, ARG_DAY, false, 0, { NULL, 0 } },
@@ -201,6 +203,9 @@ take_arg(struct parser *p, enum arg arg, struct imap_search_key *key)
 	case ARG_UID_AFTER:
 	case ARG_UID_BEFORE: return take_side(p, arg == ARG_UID_AFTER, key);
 	case ARG_SECONDS: return imap_take_nz_number(c, &key->number);
+	case ARG_ANNOTATION:
+		return imap_take_annotation_match(c, p->arena, &key->field, &key->number) && imap_take_space(c) &&
+		       imap_take_annotation_value(c, p->arena, &key->text, &key->nil);
 	case ARG_MODSEQ: return take_modseq(p, &key->modseq);
 	default:
 		return imap_take_astring(c, p->arena, &key->field) && imap_take_space(c) &&

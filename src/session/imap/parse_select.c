@@ -54,6 +54,8 @@ imap_take_select_params(struct cursor *c, struct arena *a, struct imap_select *s
 	do {
 		if (take_nocase(&p, S("CONDSTORE")))
 			s->condstore = true;
+		else if (take_nocase(&p, S("ANNOTATE")))
+			s->annotate = true;
 		else if (!s->qresync && take_nocase(&p, S("QRESYNC ")) && take_qresync(&p, a, s))
 			s->qresync = true;
 		else

@@ -269,9 +269,10 @@ imap_search_prepare(struct arena *a, struct imap_search *program)
 		struct imap_search_key *k = &program->keys[i];
 		if (!utf8)
 			convert(a, charset, &k->text);
-		if (!slice_is_utf8(k->text) || slice_find_char(k->text, '\0') >= 0)
+		bool bytes = k->op == SEARCH_ANNOTATION; /* of any value */
+		if (!bytes && (!slice_is_utf8(k->text) || slice_find_char(k->text, '\0') >= 0))
 			return imap_no("BADCHARSET (US-ASCII UTF-8)", "the text is not in this charset");
-		if (k->text.len > NEEDLE_BYTES_MAX || k->field.len > FIELD_BYTES_MAX)
+		if (k->text.len > NEEDLE_BYTES_MAX || (k->field.len > FIELD_BYTES_MAX && !bytes))
 			return imap_no("LIMIT", "the text to search for is too long");
 		if (!slice_is_utf8(k->field) || slice_find_char(k->field, '\0') >= 0)
 			return imap_bad("that is not the name of a header field");
@@ -368,6 +369,7 @@ search_run_release(struct search_run *r)
 	free(r->ids);
 	free(r->kept_bit);
 	free(r->kept);
+	search_annotations_release(r);
 	search_fuzzy_release(r);
 	buf_release(&r->scratch);
 }
@@ -428,6 +430,7 @@ await_run(struct search_run *r, bool refuses)
 	if (no.status != IMAP_OK)
 		return no;
 	enum err e = await_ids(r);
+	e = e ? e : await_search_annotations(r);
 	e = e ? e : await_rounds(r);
 	return e ? imap_err(e) : imap_ok("");
 }

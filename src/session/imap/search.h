@@ -28,6 +28,7 @@ struct search_run {
 	int64_t now;              /* wall seconds */
 	bool tells_modseq;        /* a key asked for change numbers */
 	uint64_t *ids;            /* objects of the messages of the view, when a key asks for one (0: gone) */
+	uint8_t **annotated;      /* of each key that looks at annotations, of each message */
 	uint8_t *kept_bit;        /* one for each key; 0: the store was not asked about it */
 	struct search_kept *kept; /* one for each message of the view; NULL: the store was not asked */
 	bool *hits;               /* last round: what scan said of each key */
@@ -76,6 +77,10 @@ enum err await_search_fuzzy(struct search_run *r, const struct search_asking *ho
 enum err await_search_scores(struct search_run *r, const struct scan_match_in *in, struct arena *a);
 /* 1 to 100, of a message that was found. Pure. */
 uint8_t search_relevancy(const struct search_run *r, size_t index);
+
+/* search_annotation.c: r->annotated */
+enum err await_search_annotations(struct search_run *r);
+void search_annotations_release(struct search_run *r);
 
 /* search_result.c: answers with rows in this order, as * SEARCH, * SORT or * ESEARCH, and remembers them for SAVE. */
 void await_search_answer(const struct search_run *r, const struct imap_return *ret, struct slice word, uint32_t *rows,

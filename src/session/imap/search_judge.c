@@ -111,6 +111,7 @@ judge_key(struct search_run *r, size_t key, size_t index, const struct facts *fa
 	case SEARCH_FLAG: return (row->flags & k->number) != 0;
 	case SEARCH_KEYWORD: return view_has_keyword(&r->im->view, row, k->text);
 	case SEARCH_EMAILID: return r->ids[index] != 0 && r->ids[index] == k->object;
+	case SEARCH_ANNOTATION: return r->annotated[key][index];
 	case SEARCH_NONE: return SEARCH_NO;
 	case SEARCH_RECENT: return (row->flags & VIEW_RECENT) != 0;
 	case SEARCH_BEFORE:

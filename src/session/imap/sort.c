@@ -5,6 +5,7 @@
 
 #include "base/radix.h"
 #include "mail/fold.h"
+#include "session/imap/annotate.h"
 #include "session/imap/keys_walk.h"
 #include "session/imap/search.h"
 
@@ -18,7 +19,7 @@ size_t sort_keys_bytes_max = 256 << 20;
 /* What columns of packs leave out is not looked at here either. */
 _Static_assert(KEY_BYTES_MAX <= SORT_KEYS_TEXT_BYTES_MAX, "a text that is known is known as far as it counts");
 
-enum by { BY_ARRIVAL, BY_SIZE, BY_RELEVANCY, BY_DATE, BY_TEXT };
+enum by { BY_ARRIVAL, BY_SIZE, BY_RELEVANCY, BY_ANNOTATION, BY_DATE, BY_TEXT };
 
 static const struct sort_criterion {
 	struct slice word;
@@ -38,9 +39,28 @@ static const struct sort_criterion {
 	{ S_ROW("RELEVANCY"), BY_RELEVANCY, 0, 0 }, /* RFC 6203 6: the highest first */
 };
 
-_Static_assert(COUNT_OF(criteria) == SORT_CRITERIA_MAX, "each can be named once");
+static const struct sort_criterion by_annotation = { S_ROW("ANNOTATION"), BY_ANNOTATION, 0, 0 };
+
+_Static_assert(COUNT_OF(criteria) + SORT_ANNOTATIONS_MAX == SORT_CRITERIA_MAX, "others can be named once");
 
 /* ---- arguments */
+
+/* "ANNOTATION" SP entry SP att-sort (RFC 5257 4.9) */
+static bool
+take_annotation(struct cursor *c, struct sorting *s, bool reverse)
+{
+	struct slice entry;
+	uint32_t attribs;
+	if (!take_char(c, ' ') || !imap_take_annotation_key(c, &s->im->arena, &entry, &attribs) ||
+	    s->nannotations == SORT_ANNOTATIONS_MAX)
+		return false;
+	s->nannotations++;
+	s->annotations[s->nby].entry = entry;
+	s->annotations[s->nby].attribs = attribs;
+	s->reverse[s->nby] = reverse;
+	s->by[s->nby++] = &by_annotation;
+	return true;
+}
 
 static bool
 take_criterion(struct cursor *c, struct sorting *s)
@@ -49,6 +69,8 @@ take_criterion(struct cursor *c, struct sorting *s)
 	bool reverse = take_nocase(c, S("REVERSE "));
 	if (!imap_take_atom(c, &word))
 		return false;
+	if (slice_equal_nocase(word, by_annotation.word))
+		return take_annotation(c, s, reverse);
 	for (size_t i = 0; i < COUNT_OF(criteria); i++) {
 		if (!slice_equal_nocase(word, criteria[i].word))
 			continue;
@@ -85,6 +107,14 @@ keep_key(struct sorting *s, struct slice folded)
 	return slice_keep(&s->arena, slice_part(folded, 0, MIN(folded.len, s->key_bytes)));
 }
 
+static struct slice
+fold_key(struct sorting *s, struct slice text)
+{
+	buf_clear(&s->folded);
+	fold_put_as(&s->folded, s->how, text);
+	return keep_key(s, buf_slice(&s->folded));
+}
+
 /* Those that the view knows. */
 static int64_t
 number_in_view(const struct sorting *s, enum by by, uint32_t row)
@@ -107,9 +137,7 @@ keys_of_facts(void *to, size_t i, const struct facts *facts)
 		if (s->by[k]->by == BY_DATE) {
 			item->keys[k].number = facts_sent(facts, &s->im->view.rows[item->row]);
 		} else if (s->by[k]->by == BY_TEXT && facts->count) {
-			buf_clear(&s->folded);
-			fold_put_as(&s->folded, s->how, facts_get(facts, s->by[k]->id));
-			item->keys[k].text = keep_key(s, buf_slice(&s->folded));
+			item->keys[k].text = fold_key(s, facts_get(facts, s->by[k]->id));
 		} else {
 			item->keys[k].number = number_in_view(s, s->by[k]->by, item->row);
 		}
@@ -153,9 +181,46 @@ key_bytes_for(const struct sorting *s, size_t n)
 {
 	size_t texts = 0;
 	for (size_t k = 0; k < s->nby; k++)
-		texts += s->by[k]->by == BY_TEXT;
+		texts += s->by[k]->by == BY_TEXT || s->by[k]->by == BY_ANNOTATION;
 	size_t each = sort_keys_bytes_max / (n * texts + 1);
 	return MAX((size_t)KEY_BYTES_MIN, MIN(each, (size_t)KEY_BYTES_MAX));
+}
+
+static struct slice
+annotation_key(struct sorting *s, size_t k, const struct store_annotated *list, size_t n)
+{
+	bool shared = s->annotations[k].attribs == ATTRIB_VALUE_SHARED;
+	for (size_t i = 0; i < n; i++)
+		if (list[i].annotation.shared == shared && slice_equal(list[i].annotation.entry, s->annotations[k].entry))
+			return fold_key(s, list[i].annotation.value);
+	return SLICE_NONE;
+}
+
+/* What stands in the annotations that are sorted by; NULL is the least (RFC 5257 4.9). */
+static enum err
+await_annotation_keys(struct sorting *s, size_t n)
+{
+	struct view_spans spans = { .spans = ARENA_ARRAY(&s->im->arena, struct view_span, n), .count = n, .messages = n };
+	struct view_walk w;
+	struct annotation_reader reader;
+	const struct store_annotated *list;
+	size_t row, count;
+	enum err e = OK;
+	annotation_reader_init(&reader, s->im, ATTRIB_VALUE_PRIVATE | ATTRIB_VALUE_SHARED);
+	for (size_t k = 0; k < s->nby; k++)
+		if (s->by[k]->by == BY_ANNOTATION)
+			annotation_reader_add(&reader, s->annotations[k].entry);
+	for (size_t i = 0; i < n; i++)
+		spans.spans[i] = (struct view_span){ s->items[i].row, s->items[i].row + 1 };
+	w = view_walk_of(&spans);
+	for (size_t i = 0; e == OK && view_walk_next(&w, &row); i++) {
+		e = await_annotations(&reader, row, &w, &list, &count);
+		for (size_t k = 0; e == OK && k < s->nby; k++)
+			if (s->by[k]->by == BY_ANNOTATION)
+				s->items[i].keys[k].text = annotation_key(s, k, list, count);
+	}
+	annotation_reader_release(&reader);
+	return e;
 }
 
 static enum err
@@ -168,6 +233,9 @@ await_keys(struct sorting *s, const uint32_t *rows, size_t n)
 	for (size_t i = 0; i < n; i++)
 		s->items[i] = (struct sort_item){ rows[i], keys + i * s->nby };
 	const struct keys_wanted want = { columns_wanted(s), keys_of_columns, keys_of_facts, NULL, s };
+	enum err e = s->nannotations ? await_annotation_keys(s, n) : OK;
+	if (e)
+		return e;
 	if (s->needs_facts)
 		return await_keys_walk(s->im, rows, n, &want);
 	for (size_t i = 0; i < n; i++)

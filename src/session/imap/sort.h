@@ -7,7 +7,8 @@
 #include "mail/facts.h"
 #include "session/imap/imap.h"
 
-#define SORT_CRITERIA_MAX 10
+#define SORT_ANNOTATIONS_MAX 4
+#define SORT_CRITERIA_MAX (10 + SORT_ANNOTATIONS_MAX)
 
 struct sort_criterion;
 struct search_run;
@@ -26,6 +27,11 @@ struct sorting {
 	bool reverse[SORT_CRITERIA_MAX];
 	size_t nby, key_bytes; /* key_bytes: of a text that counts; 0: not known yet */
 	bool needs_facts, by_relevancy;
+	struct { /* of a criterion that is one; in the arena of the command */
+		struct slice entry;
+		uint32_t attribs;
+	} annotations[SORT_CRITERIA_MAX];
+	size_t nannotations;
 	const struct search_run *search; /* when by_relevancy: whose scores */
 	struct sort_item *items;         /* after await_sort_items */
 	size_t n;

@@ -294,6 +294,7 @@ await_imap_sync(struct imap *im, uint32_t how)
 	await_imap_exists(im);
 	if (v->dirty > 0 && (events & EVENT_FLAGS))
 		await_flag_updates(im);
+	await_imap_annotation_news(im, events);
 	await_imap_contexts(im, told);
 	im->nown = 0;
 	if (v->gone && (how & SYNC_EXPUNGES)) {

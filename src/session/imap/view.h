@@ -32,9 +32,19 @@ struct view {
 	uint64_t url_resets; /* as the store counted them when the client was told last */
 	uint32_t rights;     /* ACL_*: what the client may do in it (RFC 4314) */
 	uint32_t uidvalidity, uidnext;
-	uint64_t modseq;        /* changes up to here are in the rows */
-	uint64_t told_modseq;   /* the client knows all changes up to here */
-	bool tells_modseqs;     /* a change number alone is news to the client (RFC 7162) */
+	uint64_t modseq;      /* changes up to here are in the rows */
+	uint64_t told_modseq; /* the client knows all changes up to here */
+	bool tells_modseqs;   /* a change number alone is news to the client (RFC 7162) */
+	bool examined;
+	struct {            /* of messages (RFC 5257 4.4) */
+		bool wanted;    /* SELECT asked for what others change */
+		uint64_t told;  /* changes up to here were told, or need not be */
+		uint32_t known; /* of messages up to this UID */
+		struct {
+			uint64_t above, upto;
+		} own[4]; /* what this session changed since */
+		size_t nown;
+	} annotations;
 	struct index_row *rows; /* by uid; sequence number n is rows[n - 1] */
 	size_t count, cap;
 	size_t mapped;                  /* bytes of rows, when they are a view of a frozen copy; 0: they are on the heap */
