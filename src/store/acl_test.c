@@ -167,16 +167,6 @@ try_annotate_shared(const struct where *w)
 }
 
 static enum err
-try_annotations(const struct where *w)
-{
-	struct store_annotation_get_in in = {
-		.handle = w->handle, .mailbox = w->mailbox, .uids = uid_of(w), .shared = true
-	};
-	struct store_annotation_get_out out;
-	return await_store_annotation_get(&house.user, &in, &house.a, &out);
-}
-
-static enum err
 try_facts(const struct where *w)
 {
 	struct store_message_facts_in in = { w->handle, w->mailbox, uid_of(w), in_region() };
@@ -389,7 +379,6 @@ static const struct {
 	{ "keyword_sets", try_keywords, ACL_READ },
 	{ "annotation_set, private", try_annotate_private, ACL_READ },
 	{ "annotation_set, shared", try_annotate_shared, ACL_READ | ACL_ANNOTATE },
-	{ "annotation_get", try_annotations, ACL_READ },
 	{ "message_facts", try_facts, ACL_READ },
 	{ "message_ids", try_ids, ACL_READ },
 	{ "message_bodies", try_bodies, ACL_READ },
