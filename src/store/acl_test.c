@@ -140,33 +140,6 @@ try_keywords(const struct where *w)
 }
 
 static enum err
-try_annotate(const struct where *w, bool shared)
-{
-	struct store_message_annotation a = { S("/comment"), S("text"), .shared = shared };
-	struct store_annotation_set_in in = { .handle = w->handle,
-		                                  .mailbox = w->mailbox,
-		                                  .uids = uid_of(w),
-		                                  .annotations = &a,
-		                                  .nannotations = 1,
-		                                  .unchanged_since = STORE_MODSEQ_ANY,
-		                                  .into = in_region() };
-	struct store_annotation_set_out out;
-	return await_store_annotation_set(&house.user, &in, &house.a, &out);
-}
-
-static enum err
-try_annotate_private(const struct where *w)
-{
-	return try_annotate(w, false);
-}
-
-static enum err
-try_annotate_shared(const struct where *w)
-{
-	return try_annotate(w, true);
-}
-
-static enum err
 try_facts(const struct where *w)
 {
 	struct store_message_facts_in in = { w->handle, w->mailbox, uid_of(w), in_region() };
@@ -377,8 +350,6 @@ static const struct {
 	{ "mailbox_open", try_open, ACL_READ },
 	{ "mailbox_changes", try_changes, ACL_READ },
 	{ "keyword_sets", try_keywords, ACL_READ },
-	{ "annotation_set, private", try_annotate_private, ACL_READ },
-	{ "annotation_set, shared", try_annotate_shared, ACL_READ | ACL_ANNOTATE },
 	{ "message_facts", try_facts, ACL_READ },
 	{ "message_ids", try_ids, ACL_READ },
 	{ "message_bodies", try_bodies, ACL_READ },
