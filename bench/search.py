@@ -22,7 +22,7 @@ STEPS = {
     "body_none": "SEARCH BODY nothingofthekind",
     "body_few": "SEARCH BODY needle500x",
     "body_some": "SEARCH BODY kola",
-    "body_often": "SEARCH BODY baon",
+    "body_most": "SEARCH BODY baon",
     "body_all": "SEARCH BODY e",
     "text_few": "SEARCH TEXT needle500x",
     "header": "SEARCH HEADER X-Tag t77x",
@@ -115,7 +115,7 @@ def rows(bench, table, servers, args):
         table.add(what, {bench.PostfixDovecot.name: peers or None, bench.Posthouse.name: ours}, "ms", False)
 
     for name, command in STEPS.items():
-        hits = re.sub(r"^(\w+)_(none|few|some|often|all)$", r", in \2 of them", name) if "_" in name and name.startswith(("subject", "body", "text")) else ""
+        hits = re.sub(r"^(\w+)_(none|few|some|most|all)$", r", in \2 of them", name) if "_" in name and name.startswith(("subject", "body", "text")) else ""
         row(f"{command.replace(' UTF-8 ALL', '')} over {count:,}{hits}", name)
     for name in ORDERS:
         row(f"{STEPS[name].replace(' UTF-8 ALL', '')} over {count:,}, first", f"{name}_first")
