@@ -35,7 +35,11 @@ struct shm_pool {
 	struct link holds;     /* oldest first */
 	uint64_t last_hold;
 	struct page *pages;
+	bool worn; /* small blocks were freed since shm_rest */
+	struct link in_pools;
 };
+
+static struct link pools = { &pools, &pools }; /* of this process */
 
 static size_t
 page_of(const struct shm_pool *p, const void *at)
@@ -78,6 +82,7 @@ shm_pool_new(size_t bytes)
 	p->fd = fd;
 	p->at = at;
 	p->bytes = bytes;
+	list_append(&pools, &p->in_pools);
 	p->pages = must_calloc(bytes / SHM_BLOCK_BYTES_MIN, sizeof *p->pages);
 	for (unsigned i = 0; i < ORDERS; i++)
 		list_init(&p->free[i]);
@@ -97,6 +102,7 @@ shm_pool_free(struct shm_pool **pool)
 		return;
 	LIST_EACH (&p->holds, l)
 		free(CONTAINER_OF(l, struct hold, link));
+	list_remove(&p->in_pools);
 	munmap(p->at, p->bytes);
 	close(p->fd);
 	free(p->pages);
@@ -199,7 +205,23 @@ shm_free(struct shm_pool *p, void *at)
 	p->used -= bytes;
 	if (bytes >= GIVE_BACK_BYTES)
 		madvise(at, bytes, MADV_REMOVE);
+	else
+		p->worn = true;
 	block_merge(p, page);
+}
+
+void
+shm_rest(void)
+{
+	LIST_EACH (&pools, it) {
+		struct shm_pool *p = CONTAINER_OF(it, struct shm_pool, in_pools);
+		for (unsigned order = 0; p->worn && order < ORDERS; order++)
+			LIST_EACH (&p->free[order], l) {
+				size_t page = (size_t)(CONTAINER_OF(l, struct page, link) - p->pages);
+				madvise(p->at + page * SHM_BLOCK_BYTES_MIN, (size_t)SHM_BLOCK_BYTES_MIN << order, MADV_REMOVE);
+			}
+		p->worn = false;
+	}
 }
 
 uint64_t
@@ -223,6 +245,7 @@ release_kept(struct shm_pool *p)
 			return;
 		list_remove(l);
 		p->used -= (size_t)SHM_BLOCK_BYTES_MIN << block->order;
+		p->worn = true;
 		block_merge(p, (size_t)(block - p->pages));
 	}
 }

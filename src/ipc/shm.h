@@ -28,6 +28,8 @@ void shm_free(struct shm_pool *p, void *at);
 size_t shm_block_bytes(const struct shm_pool *p, const void *at);
 uint64_t shm_offset(const struct shm_pool *p, const void *at);
 size_t shm_used(const struct shm_pool *p);
+/* The process has come to rest: free blocks of all its pools hold no memory any more. */
+void shm_rest(void);
 /* A server may still write into blocks of calls that were given up. Blocks that are freed after shm_hold are not given
  * out again before shm_unhold of that hold. */
 uint64_t shm_hold(struct shm_pool *p);

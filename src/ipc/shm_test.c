@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -32,6 +33,39 @@ sizes_are_powers_of_two(void **state)
 	shm_free(p, NULL);
 	shm_pool_free(&p);
 	assert_null(p);
+}
+
+static size_t
+bytes_held(const struct shm_pool *p)
+{
+	struct stat st;
+	assert_int_equal(fstat(shm_pool_fd(p), &st), 0);
+	return (size_t)st.st_blocks * 512;
+}
+
+static void
+free_blocks_hold_no_memory_at_rest(void **state)
+{
+	struct shm_pool *p = shm_pool_new(SHM_BLOCK_BYTES_MAX);
+	char *blocks[8];
+	for (size_t i = 0; i < COUNT_OF(blocks); i++)
+		memset(blocks[i] = shm_alloc(p, 65536), (int)i + 1, 65536);
+	uint64_t hold = 0;
+	for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+		if (i == 6)
+			hold = shm_hold(p);
+		if (i != 3)
+			shm_free(p, blocks[i]);
+	}
+	shm_rest();
+	assert_int_equal(bytes_held(p), 3 * 65536); /* one is in use, a server may still write into two */
+	assert_int_equal(blocks[3][65535], 4);
+	shm_unhold(p, hold);
+	shm_free(p, blocks[3]);
+	shm_rest();
+	assert_int_equal(bytes_held(p), 0);
+	shm_pool_free(&p);
+	shm_rest();
 }
 
 static void
@@ -139,9 +173,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sizes_are_powers_of_two),  cmocka_unit_test(a_full_pool_says_so),
-		cmocka_unit_test(blocks_do_not_overlap),    cmocka_unit_test(holds_keep_blocks_back),
-		cmocka_unit_test(a_map_ends_where_it_ends), cmocka_unit_test(only_sealed_memory_is_mapped),
+		cmocka_unit_test(free_blocks_hold_no_memory_at_rest),
+		cmocka_unit_test(sizes_are_powers_of_two),
+		cmocka_unit_test(a_full_pool_says_so),
+		cmocka_unit_test(blocks_do_not_overlap),
+		cmocka_unit_test(holds_keep_blocks_back),
+		cmocka_unit_test(a_map_ends_where_it_ends),
+		cmocka_unit_test(only_sealed_memory_is_mapped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

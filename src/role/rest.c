@@ -5,6 +5,7 @@
  * REST_CHECK_MS in which next to nothing happened. Cannot fail. */
 #include "role/running.h"
 
+#include "ipc/shm.h"
 #include "task/loop.h"
 
 #include <malloc.h>
@@ -22,6 +23,7 @@ rest_check(struct timer *t)
 	worked |= turns > 2; /* the turn of this timer, and one that found it not quite due */
 	if (worked && turns <= REST_TURNS_MAX) {
 		malloc_trim(0);
+		shm_rest();
 		worked = false;
 	}
 	timer_set(t, deadline_in_ms(REST_CHECK_MS));
