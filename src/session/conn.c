@@ -11,6 +11,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/slab.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -22,6 +23,8 @@ enum {
 	LINGER_MS = 1000,     /* for the client to stop talking once we close */
 	LINGER_BYTES_MAX = 1024 * 1024,
 };
+
+#define CONN_BYTES ((sizeof(struct conn) + 15) & ~(size_t)15) /* its protocol's state stands behind it */
 
 struct peer_count {
 	uint64_t key;
@@ -82,7 +85,7 @@ count_peer(struct conn *c)
 	uint64_t key = slice_hash(slice_of(c->peer_key, sizeof c->peer_key));
 	struct peer_count *n = map_get(&c->session->by_peer, key);
 	if (!n) {
-		n = must_calloc(1, sizeof *n);
+		n = slab_calloc(sizeof *n);
 		n->key = key;
 		map_set(&c->session->by_peer, key, n);
 	}
@@ -101,7 +104,7 @@ uncount_peer(struct conn *c)
 	if (--n->connections > 0)
 		return;
 	map_remove(&c->session->by_peer, n->key);
-	free(n);
+	slab_free(n, sizeof *n);
 }
 
 /* ---- waiting */
@@ -184,7 +187,7 @@ conn_close(struct conn *c)
 	listening_free(&c->listening);
 	struct conf *conf = (struct conf *)c->conf;
 	conf_free(&conf);
-	free(c);
+	slab_free(c, CONN_BYTES + c->protocol->state_bytes);
 	s->open--;
 	counter_add(COUNTER_CONNECTIONS_OPEN, -1);
 	if (s->open == 0)
@@ -385,14 +388,13 @@ starts_secure(const struct conn *c, const struct conn_from *from)
 void
 conn_start(struct session *s, int fd, struct listening *l, const struct protocol *p, const struct conn_from *from)
 {
-	size_t head = (sizeof(struct conn) + 15) & ~(size_t)15;
-	struct conn *c = must_calloc(1, head + p->state_bytes);
+	struct conn *c = slab_calloc(CONN_BYTES + p->state_bytes);
 	c->session = s;
 	c->conf = conf_keep((struct conf *)s->conf);
 	c->protocol = p;
 	c->listening = listening_keep(l);
 	c->listener = &l->l;
-	c->state = (char *)c + head;
+	c->state = (char *)c + CONN_BYTES;
 	arena_init(&c->arena, 0);
 	stream_init(&c->io, fd);
 	c->io.await_ready = await_conn_ready;
@@ -479,7 +481,7 @@ account_conns_of(struct session *s, uint64_t account)
 {
 	struct account_conns *a = map_get(&s->by_account, account);
 	if (!a) {
-		a = must_calloc(1, sizeof *a);
+		a = slab_calloc(sizeof *a);
 		a->account = account;
 		list_init(&a->conns);
 		list_init(&a->ears);
@@ -496,7 +498,7 @@ account_leave(struct session *s, uint64_t account, struct link *l)
 	list_remove(l);
 	if (a && list_empty(&a->conns) && list_empty(&a->ears)) {
 		map_remove(&s->by_account, account);
-		free(a);
+		slab_free(a, sizeof *a);
 	}
 }
 

@@ -10,7 +10,7 @@ imap_cmd_idle(struct imap *im, struct cursor *args)
 {
 	if (!take_end(args))
 		return imap_bad("IDLE takes no arguments");
-	im->idle_tag = slice_dup(im->tag);
+	im->idle_tag = slab_dup(im->tag);
 	im->idle_tag_bytes = im->tag.len;
 	im->idling = true;
 	buf_put(&im->text, S("+ idling\r\n"));
@@ -33,7 +33,7 @@ await_imap_idle_line(struct imap *im)
 	im->idling = false;
 	im->tag = slice_of(im->idle_tag, im->idle_tag_bytes);
 	await_imap_reply(im, NULL, &r);
-	free(im->idle_tag);
+	slab_free(im->idle_tag, im->idle_tag_bytes + 1);
 	im->idle_tag = NULL;
 	return im->ended ? NEXT_CLOSE : NEXT_COMMAND;
 }

@@ -164,10 +164,10 @@ rename_selected(struct view *v, struct slice from, struct slice to)
 	    (name.len > from.len && name.at[from.len] != '/'))
 		return;
 	size_t bytes = to.len + name.len - from.len;
-	char *renamed = must_calloc(1, bytes + 1);
+	char *renamed = slab_calloc(bytes + 1);
 	memcpy(renamed, to.at, to.len);
 	memcpy(renamed + to.len, name.at + from.len, name.len - from.len);
-	free(v->name);
+	slab_free(v->name, v->name_bytes + 1);
 	v->name = renamed;
 	v->name_bytes = bytes;
 }

@@ -13,7 +13,7 @@ start_view(struct view *v, const struct store_mailbox *m, struct slice name, boo
 	bool changes = m->rights & (ACL_FLAGS | ACL_INSERT | ACL_EXPUNGE | ACL_ANNOTATE);
 	v->mailbox = m->id;
 	v->account = m->account;
-	v->name = slice_dup(name);
+	v->name = slab_dup(name);
 	v->name_bytes = name.len;
 	v->read_only = read_only || !changes;
 	v->examined = read_only;

@@ -347,7 +347,7 @@ imap_release(struct conn *c)
 	arena_release(&im->arena);
 	buf_release(&im->command);
 	buf_release(&im->text);
-	free(im->idle_tag);
+	slab_free(im->idle_tag, im->idle_tag_bytes + 1);
 }
 
 const struct protocol imap_protocol = {

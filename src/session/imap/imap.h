@@ -10,6 +10,7 @@
 #ifndef IMAP_IMAP_H
 #define IMAP_IMAP_H
 
+#include "base/slab.h"
 #include "mail/fold.h"
 #include "session/imap/parse.h"
 #include "session/imap/view.h"

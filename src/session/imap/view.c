@@ -3,6 +3,7 @@
  * commands. Owns rows and keyword names. Pure; cannot fail but for memory. */
 #include "session/imap/view.h"
 
+#include "base/slab.h"
 #include "ipc/frozen.h"
 
 static void
@@ -11,7 +12,7 @@ rows_free(struct view *v)
 	if (v->mapped)
 		frozen_unmap(v->rows, v->mapped);
 	else
-		free(v->rows);
+		slab_free(v->rows, v->cap * sizeof *v->rows);
 	v->mapped = 0;
 }
 
@@ -19,7 +20,7 @@ void
 view_release(struct view *v)
 {
 	rows_free(v);
-	free(v->name);
+	slab_free(v->name, v->name_bytes + 1);
 	free(v->keywords);
 	free(v->saved);
 	arena_release(&v->keyword_arena);
@@ -114,15 +115,17 @@ make_room(struct view *v, size_t more)
 {
 	if (v->count + more <= v->cap)
 		return;
-	v->cap = MAX(v->count + more, v->cap + v->cap / 2);
-	if (!v->mapped) {
-		v->rows = must_realloc(v->rows, v->cap * sizeof *v->rows);
-		return;
+	size_t cap = MAX(v->count + more, v->cap + v->cap / 2);
+	if (cap * sizeof *v->rows > SLAB_BYTES_MAX && v->cap * sizeof *v->rows > SLAB_BYTES_MAX && !v->mapped) {
+		v->rows = must_realloc(v->rows, cap * sizeof *v->rows);
+	} else {
+		struct index_row *rows = slab_calloc(cap * sizeof *rows);
+		if (v->count)
+			memcpy(rows, v->rows, v->count * sizeof *rows);
+		rows_free(v);
+		v->rows = rows;
 	}
-	struct index_row *rows = must_calloc(v->cap, sizeof *rows);
-	memcpy(rows, v->rows, v->count * sizeof *rows);
-	rows_free(v);
-	v->rows = rows;
+	v->cap = cap;
 }
 
 bool
