@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "store/engine.h"
+#include "store/engine_manifest.h"
 #include "store/overlay.h"
 
 #include <rocksdb/c.h>
@@ -178,6 +179,11 @@ static enum err
 open_db(struct engine *e)
 {
 	char *text = NULL;
+	e->db = rocksdb_open(e->options, e->folder, &text);
+	enum err err = text ? failed("open", text) : OK;
+	if (err != ERR_DAMAGED || !manifest_mend(e->folder))
+		return err;
+	text = NULL;
 	e->db = rocksdb_open(e->options, e->folder, &text);
 	return text ? failed("open", text) : OK;
 }

@@ -337,6 +337,72 @@ it_agrees_with_a_model(void **state)
 	}
 }
 
+/* ---- a MANIFEST whose last record was cut off, or spoilt, by a crash */
+
+static struct slice
+manifest_read(char path[200], char *bytes, size_t size)
+{
+	char name[40] = { 0 };
+	snprintf(path, 200, "%s/CURRENT", folder);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%39s", name), 1);
+	fclose(f);
+	snprintf(path, 200, "%s/%s", folder, name);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	size_t n = fread(bytes, 1, size, f);
+	fclose(f);
+	return slice_of(bytes, n);
+}
+
+static void
+manifest_write(const char *path, const char *bytes, size_t len)
+{
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, len, f), len);
+	fclose(f);
+}
+
+static enum err
+open_again(void)
+{
+	const char *why = NULL;
+	return engine_open(folder, &small, &e, &arena, &why);
+}
+
+static void
+a_record_that_a_crash_spoilt_is_cut_off(void **state)
+{
+	(void)state;
+	static char bytes[100000];
+	char path[200];
+	struct txn *t = txn_begin(e, true);
+	put(t, "k", "v");
+	assert_int_equal(txn_commit(t), OK);
+	txn_end(&t);
+	for (size_t kept = 0; kept <= 120; kept += 15) { /* bytes of it that reached the disk */
+		engine_close(&e);
+		struct slice all = manifest_read(path, bytes, sizeof bytes - 200);
+		memset(bytes + all.len, 'x', 120);
+		memcpy(bytes + all.len, "\1\2\3\4\x64\0\1", 7); /* 100 bytes with a wrong sum */
+		manifest_write(path, bytes, all.len + kept);
+		assert_int_equal(open_again(), OK);
+		t = txn_begin(e, false);
+		assert_string_equal(list(t, "a", "z", false), "k=v");
+		txn_end(&t);
+	}
+	engine_close(&e);
+	struct slice all = manifest_read(path, bytes, sizeof bytes);
+	bytes[10] ^= 1; /* what was synced long ago is not given up */
+	manifest_write(path, bytes, all.len);
+	assert_int_equal(open_again(), ERR_DAMAGED);
+	bytes[10] ^= 1;
+	manifest_write(path, bytes, all.len);
+	assert_int_equal(open_again(), OK);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -351,6 +417,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_second_server_is_refused, begin, end),
 		cmocka_unit_test_setup_teardown(a_full_disk_is_told_and_reading_goes_on, begin, end),
 		cmocka_unit_test_setup_teardown(it_agrees_with_a_model, begin, end),
+		cmocka_unit_test_setup_teardown(a_record_that_a_crash_spoilt_is_cut_off, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
