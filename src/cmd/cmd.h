@@ -40,6 +40,7 @@ enum {
 	OPT_FOR = 1 << 21,
 	OPT_MOVED_TO = 1 << 22,
 	OPT_MOVED_OPEN = 1 << 23,
+	OPT_RELAY = 1 << 24, /* --relay-to, --users */
 };
 
 struct args {
@@ -48,6 +49,7 @@ struct args {
 	uint32_t given; /* OPT_* */
 	const char *domain, *port_base, *quota, *hostname, *messages, *mailboxes, *delete_after, *hide_after, *language,
 	    *moved_to;
+	const char *relay_to, *users;
 	const char *sender, *recipient, *reason, *older, *younger, *state, *to, *at, *why, *lasts;
 	const char *words[CMD_WORDS_MAX]; /* after the verb */
 	size_t nwords;
@@ -66,8 +68,8 @@ struct verbs {
 	const struct verb *rows;
 	size_t count;
 };
-extern const struct verbs init_verbs, domain_verbs, account_verbs, alias_verbs, queue_verbs, limit_verbs, sending_verbs,
-    search_verbs, reputation_verbs, tls_report_verbs, status_verbs, check_verbs;
+extern const struct verbs relay_domain_verbs, init_verbs, domain_verbs, account_verbs, alias_verbs, queue_verbs,
+    limit_verbs, sending_verbs, search_verbs, reputation_verbs, tls_report_verbs, status_verbs, check_verbs;
 
 /* What was typed, understood: the row to run; NULL, and *why in the arena (told on stderr by the caller). */
 const struct verb *command_parse(int argc, char **argv, struct args *a, const char **why);

@@ -5,9 +5,10 @@
 
 #include "cmd/cmd.h"
 
-static const struct verbs *const groups[] = { &init_verbs,       &domain_verbs,     &account_verbs, &alias_verbs,
-	                                          &queue_verbs,      &limit_verbs,      &sending_verbs, &search_verbs,
-	                                          &reputation_verbs, &tls_report_verbs, &status_verbs,  &check_verbs };
+static const struct verbs *const groups[] = { &relay_domain_verbs, &init_verbs,       &domain_verbs,     &account_verbs,
+	                                          &alias_verbs,        &queue_verbs,      &limit_verbs,      &sending_verbs,
+	                                          &search_verbs,       &reputation_verbs, &tls_report_verbs, &status_verbs,
+	                                          &check_verbs };
 
 static const struct option {
 	const char *name, *value; /* value: what follows; NULL: nothing does */
@@ -44,6 +45,8 @@ static const struct option {
 	{ "--at", "WHEN", OPT_AT, offsetof(struct args, at) },
 	{ "--why", "TEXT", OPT_WHY, offsetof(struct args, why) },
 	{ "--for", "TIME", OPT_FOR, offsetof(struct args, lasts) },
+	{ "--relay-to", "HOST", OPT_RELAY, offsetof(struct args, relay_to) },
+	{ "--users", "HOW", OPT_RELAY, offsetof(struct args, users) },
 	{ "--store", NULL, OPT_STORE, 0 },
 };
 

@@ -2,9 +2,26 @@
 /* domain.c - posthouse domain add|list|show|set|delete. */
 #include "cmd/cmd.h"
 
+/* Mail is taken for another server. */
+static int
+add_relay(struct args *a)
+{
+	json_t *body = json_object();
+	if (!a->relay_to) {
+		json_decref(body);
+		return cmd_fail(a, "posthouse domain add D --relay-to HOST", "--users is for domains of other servers");
+	}
+	json_object_set_new(body, "domain", json_string(a->words[0]));
+	json_object_set_new(body, "to", json_string(a->relay_to));
+	json_object_set_new(body, "users", json_string(a->users ? a->users : "list"));
+	return cmd_do(a, "POST", "/api/v1/relay-domains", body, "mail for %s is taken for %s", a->words[0], a->relay_to);
+}
+
 static int
 add(struct args *a)
 {
+	if (a->given & OPT_RELAY)
+		return add_relay(a);
 	json_t *body = json_object();
 	json_object_set_new(body, "domain", json_string(a->words[0]));
 	return cmd_do(a, "POST", "/api/v1/domains", body, "domain %s added", a->words[0]);
@@ -88,7 +105,8 @@ set(struct args *a)
 }
 
 static const struct verb rows[] = {
-	{ "domain", "add", add, 1, 1, 0, "domain add D", "mail for this domain is ours" },
+	{ "domain", "add", add, 1, 1, OPT_RELAY, "domain add D [--relay-to HOST [--users list|ask|any]]",
+	  "mail for this domain is ours, or is taken for HOST" },
 	{ "domain", "list", list, 0, 0, 0, "domain list", "the domains" },
 	{ "domain", "show", show, 1, 1, 0, "domain show D", "how it sends bulk mail" },
 	{ "domain", "set", set, 2, 10, 0,

@@ -10,6 +10,7 @@
 #include "relay/sts.h"
 #include "relay/tls_report.h"
 #include "relay/transport.h"
+#include "relay/verify.h"
 #include "store/rows.h"
 
 #include <arpa/inet.h>
@@ -457,7 +458,7 @@ await_remote_serves(struct relay *r, struct remote *remote, struct job *j)
 		return true;
 	opening_begin(&o, r, j, remote, &why);
 	if (o.line == remote->line && r->configured == remote->configured) {
-		await_route(&r->resolver, o.conf, o.domain, &route);
+		await_route_of(r, o.domain, &route);
 		const struct route_host *host = host_in_use(&route, remote);
 		serves = host && await_same_policy(&o, host);
 	}

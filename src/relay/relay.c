@@ -10,6 +10,7 @@
 
 #include "relay/tls_report.h"
 #include "relay/transport.h"
+#include "relay/verify.h"
 #include "resolver_msg.h"
 #include "role/role.h"
 #include "scan_msg.h"
@@ -166,6 +167,12 @@ give_back_task(void *arg)
 }
 
 static void
+backups_task(void *arg)
+{
+	await_backups(arg);
+}
+
+static void
 pace_reset_task(void *arg)
 {
 	await_pace_resets(arg);
@@ -180,6 +187,10 @@ on_memo_changed(struct ipc_client *c, const struct store_memo_changed_in *in)
 		pump(r); /* no stack: what is under way goes on, what follows obeys */
 	if (slice_equal(in->kind, S("pace-reset")) && r->tls && !r->stopping && !task_start(pace_reset_task, r))
 		go_on(r); /* with the next one, or at the next start */
+	if (slice_equal(in->kind, S("relay-domain")) && r->tls && !r->stopping && !task_start(backups_task, r))
+		r->backups = true; /* whoever asks finds out */
+	if (slice_equal(in->kind, S("verify")) && r->tls)
+		verify_soon(r);
 }
 
 static const struct store_listener store_heard = { .queue_ready = on_queue_ready,
@@ -249,6 +260,7 @@ relay_await_go(void *self, const char **why)
 	pump(r);
 	tls_reports_go(r->reports);
 	await_pace_resets(r);
+	await_backups(r);
 	return OK;
 }
 
@@ -267,7 +279,7 @@ relay_await_stop(void *self, int64_t grace_ms)
 	int64_t deadline = deadline_in_ms(grace_ms);
 	await_give_back_all(r);
 	while ((r->connections > 0 || r->learners > 0 || r->settling || r->pumping || r->renewing || r->putting_down ||
-	        tls_reports_busy(r->reports)) &&
+	        r->verifying || tls_reports_busy(r->reports)) &&
 	       await_gate(&r->idle, deadline) == OK)
 		;
 }

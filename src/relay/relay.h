@@ -47,6 +47,10 @@ struct relay {
 	struct link asked_sockets;        /* connections that the supervisor was asked for (socket.c) */
 	uint32_t asks;                    /* so far */
 	uint32_t configured;              /* how often */
+	bool backups;                     /* there are relay domains (verify.c) */
+	bool verifying, verify_again;
+	int64_t verify_ms;   /* when the minute began */
+	uint32_t verify_may; /* addresses that may be asked for in it */
 	struct timer wake, renew, sweep, memo_timer;
 	size_t jobs, connections, bulk, learners;
 	bool putting_down, pumping, pump_again, settling, renewing, stopping;

@@ -353,6 +353,28 @@ message_bytes(const struct sending *s)
 	return s->copy.head.len + s->row->bytes - s->row->envelope.skip;
 }
 
+/* The null reverse-path: nobody is told of what comes of it. */
+bool
+await_remote_probe_begin(struct remote *r)
+{
+	fill_deadline(r, 1);
+	stream_put(&r->io, S("MAIL FROM:<>\r\n"));
+	return await_remote_command(r, "waiting for the answer to MAIL") && reply_good(&r->reply);
+}
+
+bool
+await_remote_probe(struct remote *r, struct slice address)
+{
+	if (!slice_is_ascii(address) && !r->smtputf8) {
+		reply_set(&r->reply, 450, "4.6.7", "the address needs SMTPUTF8");
+		return true;
+	}
+	fill_deadline(r, 1);
+	put_path(&r->io, "RCPT TO:<", address);
+	stream_put(&r->io, S("\r\n"));
+	return await_remote_command(r, "waiting for the answer to RCPT");
+}
+
 /* RFC 2852 4: the time that is left, and RFC 6710 4.2. */
 static void
 put_wishes(struct sending *s)

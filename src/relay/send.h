@@ -68,6 +68,10 @@ struct send_settings {
 bool await_remote_open(struct remote *r, const struct send_settings *s);
 /* Sends what was put and reads the reply into r->reply; false (and unusable) when none came. */
 bool await_remote_command(struct remote *r, const char *doing);
+/* A transaction that only asks for addresses; r->reply is the answer. False: there is none, or the server does not let
+ * us ask. */
+bool await_remote_probe_begin(struct remote *r);
+bool await_remote_probe(struct remote *r, struct slice address);
 void await_remote_quit(struct remote *r); /* QUIT and close */
 
 /* What the server takes of the row's message, without asking. */

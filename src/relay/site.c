@@ -9,6 +9,7 @@
 
 #include "base/crc32c.h"
 #include "relay/route.h"
+#include "relay/verify.h"
 #include "store/rows.h"
 
 /* ---- names and limits */
@@ -301,7 +302,7 @@ await_hop_route(struct relay *r, struct slice hop, struct route *route)
 	if (slice_starts(hop, S(">")))
 		route_by_hand(slice_from(hop, 1), route);
 	else if (!slice_equal(hop, HOP_LOCAL))
-		await_route(&r->resolver, r->conf, hop, route);
+		await_route_of(r, hop, route);
 }
 
 static void

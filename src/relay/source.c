@@ -27,7 +27,7 @@ ask_of(const struct job *j, const struct conf *conf, struct pool_ask *ask)
 	const struct store_envelope *e = &j->row.envelope;
 	const struct conf_route *line = j->row.reroute.len ? NULL : route_line(conf, j->row.domain);
 	bool bulk = job_class(j) == FAIR_BULK;
-	if (conf->nsources == 0 || (line && line->nsources > 0))
+	if (conf->nsources == 0 || !j->site || (line && line->nsources > 0)) /* a question (verify.c) has no site */
 		return false;
 	*ask = (struct pool_ask){ .pool = pool_of(conf, bulk ? CLASS_BULK : e->class, domain_of(e->reverse_path)),
 		                      .more = j->row.nrecipients,

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "relay/convert.h"
 #include "relay/relay.h"
+#include "relay/verify.h"
 #include "store/rows.h"
 
 /* A piece of the body, through shared memory; small messages are fetched once. */
@@ -117,7 +118,7 @@ await_try(struct relay *r, struct job *j, struct route *route, struct remote *re
 			if (j->row.reroute.len)
 				route_by_hand(j->row.reroute, route);
 			else if (round == 0 || route->nhosts == 0)
-				await_route(&r->resolver, r->conf, j->row.domain, route);
+				await_route_of(r, j->row.domain, route);
 			why = route->reply;
 			if (route->nhosts == 0 || !await_open(r, j, route, remote, &why)) {
 				all_waiting(j, &why, remote->host);

@@ -13,9 +13,13 @@ static const struct memo_kind kinds[] = {
 	{ S_ROW("tls-report"), IPC_CLASS_RELAY }, /* sessions of a day to be reported (RFC 8460), by day and domain */
 	{ S_ROW("tls-sent"), IPC_CLASS_RELAY },   /* reports that were sent, by domain and day */
 	{ S_ROW("tls-received"), IPC_CLASS_MX | IPC_CLASS_USER,
-	  TLS_RECEIVED_MAX },                                       /* reports of others, by day, domain and sender */
-	{ S_ROW("host"), IPC_CLASS_RELAY },                         /* what worked with a host: address family, TLS */
-	{ S_ROW("pace"), IPC_CLASS_RELAY | IPC_CLASS_ADMIN },       /* limits of a site, learnt from its answers, by site */
+	  TLS_RECEIVED_MAX },                                 /* reports of others, by day, domain and sender */
+	{ S_ROW("host"), IPC_CLASS_RELAY },                   /* what worked with a host: address family, TLS */
+	{ S_ROW("pace"), IPC_CLASS_RELAY | IPC_CLASS_ADMIN }, /* limits of a site, learnt from its answers, by site */
+	{ S_ROW("relay-domain"), IPC_CLASS_ADMIN },           /* domains whose mail we take for others: users=.. to=.. */
+	{ S_ROW("relay-user"), IPC_CLASS_ADMIN },             /* addresses there, by domain and local-part */
+	{ S_ROW("verify"), IPC_CLASS_MX | IPC_CLASS_RELAY },  /* addresses that relay is to ask for: as they were given */
+	{ S_ROW("verified"), IPC_CLASS_RELAY },               /* what came of it */
 	{ S_ROW("pace-reset"), IPC_CLASS_RELAY | IPC_CLASS_ADMIN }, /* sites whose pace relay is to forget */
 	{ S_ROW("reputation"), IPC_CLASS_RELAY },                   /* counts by destination */
 	{ S_ROW("source"), IPC_CLASS_RELAY },                       /* counts by our own address, as "reputation" */

@@ -5,6 +5,7 @@
  * An address is looked up as it is, then without its detail, then as postmaster, then as the domain's catch-all "*". A
  * catch-all target "*@other.domain" keeps the local-part. A detail that an alias did not use goes on to its local
  * targets, as with Postfix. */
+#include "store/backup.h"
 #include "store/directory_name.h"
 #include "store/rows_state.h"
 
@@ -22,7 +23,8 @@ struct resolver {
 	struct txn *t;
 	struct arena *a;
 	uint64_t bytes;
-	bool local; /* the first address is in a domain of ours */
+	bool local;           /* the first address is in a domain of ours */
+	struct backup backup; /* of the first address */
 	struct node *nodes;
 	uint32_t n, cap;
 	struct store_target *targets;
@@ -255,6 +257,8 @@ expand(struct resolver *r, uint32_t at)
 	if (!directory_address(node.address, r->a, &name))
 		return refuse(r, node.address, slice_find_char(node.address, '@') > 0 ? OK : ERR_SYNTAX);
 	enum err e = domain_get(r->t, name.domain, &domain);
+	if (e == ERR_NOT_FOUND && at == 0 && (e = backup_find(r->t, &name, &r->backup)) == OK)
+		e = ERR_NOT_FOUND;
 	if (e == ERR_NOT_FOUND)
 		return add_target(r, (struct store_target){ .address = node.address });
 	if (at == 0)
@@ -324,6 +328,9 @@ resolve(struct job *j, struct txn *t)
 		return e;
 	e = walk(&r, j, t, address, in->bytes);
 	out->local = r.local;
+	out->backup = r.backup.relay;
+	out->why = job_keep(j, r.backup.why);
+	out->user = job_keep(j, slice_part(r.backup.user, 0, MEMO_NAME_BYTES_MAX));
 	out->verdict = e == ERR_LIMIT ? ERR_LIMIT : verdict_of(&r);
 	if (!e) {
 		out->targets = ARENA_ARRAY(&j->call->arena, struct store_target, r.ntargets + 1);

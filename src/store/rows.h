@@ -117,6 +117,10 @@ enum {
 };
 #define QUEUE_ATTEMPTS_MAX 10 /* that a row remembers */
 
+/* Mail for an address of somebody else's server: not our business; taken; it does not have that address; nobody knows,
+ * and nobody asked it; it was asked, and did not answer yet; it was asked, and no answer came. */
+enum { BACKUP_NONE, BACKUP_TAKEN, BACKUP_UNKNOWN, BACKUP_ASK, BACKUP_ASKED, BACKUP_UNSURE };
+
 #define MEMO_NAME_BYTES_MAX 600
 #define MEMO_FOREVER 253402300799 /* until then: the end of the year 9999 */
 

@@ -7,7 +7,7 @@
 static const struct api_rows *const groups[] = { &domain_methods, &account_methods,    &alias_methods,
 	                                             &queue_methods,  &limit_methods,      &sending_methods,
 	                                             &search_methods, &reputation_methods, &tls_report_methods,
-	                                             &status_methods, &referral_methods };
+	                                             &status_methods, &referral_methods,   &relay_domain_methods };
 
 void
 api_answer(struct api_call *call, unsigned status, json_t *json)

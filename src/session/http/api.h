@@ -36,7 +36,8 @@ struct api_rows {
 	size_t count;
 };
 extern const struct api_rows domain_methods, account_methods, alias_methods, queue_methods, limit_methods,
-    sending_methods, search_methods, reputation_methods, tls_report_methods, status_methods, referral_methods;
+    sending_methods, search_methods, reputation_methods, tls_report_methods, status_methods, referral_methods,
+    relay_domain_methods;
 
 /* Finds the row, reads the body, runs it. The answer is in call afterwards, whatever happened. */
 void await_api(struct api_call *call, struct slice body);

@@ -5,9 +5,12 @@
  * are local-parts of ours that nobody has, or nothing). */
 #include "session/smtp/smtp.h"
 
+#include "base/clock.h"
 #include "base/counter.h"
 #include "store/rows.h"
 #include "store/suppression.h"
+
+enum { VERIFY_WANTED_SEC = 60, VERIFY_LOOK_MS = 200 };
 
 struct rcpt_args {
 	struct path path;
@@ -152,9 +155,9 @@ keep_return_path(struct smtp *s, const struct rcpt_args *m, struct slice address
 }
 
 static struct reply
-keep_remote(struct smtp *s, const struct rcpt_args *m, struct slice address, struct slice suppressed)
+keep_remote(struct smtp *s, const struct rcpt_args *m, struct slice address, struct slice suppressed, bool backup)
 {
-	if (s->face != FACE_SUBMISSION || m->path.postmaster_only)
+	if ((s->face != FACE_SUBMISSION && !backup) || m->path.postmaster_only)
 		return reply(550, "5.7.1", "that is no domain of ours, and relaying is not allowed");
 	if (s->tx.ntargets == SMTP_TARGETS_MAX || s->tx.nremote == SMTP_REMOTE_MAX)
 		return reply(452, "4.5.3", "too many recipients, send the rest apart");
@@ -167,6 +170,47 @@ struct slice
 suppressed_text(struct arena *a, struct slice why)
 {
 	return arena_printf(a, "your domain does not write to it any more: %.*s", SLICE_ARG(why));
+}
+
+/* Lets relay ask its server for the address, and waits for a moment. */
+static enum err
+await_verified(struct smtp *s, const struct store_resolve_in *in, struct store_resolve_out *out)
+{
+	struct store_memo wanted = { S("verify"), out->user, in->address, clock_wall_sec() + VERIFY_WANTED_SEC };
+	struct store_memo_put_in put = { &wanted, 1 };
+	struct store_memo_put_out done;
+	int64_t end = deadline_in_ms(s->c->conf->v.relay_verify_wait);
+	enum err e = OK;
+	if (out->backup == BACKUP_ASK)
+		e = await_store_memo_put(&s->c->session->store, &put, s->command, &done);
+	while (!e && (out->backup == BACKUP_ASK || out->backup == BACKUP_ASKED) && clock_mono_ms() < end) {
+		if (await_sleep(VERIFY_LOOK_MS))
+			return ERR_CLOSED;
+		e = await_store_resolve(&s->c->session->store, in, s->command, out);
+	}
+	return e;
+}
+
+/* Mail for somebody else's server, from whomever: only for those whom it knows. */
+static struct reply
+await_backup(struct smtp *s, const struct store_resolve_in *in, struct store_resolve_out *out)
+{
+	if (s->face != FACE_SUBMISSION && (out->backup == BACKUP_ASK || out->backup == BACKUP_ASKED)) {
+		enum err e = await_verified(s, in, out);
+		if (e != OK)
+			return reply_trouble(e);
+	}
+	bool unsure = out->backup != BACKUP_TAKEN && out->backup != BACKUP_UNKNOWN;
+	if (out->backup == BACKUP_UNKNOWN)
+		return out->why.len ? reply_slice(550, "5.1.1",
+		                                  arena_printf(s->command,
+		                                               "the server of that domain does not know the "
+		                                               "address: %.*s",
+		                                               SLICE_ARG(out->why)))
+		                    : reply(550, "5.1.1", "nobody has this address there");
+	if (unsure && s->face != FACE_SUBMISSION && strcmp(s->c->conf->v.relay_verify_unsure, "accept") != 0)
+		return reply(450, "4.1.1", "the server of that domain was not yet heard about the address, try again later");
+	return REPLY_NONE;
 }
 
 static struct reply
@@ -189,7 +233,10 @@ await_resolve(struct smtp *s, const struct rcpt_args *m)
 		return reply(452, "4.5.3", "too many return paths, send the rest apart");
 	if (out.verp)
 		return keep_return_path(s, m, address, &out);
-	return out.local ? keep_local(s, m, address, &out) : keep_remote(s, m, address, out.suppressed);
+	if (out.local)
+		return keep_local(s, m, address, &out);
+	struct reply no = out.backup ? await_backup(s, &in, &out) : REPLY_NONE;
+	return no.code ? no : keep_remote(s, m, address, out.suppressed, out.backup != BACKUP_NONE);
 }
 
 struct reply
