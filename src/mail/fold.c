@@ -18,9 +18,9 @@ is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* ASCII: capitals; white space as one space, so that a text is found that was broken into lines. */
+/* ASCII: capitals; unless it is kept, white space as one space, so that a text is found that was broken into lines. */
 static void
-put_ascii(struct buf *to, struct slice s)
+put_ascii(struct buf *to, struct slice s, bool spaced)
 {
 	if (!buf_room(to, s.len))
 		return;
@@ -28,7 +28,7 @@ put_ascii(struct buf *to, struct slice s)
 	bool space = to->len > 0 && out[-1] == ' ';
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.at[i];
-		if (is_space(c)) {
+		if (!spaced && is_space(c)) {
 			if (!space)
 				*out++ = ' ';
 			space = true;
@@ -105,12 +105,12 @@ piece_bytes(struct slice s)
 	return n;
 }
 
-void
-fold_put(struct buf *to, struct slice utf8)
+static void
+put_folded(struct buf *to, struct slice utf8, bool spaced)
 {
 	while (utf8.len > 0 && !to->over) {
 		size_t n = ascii_prefix(utf8);
-		put_ascii(to, slice_part(utf8, 0, n));
+		put_ascii(to, slice_part(utf8, 0, n), spaced);
 		utf8 = slice_from(utf8, n);
 		if (utf8.len == 0)
 			break;
@@ -121,14 +121,32 @@ fold_put(struct buf *to, struct slice utf8)
 }
 
 void
-fold_put_as(struct buf *to, enum fold_how how, struct slice utf8)
+fold_put(struct buf *to, struct slice utf8)
+{
+	put_folded(to, utf8, false);
+}
+
+static void
+put_as(struct buf *to, enum fold_how how, struct slice utf8, bool spaced)
 {
 	if (how == FOLD_UNICODE) {
-		fold_put(to, utf8);
+		put_folded(to, utf8, spaced);
 		return;
 	}
 	size_t from = to->len;
 	buf_put(to, utf8);
 	for (size_t i = from; how == FOLD_ASCII && i < to->len; i++) /* RFC 4790 9.2.1 */
 		to->at[i] = ascii_upper(to->at[i]);
+}
+
+void
+fold_put_as(struct buf *to, enum fold_how how, struct slice utf8)
+{
+	put_as(to, how, utf8, false);
+}
+
+void
+fold_put_ordered(struct buf *to, enum fold_how how, struct slice utf8)
+{
+	put_as(to, how, utf8, true);
 }

@@ -14,5 +14,7 @@ void fold_put(struct buf *to, struct slice utf8);
  * does, too. */
 enum fold_how { FOLD_UNICODE, FOLD_ASCII /* i;ascii-casemap */, FOLD_OCTET /* i;octet */ };
 void fold_put_as(struct buf *to, enum fold_how how, struct slice utf8);
+/* The same with white space as it is: for order (RFC 5256 3), in which "A  B" comes before "A B". */
+void fold_put_ordered(struct buf *to, enum fold_how how, struct slice utf8);
 
 #endif

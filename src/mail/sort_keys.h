@@ -19,7 +19,7 @@
 enum sort_keys_column {
 	SORT_KEYS_UIDS,
 	SORT_KEYS_DATE,
-	SORT_KEYS_SUBJECT, /* these are texts, folded with FOLD_UNICODE */
+	SORT_KEYS_SUBJECT, /* these are texts, folded with FOLD_UNICODE for order */
 	SORT_KEYS_FROM,
 	SORT_KEYS_TO,
 	SORT_KEYS_CC,
@@ -28,7 +28,7 @@ enum sort_keys_column {
 	SORT_KEYS_IDS, /* of the message, and those that it refers to */
 	SORT_KEYS_COLUMNS
 };
-#define SORT_KEYS_VERSION 1
+#define SORT_KEYS_VERSION 2
 #define SORT_KEYS_HEAD_BYTES (8 + 12 * (size_t)SORT_KEYS_COLUMNS + 4) /* a multiple of 8 */
 #define SORT_KEYS_TEXT_BYTES_MAX 1000u      /* folded; a message with a longer one is not known */
 #define SORT_KEYS_REFERENCES_MAX 1000u      /* of one message, the same */

@@ -138,7 +138,7 @@ add_texts(struct sort_keys_maker *m, const struct facts *f)
 {
 	for (size_t i = 0; i < TEXTS; i++) {
 		buf_clear(&m->folded);
-		fold_put(&m->folded, facts_get(f, text_facts[i]));
+		fold_put_ordered(&m->folded, FOLD_UNICODE, facts_get(f, text_facts[i]));
 		if (m->folded.over || m->folded.len > SORT_KEYS_TEXT_BYTES_MAX)
 			return false;
 		buf_put(&m->texts[i].bytes, buf_slice(&m->folded));

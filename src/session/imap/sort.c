@@ -111,7 +111,7 @@ static struct slice
 fold_key(struct sorting *s, struct slice text)
 {
 	buf_clear(&s->folded);
-	fold_put_as(&s->folded, s->how, text);
+	fold_put_ordered(&s->folded, s->how, text);
 	return keep_key(s, buf_slice(&s->folded));
 }
 
