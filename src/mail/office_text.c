@@ -124,9 +124,9 @@ zip_next(struct zip *z, struct entry *e)
 
 /* As much as there is room for; what comes before damage counts. */
 static void
-inflate_put(struct buf *to, struct slice packed, size_t room)
+inflate_put(struct buf *to, struct slice packed, size_t room, size_t *work)
 {
-	z_stream s = { .next_in = (Bytef *)(uintptr_t)packed.at, .avail_in = (uInt)packed.len };
+	z_stream s = { .next_in = (Bytef *)(uintptr_t)packed.at, .avail_in = (uInt)MIN(packed.len, *work) };
 	char out[16384];
 	if (inflateInit2(&s, -MAX_WBITS) != Z_OK)
 		return;
@@ -140,13 +140,14 @@ inflate_put(struct buf *to, struct slice packed, size_t room)
 		if (had == s.avail_out && result == Z_OK)
 			break; /* the input is cut off */
 	}
+	*work -= MIN((size_t)s.total_in, *work);
 	inflateEnd(&s);
 }
 
 /* ---- text */
 
 void
-office_text_put(struct buf *to, struct slice file)
+office_text_put(struct buf *to, struct slice file, size_t *work)
 {
 	/* Runs of one word may be elements of their own: only what ends a paragraph, a cell or a line parts words. */
 	static const struct slice lines[] = { S_ROW("w:p"),
@@ -165,20 +166,22 @@ office_text_put(struct buf *to, struct slice file)
 	struct zip z;
 	struct entry e;
 	struct buf xml;
-	size_t texts = 0, room = OFFICE_XML_BYTES_MAX;
+	size_t texts = 0, left = OFFICE_XML_BYTES_MAX;
 	if (!zip_open(&z, file))
 		return;
 	buf_init(&xml, OFFICE_XML_BYTES_MAX);
-	while (room > 0 && texts < OFFICE_TEXTS_MAX && !to->over && zip_next(&z, &e)) {
+	while (left > 0 && *work > 0 && texts < OFFICE_TEXTS_MAX && !to->over && zip_next(&z, &e)) {
 		if (!entry_has_text(e.name))
 			continue;
+		size_t room = MIN(left, *work);
 		texts++;
 		buf_clear(&xml);
 		if (e.method == METHOD_STORED)
 			buf_put(&xml, slice_part(e.packed, 0, room));
 		else
-			inflate_put(&xml, e.packed, room);
-		room -= xml.len;
+			inflate_put(&xml, e.packed, room, work);
+		left -= xml.len;
+		*work -= MIN(xml.len, *work);
 		xml_text_put(to, buf_slice(&xml), lines, COUNT_OF(lines));
 		buf_put_char(to, '\n');
 	}

@@ -9,7 +9,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct buf b;
 	buf_init(&b, 4u * OFFICE_XML_BYTES_MAX);
-	office_text_put(&b, slice_of(data, size));
+	size_t work = OFFICE_WORK_BYTES_MAX;
+	office_text_put(&b, slice_of(data, size), &work);
 	ASSERT(!b.over && b.len <= OFFICE_XML_BYTES_MAX + OFFICE_TEXTS_MAX);
 	buf_release(&b);
 	return 0;

@@ -66,7 +66,8 @@ part_is_attachment(const struct mime_part *part)
 }
 
 void
-part_text_put(struct buf *to, const struct mime_part *part, struct slice message, size_t bytes, struct buf *scratch)
+part_text_put(struct buf *to, const struct mime_part *part, struct slice message, size_t bytes, struct buf *scratch,
+              size_t *office_work)
 {
 	struct slice body = slice_part(message, part->at.body, MIN(part->at.end - part->at.body, bytes));
 	struct arena a;
@@ -78,7 +79,7 @@ part_text_put(struct buf *to, const struct mime_part *part, struct slice message
 		body = buf_slice(scratch);
 	}
 	if (part->at.kind != FACTS_KIND_TEXT) {
-		office_text_put(to, body);
+		office_text_put(to, body, office_work);
 	} else if (part_is_html(part)) {
 		struct buf html;
 		buf_init(&html, 4 * body.len + 16);

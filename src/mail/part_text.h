@@ -6,9 +6,10 @@
 
 #include "mail/mime.h"
 
-/* Decodes at most bytes of the part's body. scratch is used and left empty. */
+/* Decodes at most bytes of the part's body. scratch is used and left empty. office_work: as in office_text.h; NULL:
+ * the part is a text. */
 void part_text_put(struct buf *to, const struct mime_part *part, struct slice message, size_t bytes,
-                   struct buf *scratch);
+                   struct buf *scratch, size_t *office_work);
 bool part_is_html(const struct mime_part *part);
 /* It is a text, or a document whose text can be read (office_text.h). */
 bool part_has_text(const struct mime_part *part);

@@ -75,7 +75,7 @@ preview_put(struct buf *to, const struct mime *m, struct slice message)
 	bool whole = part->at.end - part->at.body <= bytes;
 	buf_init(&text, 4 * bytes);
 	buf_init(&scratch, bytes + 16);
-	part_text_put(&text, part, message, bytes, &scratch);
+	part_text_put(&text, part, message, bytes, &scratch, NULL);
 	struct slice rest = buf_slice(&text), line;
 	if (!whole) /* the last character may be cut */
 		while (rest.len > 0 && slice_ends(rest, S("\xef\xbf\xbd")))

@@ -9,6 +9,7 @@
 #include "mail/fold.h"
 #include "mail/header.h"
 #include "mail/mime.h"
+#include "mail/office_text.h"
 #include "mail/part_text.h"
 
 #include <lz4.h>
@@ -24,6 +25,7 @@ struct walker {
 	struct arena arena;
 	struct mime mime;
 	struct buf text, folded, scratch;
+	size_t office_work; /* that is left (office_text.h) */
 	bool enough;
 };
 
@@ -69,7 +71,7 @@ walk_part(struct walker *k, const struct mime_part *part)
 	buf_clear(&k->text);
 	buf_clear(&k->folded);
 	if (!plain) {
-		part_text_put(&k->text, part, k->message, bytes, &k->scratch);
+		part_text_put(&k->text, part, k->message, bytes, &k->scratch, &k->office_work);
 		body = buf_slice(&k->text);
 	}
 	fold_put_as(&k->folded, k->w->how, body);
@@ -93,7 +95,7 @@ walk_parts(struct walker *k)
 void
 search_walk(struct search_walk *w, struct slice message)
 {
-	struct walker k = { .w = w, .message = message };
+	struct walker k = { .w = w, .message = message, .office_work = OFFICE_WORK_BYTES_MAX };
 	if (message.len >= UINT32_MAX)
 		return;
 	arena_init(&k.arena, 0);
