@@ -166,6 +166,15 @@ def test_malformed(one, bad):
     assert one.ok("FETCH 1 ANNOTATION (/* value)").untagged == []
 
 
+def test_keys_of_one_search(one):
+    one.ok('STORE 1 ANNOTATION (/comment (value.priv "here"))')
+    key = 'ANNOTATION /* value "here" '
+    assert one.ok("SEARCH " + key * 16 + "ALL").untagged == [b"* SEARCH 1"]
+    for command in ("SEARCH ", "SORT (ARRIVAL) UTF-8 ", "THREAD REFERENCES UTF-8 "):
+        r = one.do(command + key * 17 + "ALL")
+        assert r.status == "NO" and r.text.startswith("[LIMIT]")
+
+
 def test_names_in_literals_may_not_hold_more(one):
     for name in (b"/caf\xc3\xa9", b"/a\rb", b"/a\x7fb"):
         assert one.do(b"FETCH 1 ANNOTATION ({%d+}\r\n%b value)" % (len(name), name)).status == "BAD"

@@ -13,6 +13,7 @@ enum {
 	TURN_KEYS = 1 << 20,     /* keys judged before others get a turn */
 	NEEDLE_BYTES_MAX = 2000, /* of scan.msg */
 	FIELD_BYTES_MAX = 200,
+	ANNOTATIONS_MAX = 16, /* keys that look at annotations */
 };
 
 /* ---- rounds */
@@ -265,11 +266,15 @@ imap_search_prepare(struct arena *a, struct imap_search *program)
 	bool utf8 = slice_equal_nocase(charset, S("UTF-8")) || slice_equal_nocase(charset, S("US-ASCII"));
 	if (!utf8 && !charset_is_known(charset))
 		return imap_no("BADCHARSET (US-ASCII UTF-8)", "this charset is not known here");
+	size_t annotations = 0;
 	for (size_t i = 0; i < program->count; i++) {
 		struct imap_search_key *k = &program->keys[i];
 		if (!utf8)
 			convert(a, charset, &k->text);
 		bool bytes = k->op == SEARCH_ANNOTATION; /* of any value */
+		annotations += bytes;
+		if (annotations > ANNOTATIONS_MAX) /* each takes a byte for each message, and looks into all its values */
+			return imap_no("LIMIT", "at most 16 ANNOTATION in one search");
 		if (!bytes && (!slice_is_utf8(k->text) || slice_find_char(k->text, '\0') >= 0))
 			return imap_no("BADCHARSET (US-ASCII UTF-8)", "the text is not in this charset");
 		if (k->text.len > NEEDLE_BYTES_MAX || (k->field.len > FIELD_BYTES_MAX && !bytes))
