@@ -161,6 +161,32 @@ sizes_body(void)
 	ASSERT(await_verdict(&house.mx, &in) == ERR_STALE); /* no such spool */
 }
 
+/* What is no flag is nothing that a session sets: rows would say that there are annotations. */
+static void
+flags_body(void)
+{
+	await_start();
+	struct store_delivery to = { .account = alice, .flags = MESSAGE_ANNOTATED };
+	struct store_mail mail = { .body = body_of(S("text")), .deliveries = &to, .ndeliveries = 1 };
+	struct store_commit_in in = { .mails = &mail, .nmails = 1 };
+	ASSERT(await_verdict(&house.mx, &in) == ERR_SYNTAX);
+	struct store_delivered first;
+	ASSERT(await_deliver(alice, "", S("text"), &first) == OK);
+	struct store_append a = { .body = body_of(S("text")), .flags = MESSAGE_ANNOTATED };
+	struct store_message_append_in append = { await_handle(alice), S("INBOX"), &a, 1 };
+	struct store_message_append_out appended;
+	ASSERT(await_store_message_append(&house.user, &append, &house.a, &appended) == ERR_SYNTAX);
+	struct store_message_store_in set = { .handle = append.handle,
+		                                  .mailbox = first.mailbox,
+		                                  .uids = uid_list(&first.uid, 1),
+		                                  .op = FLAGS_ADD,
+		                                  .flags = MESSAGE_ANNOTATED,
+		                                  .unchanged_since = STORE_MODSEQ_ANY,
+		                                  .into = in_region() };
+	struct store_message_store_out stored;
+	ASSERT(await_store_message_store(&house.user, &set, &house.a, &stored) == ERR_SYNTAX);
+}
+
 /* ---- regions and uids */
 
 static void
@@ -189,6 +215,124 @@ regions_body(void)
 		struct store_message_copy_in copy = { in.handle, mailbox, lists[i], S("Trash"), true };
 		struct store_message_copy_out copied;
 		ASSERT(await_store_message_copy(&house.user, &copy, &house.a, &copied) == ERR_SYNTAX);
+	}
+}
+
+/* ---- annotations of messages */
+
+static enum err
+await_annotate(uint32_t handle, uint64_t mailbox, struct slice uids, struct store_message_annotation *list, size_t n,
+               struct store_region into)
+{
+	struct store_annotation_set_in in = { handle, mailbox, uids, list, (uint32_t)n, STORE_MODSEQ_ANY, into };
+	struct store_annotation_set_out out;
+	return await_store_annotation_set(&house.user, &in, &house.a, &out);
+}
+
+static enum err
+await_annotations_of(uint32_t handle, uint64_t mailbox, struct slice uids, uint32_t *n)
+{
+	struct store_annotation_get_in in = { .handle = handle, .mailbox = mailbox, .uids = uids, .private = true };
+	struct store_annotation_get_out out = { 0 };
+	in.shared = true;
+	enum err e = await_store_annotation_get(&house.user, &in, &house.a, &out);
+	*n = out.nannotated;
+	return e;
+}
+
+static void
+annotations_body(void)
+{
+	await_start();
+	struct store_delivered to;
+	ASSERT(await_deliver(alice, "", S("text"), &to) == OK && await_deliver(alice, "", S("text"), NULL) == OK);
+	uint32_t handle = await_handle(alice), n;
+	const uint32_t twice[] = { 1, 1 }, down[] = { 2, 1 }, zero[] = { 0, 1 }, both[] = { 1, 2 };
+	struct store_message_annotation a = { S("/comment"), S("value"), true, false };
+	const struct slice lists[] = { uid_list(twice, 2), uid_list(down, 2), uid_list(zero, 2), S("\1\0\0\0\2"), S("\1") };
+	for (size_t i = 0; i < COUNT_OF(lists); i++) {
+		ASSERT(await_annotate(handle, to.mailbox, lists[i], &a, 1, in_region()) == ERR_SYNTAX);
+		ASSERT(await_annotations_of(handle, to.mailbox, lists[i], &n) == ERR_SYNTAX && n == 0);
+	}
+	const struct slice names[] = { S(""), S("comment") };
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		a.entry = names[i];
+		ASSERT(await_annotate(handle, to.mailbox, uid_list(both, 2), &a, 1, in_region()) == ERR_SYNTAX);
+	}
+	a.entry = S("/comment");
+	struct store_region small = in_region();
+	small.len = INDEX_ROW_BYTES;
+	ASSERT(await_annotate(handle, to.mailbox, uid_list(both, 2), &a, 1, small) == ERR_LIMIT);
+	/* once more the same, and gone in the same call: it comes to nothing */
+	struct store_message_annotation again[] = { a, a, { a.entry, S(""), true, true } };
+	ASSERT(await_annotate(handle, to.mailbox, uid_list(both, 2), again, 3, in_region()) == OK);
+	ASSERT(await_annotations_of(handle, to.mailbox, uid_list(both, 2), &n) == OK && n == 0);
+	ASSERT(await_annotate(handle, to.mailbox, uid_list(both, 2), again, 2, in_region()) == OK);
+	ASSERT(await_annotations_of(handle, to.mailbox, uid_list(both, 2), &n) == OK && n == 2);
+	uint32_t other = await_handle(bob); /* whose own INBOX has this number, and no message */
+	ASSERT(await_annotations_of(other, to.mailbox, uid_list(both, 2), &n) == OK && n == 0);
+	ASSERT(await_annotate(other, UINT64_MAX, uid_list(both, 2), &a, 1, in_region()) == ERR_NOT_FOUND);
+	struct store_message_expunge_in expunge = { handle, to.mailbox, uid_list(both, 2), true };
+	struct store_message_expunge_out gone;
+	ASSERT(await_store_message_expunge(&house.user, &expunge, &house.a, &gone) == OK);
+	ASSERT(await_annotate(handle, to.mailbox, uid_list(both, 2), &a, 1, in_region()) == OK); /* there are none */
+	ASSERT(await_annotations_of(handle, to.mailbox, uid_list(both, 2), &n) == OK && n == 0);
+}
+
+/* bob's handle of alice's account, where he has these rights on INBOX. */
+static uint32_t
+await_shared(uint32_t rights)
+{
+	struct store_acl_set_in in = { await_handle(alice), S("INBOX"), S("bob@x.test"), ACL_REPLACE, rights };
+	struct store_acl_set_out set;
+	ASSERT(await_store_acl_set(&house.user, &in, &house.a, &set) == OK);
+	struct store_account_open_shared_in open = { await_handle(bob), S("alice@x.test"), S("") };
+	struct store_account_open_shared_out out;
+	ASSERT(await_store_account_open_shared(&house.user, &open, &house.a, &out) == OK);
+	return out.handle;
+}
+
+/* RFC 5257 3.4: r for private annotations, which nobody else sees, and n for shared ones; where the owner's mailboxes
+ * are is told to nobody else. */
+static void
+shared_body(void)
+{
+	await_start();
+	struct store_delivered to;
+	ASSERT(await_deliver(alice, "", S("text"), &to) == OK);
+	const uint32_t one[] = { 1 };
+	struct slice uid = uid_list(one, 1);
+	struct store_message_annotation private = { S("/comment"), S("bob's"), false, false }, shared = private;
+	shared.shared = true;
+	uint32_t owner = await_handle(alice), n;
+	struct store_mailbox_status_in status = { owner, S("INBOX") };
+	struct store_mailbox_status_out box;
+	ASSERT(await_store_mailbox_status(&house.user, &status, &house.a, &box) == OK);
+	static const struct {
+		uint32_t rights;
+		enum err get, private, shared;
+		uint32_t seen; /* afterwards, by bob */
+	} rows[] = {
+		{ ACL_LOOKUP, ERR_DENIED, ERR_DENIED, ERR_DENIED, 0 },
+		{ ACL_ALL & ~ACL_READ, ERR_DENIED, ERR_DENIED, ERR_DENIED, 0 },
+		{ ACL_READ, OK, OK, ERR_DENIED, 1 },
+		{ ACL_ALL & ~ACL_ANNOTATE, OK, OK, ERR_DENIED, 1 },
+		{ ACL_READ | ACL_ANNOTATE, OK, OK, OK, 2 },
+		{ ACL_LOOKUP, ERR_DENIED, ERR_DENIED, ERR_DENIED, 0 }, /* taken away again */
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		uint32_t handle = await_shared(rows[i].rights);
+		ASSERT(await_annotate(handle, to.mailbox, uid, &private, 1, in_region()) == rows[i].private);
+		ASSERT(await_annotate(handle, to.mailbox, uid, &shared, 1, in_region()) == rows[i].shared);
+		ASSERT(await_annotations_of(handle, to.mailbox, uid, &n) == rows[i].get && n == rows[i].seen);
+		struct store_annotation_changes_in since = { handle, to.mailbox, box.mailbox.modseq, to.uid, 0 };
+		struct store_annotation_changes_out changes = { 0 };
+		ASSERT(await_store_annotation_changes(&house.user, &since, &house.a, &changes) == rows[i].get);
+		ASSERT(changes.nchanges == rows[i].seen);
+		struct store_mailbox_referral_in where = { handle, S("INBOX") };
+		struct store_mailbox_referral_out url;
+		ASSERT(await_store_mailbox_referral(&house.user, &where, &house.a, &url) == ERR_DENIED);
+		ASSERT(await_annotations_of(owner, to.mailbox, uid, &n) == OK && n == (i >= 4));
 	}
 }
 
@@ -221,16 +365,20 @@ HOUSE_TEST(other_accounts)
 HOUSE_TEST(classes)
 HOUSE_TEST(lines)
 HOUSE_TEST(sizes)
+HOUSE_TEST(flags)
 HOUSE_TEST(regions)
+HOUSE_TEST(annotations)
+HOUSE_TEST(shared)
 HOUSE_TEST(connections)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(grants),  cmocka_unit_test(handles),     cmocka_unit_test(other_accounts),
-		cmocka_unit_test(classes), cmocka_unit_test(lines),       cmocka_unit_test(sizes),
-		cmocka_unit_test(regions), cmocka_unit_test(connections),
+		cmocka_unit_test(grants),      cmocka_unit_test(handles),     cmocka_unit_test(other_accounts),
+		cmocka_unit_test(classes),     cmocka_unit_test(lines),       cmocka_unit_test(sizes),
+		cmocka_unit_test(regions),     cmocka_unit_test(connections), cmocka_unit_test(flags),
+		cmocka_unit_test(annotations), cmocka_unit_test(shared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
