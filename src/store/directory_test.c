@@ -361,8 +361,14 @@ referrals_body(void)
 	for (int i = 0; i < 100; i++)
 		ASSERT(await_refer((snprintf(name, sizeof name, "far/n%d", i), name), "imap://h.test/x") == OK);
 	ASSERT(await_refer("more", "imap://h.test/x") == ERR_LIMIT);
+	ASSERT(await_refer("far/n8", "imap://h.test/y") == OK); /* it moved again */
 	ASSERT(await_refer("far/n7", "") == OK && await_refer("more", "imap://h.test/more") == OK);
 	uint32_t handle = await_handle(account);
+	struct store_mailbox_subscribe_in subscribe = { handle, S("far/n9/below"), true };
+	struct store_mailbox_subscribe_out subscribed;
+	ASSERT(await_store_mailbox_subscribe(&house.user, &subscribe, &house.a, &subscribed) == OK);
+	ASSERT(await_refer("far/n9", "imap://h.test/z") == OK && await_refer("far/n9", "") == OK);
+	ASSERT(await_refer("last", "imap://h.test/last") == OK);
 	struct store_mailbox_rename_in rename = { handle, S("more"), S("other") };
 	struct store_mailbox_rename_out renamed;
 	ASSERT(await_store_mailbox_rename(&house.user, &rename, &house.a, &renamed) == ERR_NOT_FOUND);

@@ -97,9 +97,10 @@ set_name(struct job *j, struct txn *t, uint64_t account, struct slice name, stru
 	e = e ? e : count(t, account, &n);
 	if (e)
 		return e;
-	if (row.mailbox || parent || slice_equal(name, S("INBOX")))
+	bool known = row.attributes & MAILBOX_REMOTE; /* then what is subscribed to below it is there, too */
+	if (row.mailbox || (parent && !known) || slice_equal(name, S("INBOX")))
 		return ERR_EXISTS;
-	if (url.len && n >= REFERRALS_MAX)
+	if (url.len && !known && n >= REFERRALS_MAX)
 		return ERR_LIMIT;
 	row.attributes &= MAILBOX_SUBSCRIBED;
 	row.attributes |= url.len ? MAILBOX_REMOTE : 0;
