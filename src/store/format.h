@@ -6,7 +6,7 @@
 
 #include "store/engine.h"
 
-#define STORE_FORMAT 2u /* 0 stands for what was there before the number was written */
+#define STORE_FORMAT 3u /* 0 stands for what was there before the number was written */
 
 /* OK: the rows are of this program's format, or there are none (then the number is written when `write` is set).
  * ERR_DAMAGED: *why says which format they have; it lives in a. */
