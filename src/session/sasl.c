@@ -79,7 +79,7 @@ await_plain(struct run *r)
 	             slice_find_char(password, '\0') < 0;
 	r->result.end = sound ? SASL_OTHER : SASL_MALFORMED;
 	if (sound && (as.len == 0 || slice_equal_nocase(as, user)))
-		await_password(r, user, password);
+		await_password(r, slice_keep(r->s->arena, user), password);
 	login_wipe(r->response);
 }
 

@@ -13,6 +13,20 @@ from sasl_client import SCRAM, Scram, Wire, b64, end_point, scram
 PROTOCOLS = ["smtp", "imap", "pop3"]
 
 
+@pytest.mark.parametrize("mechanism", ["PLAIN", *SCRAM])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_log_says_who_logged_in(server, account, protocol, mechanism):
+    for password, event in ((PASSWORD, "login.ok"), ("wrong", "login.failed")):
+        start = len(server.log())
+        with Wire(server, protocol) as w:
+            if mechanism == "PLAIN":
+                w.begin("PLAIN", f"\0{account}\0{password}")
+            else:
+                scram(w, mechanism, account, password=password)
+        line = server.wait_log(rf"event={event} .*", start=start)[0]
+        assert f" user={account} " in line + " " and password not in line
+
+
 @pytest.mark.parametrize("mechanism", SCRAM)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_right_password(server, account, protocol, mechanism):
