@@ -38,7 +38,7 @@ formats_body(void)
 	bytes_set_le(other, STORE_FORMAT + 1, 4);
 	put_head("format", slice_of(other, 4), false);
 	ASSERT(check(true, &why) == ERR_DAMAGED &&
-	       slice_find(slice_text(why), S("format 3, this program reads format 2")) > 0);
+	       slice_find(slice_text(why), S("format 4, this program reads format 3")) > 0);
 	put_head("format", S("x"), false);
 	ASSERT(check(false, &why) == ERR_DAMAGED);
 	put_head("format", SLICE_NONE, true); /* of before there was a number: a store that was used has its grant key */
