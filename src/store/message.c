@@ -219,6 +219,13 @@ message_store(struct job *j, struct txn *t)
 	return e;
 }
 
+/* A message went: removal.c is to take what is left of it. */
+static void
+remove_soon(struct job *j, const struct row_message *m)
+{
+	j->to_remove = j->to_remove || (m->flags & MESSAGE_ANNOTATED);
+}
+
 /* ---- copy and move */
 
 struct copying {
@@ -338,12 +345,15 @@ message_copy(struct job *j, struct txn *t)
 	for (size_t i = 0; i < n && !e; i++) {
 		uint32_t uid = 0;
 		e = copy_one(&k, &rows[i], &uid);
+		if (k.move)
+			remove_soon(j, &rows[i].row);
 		bytes_set_le(from + 4 * i, rows[i].uid, 4);
 		bytes_set_le(into + 4 * i, uid, 4);
 	}
 	map_release(&k.sets);
 	free(rows);
-	e = e || k.annotations.bytes == 0 ? e : annotations_quota(k.to);
+	bool more = k.annotations.bytes && !(k.move && k.to == &k.c);
+	e = e || !more ? e : annotations_quota(k.to);
 	if (e)
 		return e;
 	if (n)
@@ -381,6 +391,7 @@ expunge_rows(struct job *j, struct change *c, struct box *b, const struct uid_ro
 	enum err e = OK;
 	for (size_t i = 0; i < n && !e; i++) {
 		e = box_take_out(c, b, rows[i].uid, &rows[i].row);
+		remove_soon(j, &rows[i].row);
 		bytes_set_le(gone + 4 * i, rows[i].uid, 4);
 	}
 	e = e ? e : refer_rows(c, rows, n, -1);
@@ -445,6 +456,8 @@ append_replace(struct appending *k, struct job *j, const struct store_message_ap
 	e = e ? e : message_get(k->c.t, j->to_account, in->replaced_mailbox, in->replaced, &old);
 	e = e ? e : box_take_out(k->from, &k->source, in->replaced, &old);
 	e = e ? e : object_refer(j->s, k->c.t, old.object, -1);
+	if (!e)
+		remove_soon(j, &old);
 	if (!e && same && k->source.id == k->target_box.id)
 		k->target = &k->source;
 	return e == ERR_NOT_FOUND ? ERR_CONFLICT : e;
