@@ -13,12 +13,12 @@
 #define GONE_MAX 16 /* removed ones that are remembered */
 #define SET_ROWS_MAX 20000u
 #define SET_BYTES_MAX (16u << 20)
-#define COPY_ROWS_MAX 200000
-#define COPY_BYTES_MAX (64u << 20)
 #define GET_BYTES_MAX (1280u << 10) /* of one answer: more than a message holds */
 #define GET_ROWS_MAX 2000
 #define CHANGES_MAX 1000
 #define SHARED 0 /* the user whom shared ones have */
+
+uint32_t annotations_copy_rows_max = 200000, annotations_copy_bytes_max = 64u << 20;
 
 /* Whose annotations of a message. */
 struct scope {
@@ -515,7 +515,7 @@ copy_scope(struct annotations_copying *k, struct txn *t, const struct scope *fro
 		if (e || row.gone)
 			continue;
 		k->bytes += entry.len + row.value.len;
-		if (++k->rows > COPY_ROWS_MAX || k->bytes > COPY_BYTES_MAX)
+		if (++k->rows > annotations_copy_rows_max || k->bytes > annotations_copy_bytes_max)
 			e = ERR_LIMIT;
 		*bytes += (int64_t)(entry.len + row.value.len);
 		row.modseq = modseq;

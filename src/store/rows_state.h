@@ -177,6 +177,7 @@ struct annotations_copying {
 	uint32_t granted;
 	size_t rows, bytes; /* of all copies of this transaction */
 };
+extern uint32_t annotations_copy_rows_max, annotations_copy_bytes_max; /* tests set them lower */
 enum err annotations_copy(struct annotations_copying *k, uint32_t from, struct change *c, struct box *b, uint32_t uid,
                           const struct row_message *m);
 /* ERR_QUOTA: the account has more than it may. */

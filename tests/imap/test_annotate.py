@@ -255,6 +255,21 @@ def test_100000_entries_in_many_messages(inbox):
     inbox.ok('SEARCH ANNOTATION *%*x%*x*7* value "77"')
 
 
+def test_more_than_one_call_writes(one):
+    """20,000 entries are what the store sets at once: STORE goes on. It copies 200,000 at once, and no more."""
+    for _ in range(8):
+        one.ok("COPY 1:* INBOX")
+    names = " ".join(f'/v{i} (value.priv "{i}")' for i in range(100))
+    one.ok(f"STORE 1:256 ANNOTATION ({names})")
+    assert found(one.ok('SEARCH ANNOTATION /v99 value.priv "99"')) == list(range(1, 257))
+    for _ in range(3):
+        one.ok("COPY 1:* INBOX")
+    r = one.do("COPY 1:2048 Archive")
+    assert (r.status, r.text[:7]) == ("NO", "[LIMIT]"), r
+    assert one.ok("STATUS Archive (MESSAGES)").untagged[0].endswith(b"(MESSAGES 0)")
+    one.ok("COPY 1:2000 Archive")
+
+
 def test_removed_names_leave_nothing_behind(one):
     for i in range(60):
         one.ok(f'STORE 1 ANNOTATION (/r{i} (value.priv "x"))')
