@@ -284,6 +284,35 @@ await_flags(unsigned user, struct arena *a)
 		say("A %llu %llu", (unsigned long long)ask, (unsigned long long)out.modseq);
 }
 
+/* Two entries of some messages, of which one goes now and then: both are others now, or neither. */
+static void
+await_annotate(unsigned user, struct arena *a)
+{
+	static const char *const names[] = { "/altsubject", "/comment" };
+	uint32_t uids[16];
+	char mailbox[NAME_BYTES];
+	struct store_message_annotation list[2];
+	size_t n = choose(user, uids, COUNT_OF(uids), mailbox);
+	if (!n)
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		list[i] = (struct store_message_annotation){ slice_text(names[i]), SLICE_NONE, dice(2), dice(3) == 0 };
+		list[i].value = list[i].gone ? S("-") : arena_printf(a, "v%u", dice(1000));
+	}
+	struct store_annotation_set_in in = { .handle = work.handles[user], .uids = packed(a, uids, n) };
+	struct store_annotation_set_out out;
+	in.mailbox = await_mailbox(user, mailbox, a);
+	in.annotations = list;
+	in.nannotations = 2;
+	in.unchanged_since = STORE_MODSEQ_ANY;
+	in.into = (struct store_region){ shm_offset(house.shm, house.region) + user * (64u << 10), 64u << 10 };
+	uint64_t ask = ++work.asked;
+	say("I %llu annotate %u %s %s %u:%s=%.*s %u:%s=%.*s", (unsigned long long)ask, user, mailbox, uid_text(uids, n),
+	    list[0].shared, names[0], SLICE_ARG(list[0].value), list[1].shared, names[1], SLICE_ARG(list[1].value));
+	if (answered(ask, await_store_annotation_set(&house.user, &in, a, &out)))
+		say("A %llu %llu", (unsigned long long)ask, (unsigned long long)out.modseq);
+}
+
 static void
 await_copy(unsigned user, bool move, struct arena *a)
 {
@@ -411,7 +440,7 @@ await_user_step(unsigned user)
 {
 	struct arena a;
 	arena_init(&a, 0);
-	switch (dice(9)) {
+	switch (dice(11)) {
 	case 0: await_append(user, &a); break;
 	case 1:
 	case 2: await_flags(user, &a); break;
@@ -420,6 +449,8 @@ await_user_step(unsigned user)
 	case 5:
 	case 6: await_expunge(user, &a); break;
 	case 7: await_replace(user, &a); break;
+	case 8:
+	case 9: await_annotate(user, &a); break;
 	default: await_names(user, &a);
 	}
 	arena_release(&a);
@@ -685,6 +716,21 @@ run_body_of_work(void)
 /* ---- telling what is there */
 
 static void
+await_tell_annotations(unsigned user, const struct store_mailbox *m, uint32_t uid)
+{
+	struct store_annotation_get_in in = { .handle = work.handles[user], .mailbox = m->id, .private = true };
+	struct store_annotation_get_out out;
+	in.uids = uid_list(&uid, 1);
+	in.shared = true;
+	ASSERT(await_store_annotation_get(&house.user, &in, &house.a, &out) == OK && out.last == uid);
+	for (uint32_t i = 0; i < out.nannotated; i++) {
+		const struct store_message_annotation *a = &out.annotated[i].annotation;
+		printf("annotation %u %.*s %u %u:%.*s %.*s\n", user, SLICE_ARG(m->name), uid, a->shared, SLICE_ARG(a->entry),
+		       SLICE_ARG(a->value));
+	}
+}
+
+static void
 await_tell_message(unsigned user, const struct store_mailbox *m, const struct index_row *row)
 {
 	struct store_message_body_in in = { .handle = work.handles[user], .mailbox = m->id, .uid = row->uid };
@@ -692,7 +738,8 @@ await_tell_message(unsigned user, const struct store_mailbox *m, const struct in
 	in.into = in_region();
 	enum err e = await_store_message_body(&house.user, &in, &house.a, &out);
 	unsigned n = e ? 0 : read_body(slice_of(house.region, out.filled));
-	printf("message %u %.*s %u %u %u\n", user, SLICE_ARG(m->name), row->uid, n, row->flags);
+	printf("message %u %.*s %u %u %u\n", user, SLICE_ARG(m->name), row->uid, n, row->flags & MESSAGE_FLAGS_ALL);
+	await_tell_annotations(user, m, row->uid);
 }
 
 /* What is kept for search says of each message that it has a field Number, or that it does not know. */

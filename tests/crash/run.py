@@ -11,6 +11,7 @@ byte-identical, nothing is there twice, changes under way are there whole or not
 not go back, and fsck finds nothing. Some runs are killed once more while the store recovers, some go on working
 afterwards. Runs until the time is up or every N was tried; ends with "N passed, N failed"."""
 import argparse
+import collections
 import concurrent.futures
 import itertools
 import os
@@ -25,6 +26,7 @@ import time
 
 LOSE_NOTHING, LOSE_ALL, LOSE_SOME = 0, 1, 2
 OWN_NAMES = ("Box", "Lists")  # mailboxes that only the workload makes
+NOTHING = frozenset()  # annotations of a message: ("0:/name" (private) or "1:/name" (shared), value)
 
 
 class Mailbox:
@@ -73,7 +75,7 @@ class Model:
         for i, target in enumerate(targets):
             user, name = target.split(":")
             uidvalidity, uid = map(int, answer[i].split(".")) if answer is not None else (None, None)
-            self.box(user, name, uidvalidity).add(uid, (number, 0))
+            self.box(user, name, uidvalidity).add(uid, (number, 0, NOTHING))
         if queued:  # 2: its sender's account counts it
             self.queue[f"r{number}@remote.test"] = {"tries": 0, "held": 0, "reroute": "-", "due": None}
         self.sent[0] += queued == 2
@@ -82,15 +84,25 @@ class Model:
         user, name, numbers = words[0], words[1], words[2].split(",")
         uids = answer[1].split(",") if answer is not None else [None] * len(numbers)
         for number, uid in zip(numbers, uids):
-            self.box(user, name, int(answer[0]) if answer else None).add(uid and int(uid), (int(number), 0))
+            self.box(user, name, int(answer[0]) if answer else None).add(uid and int(uid), (int(number), 0, NOTHING))
 
     def do_store(self, words, answer):
         user, name, op, flags = words[0], words[1], int(words[2]), int(words[3])
         box = self.box(user, name)
         for uid in map(int, words[4].split(",")):
             if uid in box.messages:
-                number, old = box.messages[uid]
-                box.messages[uid] = (number, (flags, old | flags, old & ~flags)[op])
+                number, old, annotations = box.messages[uid]
+                box.messages[uid] = (number, (flags, old | flags, old & ~flags)[op], annotations)
+        if answer:
+            box.modseq = max(box.modseq, int(answer[0]))
+
+    def do_annotate(self, words, answer):
+        box = self.box(words[0], words[1])
+        for uid in map(int, words[2].split(",")):
+            if uid in box.messages:
+                number, flags, old = box.messages[uid]
+                new = dict(old) | dict(w.split("=") for w in words[3:])
+                box.messages[uid] = (number, flags, frozenset(a for a in new.items() if a[1] != "-"))
         if answer:
             box.modseq = max(box.modseq, int(answer[0]))
 
@@ -117,7 +129,7 @@ class Model:
     def do_replace(self, words, answer):
         user, name, uid, to, number = words
         self.box(user, name).messages.pop(int(uid), None)
-        self.box(user, to, int(answer[0]) if answer else None).add(int(answer[1]) if answer else None, (int(number), 0))
+        self.box(user, to, int(answer[0]) if answer else None).add(int(answer[1]) if answer else None, (int(number), 0, NOTHING))
 
     def do_create(self, words, answer):
         self.users.setdefault(words[0], {})[words[1]] = Mailbox(int(answer[0]) if answer else None)
@@ -214,7 +226,7 @@ def compare_box(want, have):
     for uid, message in want.messages.items():
         if rest.pop(uid, None) != message:
             return f"message {uid} should be {message} and is {have['messages'].get(uid)}"
-    if sorted(rest.values()) != sorted(want.new):
+    if collections.Counter(rest.values()) != collections.Counter(want.new):
         return f"besides, there are {rest} instead of {want.new}"
     return None
 
@@ -302,7 +314,10 @@ class Runner:
             elif words[0] == "message":
                 if words[4] == "0":
                     return f"the body of a message is not what was given: {line}"
-                users[words[1]][words[2]]["messages"][int(words[3])] = (int(words[4]), int(words[5]))
+                users[words[1]][words[2]]["messages"][int(words[3])] = (int(words[4]), int(words[5]), NOTHING)
+            elif words[0] == "annotation":
+                messages, uid = users[words[1]][words[2]]["messages"], int(words[3])
+                messages[uid] = messages[uid][:2] + (messages[uid][2] | {(words[4], words[5])},)
             elif words[0] == "queue":
                 queue[words[1]] = {"tries": int(words[2]), "held": int(words[3]), "reroute": words[4], "due": int(words[5])}
             elif words[0] == "memo":
