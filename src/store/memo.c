@@ -24,10 +24,9 @@ static const struct memo_kind kinds[] = {
 	{ S_ROW("reputation"), IPC_CLASS_RELAY },                   /* counts by destination */
 	{ S_ROW("source"), IPC_CLASS_RELAY },                       /* counts by our own address, as "reputation" */
 	{ S_ROW("warm-up"), IPC_CLASS_RELAY },                      /* what new sources sent on a day, by site */
-	{ S_ROW("pause"), IPC_CLASS_ADMIN }, /* scopes of the queue that wait: "all", "domain/D", "sender/A",
-	                                      * "account/ID" */
-	{ S_ROW("suppress"),
-	  IPC_CLASS_RELAY | IPC_CLASS_MX | IPC_CLASS_USER | IPC_CLASS_ADMIN }, /* by sending domain and address */
+	{ S_ROW("pause"), IPC_CLASS_ADMIN },    /* scopes of the queue that wait: "all", "domain/D", "sender/A",
+	                                         * "account/ID" */
+	{ S_ROW("suppress"), IPC_CLASS_ADMIN }, /* by sending domain and address; what comes in is judged in bounced.c */
 	{ S_ROW("sent"), IPC_CLASS_ADMIN },     /* what an account sent of late, by account */
 	{ S_ROW("known"), 0 },                  /* addresses that an account has written to */
 	{ S_ROW("limits"), IPC_CLASS_ADMIN },   /* what an account may send (sent.h), by account */

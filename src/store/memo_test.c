@@ -90,6 +90,8 @@ memos_body(void)
 	/* who may not */
 	ASSERT(await_put(&house.user, "sts", "a.test", "x", later) == ERR_DENIED);
 	ASSERT(await_put(&house.relay, "pause", "all", "x", later) == ERR_DENIED);
+	ASSERT(await_put(&house.relay, "suppress", "a.test/x", "x", later) == ERR_DENIED);
+	ASSERT(await_put(&house.user, "suppress", "a.test/x", "x", later) == ERR_DENIED);
 	ASSERT(await_put(&house.relay, "nonsense", "a", "x", later) == ERR_SYNTAX);
 	ASSERT(await_put(&house.relay, "sts", "", "x", later) == ERR_SYNTAX);
 	ASSERT(await_put(&house.relay, "sts", "a\nb", "x", later) == ERR_SYNTAX);
@@ -98,9 +100,9 @@ memos_body(void)
 	for (int i = 0; i < 50; i++) {
 		char name[40];
 		snprintf(name, sizeof name, "x.test/%02d", i);
-		ASSERT(await_put(&house.user, "suppress", name, "why", later) == OK);
+		ASSERT(await_put(&house.admin, "suppress", name, "why", later) == OK);
 	}
-	ASSERT(await_put(&house.user, "suppress", "y.test/1", "why", later) == OK);
+	ASSERT(await_put(&house.admin, "suppress", "y.test/1", "why", later) == OK);
 	ASSERT(await_listed("suppress", "", "", 1000, &more) == 51 && !more);
 	ASSERT(await_listed("suppress", "x.test/", "", 1000, &more) == 50 && !more);
 	ASSERT(await_listed("suppress", "x.test/", "x.test/44", 3, &more) == 3 && more);
