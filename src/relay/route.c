@@ -198,29 +198,25 @@ route_by_hand(struct slice hop, struct route *out)
 	out->hosts[0].fixed = true;
 }
 
+/* Neither 0/8, which leads to this machine, nor multicast and reserved ones. */
 static bool
-is_loopback(const struct sockaddr_storage *a)
+is_usable_four(uint32_t four, bool loopback_allowed)
 {
-	if (a->ss_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == 127;
-	const struct in6_addr *six = &((const struct sockaddr_in6 *)a)->sin6_addr;
-	return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127);
+	return four >> 24 != 0 && four >> 28 < 14 && (loopback_allowed || four >> 24 != 127);
 }
 
-/* No mail goes to ourselves by an address that a stranger's DNS names, or to no address at all. */
+/* No mail goes to ourselves by an address that a stranger's DNS names, or to no address at all. The kernel takes a
+ * mapped address (RFC 4291 2.5.5.2) for the one of IPv4. */
 static bool
 is_usable(const struct sockaddr_storage *a, bool loopback_allowed)
 {
-	if (a->ss_family == AF_INET) {
-		uint32_t four = ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr);
-		if (four >> 24 == 0 || four >> 28 >= 14) /* 0/8, multicast and reserved */
-			return false;
-	} else {
-		const struct in6_addr *six = &((const struct sockaddr_in6 *)a)->sin6_addr;
-		if (IN6_IS_ADDR_UNSPECIFIED(six) || IN6_IS_ADDR_MULTICAST(six))
-			return false;
-	}
-	return loopback_allowed || !is_loopback(a);
+	if (a->ss_family == AF_INET)
+		return is_usable_four(ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr), loopback_allowed);
+	const struct in6_addr *six = &((const struct sockaddr_in6 *)a)->sin6_addr;
+	if (IN6_IS_ADDR_V4MAPPED(six))
+		return is_usable_four((uint32_t)bytes_get_be(&six->s6_addr[12], 4), loopback_allowed);
+	return !IN6_IS_ADDR_UNSPECIFIED(six) && !IN6_IS_ADDR_MULTICAST(six) &&
+	       (loopback_allowed || !IN6_IS_ADDR_LOOPBACK(six));
 }
 
 static bool
