@@ -139,8 +139,9 @@ slice_find(struct slice s, struct slice what)
 ptrdiff_t
 slice_find_nocase(struct slice s, struct slice what)
 {
+	char first = what.len ? ascii_lower(*what.at) : '\0';
 	for (size_t i = 0; i + what.len <= s.len; i++)
-		if (slice_equal_nocase(slice_part(s, i, what.len), what))
+		if (what.len == 0 || (ascii_lower(s.at[i]) == first && slice_equal_nocase(slice_part(s, i, what.len), what)))
 			return (ptrdiff_t)i;
 	return -1;
 }

@@ -108,7 +108,9 @@ struct reading {
 	struct slice head;
 	struct slice subject, from; /* decoded */
 	struct slice text;          /* what is said to people, without the copy of the message */
-	bool daemon;                /* it comes from who writes bounces */
+	bool looked;                /* at what text says */
+	enum bounce_class text_class;
+	bool daemon; /* it comes from who writes bounces */
 };
 
 static bool
@@ -238,6 +240,16 @@ read_report(struct reading *r, struct slice body)
 			take_report_field(r, &f, &to, &final);
 		n = MAX(header_bytes(body), (size_t)1);
 	}
+}
+
+/* It is long: all rows of the table are looked for in it once, however many recipients are named. */
+static enum bounce_class
+class_of_text(struct reading *r)
+{
+	if (!r->looked)
+		r->text_class = bounce_classify(SLICE_NONE, r->text);
+	r->looked = true;
+	return r->text_class;
 }
 
 /* What the fields left open: without an action the status says it (RFC 3464 2.3.4). */
@@ -432,7 +444,7 @@ read_failure(struct reading *r)
 		bounce_find_codes(to->said, &code, &to->status);
 		to->class = bounce_classify(to->status, to->said);
 		if (to->class == BOUNCE_UNKNOWN)
-			to->class = bounce_classify(SLICE_NONE, r->text);
+			to->class = class_of_text(r);
 	}
 }
 
@@ -477,7 +489,7 @@ conclude(struct reading *r)
 		b->said = first->said;
 	} else if (b->kind == BOUNCE_FAILED || b->kind == BOUNCE_DELAYED) {
 		struct slice code;
-		b->class = bounce_classify(SLICE_NONE, r->text);
+		b->class = class_of_text(r);
 		bounce_find_codes(r->text, &code, &b->status);
 	}
 	if (b->said.len == 0)
