@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/random.h"
+#include "store/directory_name.h"
 #include "store/memo.h"
 #include "store/rows.h"
 
@@ -123,6 +124,14 @@ queue_count(struct txn *t, int64_t change, uint64_t *rows)
 	return OK;
 }
 
+/* RFC 6531 3.2: DNS, policies and routes know a domain by its A-labels only. */
+static struct slice
+domain_for_dns(struct txn *t, struct slice domain)
+{
+	struct slice ascii;
+	return !slice_is_ascii(domain) && directory_domain(domain, txn_arena(t), &ascii) ? ascii : domain;
+}
+
 enum err
 queue_add(struct job *j, struct txn *t, const struct store_mail *mail, const struct store_group *group, uint64_t object,
           uint64_t bytes)
@@ -132,7 +141,7 @@ queue_add(struct job *j, struct txn *t, const struct store_mail *mail, const str
 	if (e)
 		return e;
 	struct row_queue row = { .object = object,
-		                     .domain = group->domain,
+		                     .domain = domain_for_dns(t, group->domain),
 		                     .due = group->due ? group->due : clock_wall_sec(),
 		                     .born = clock_wall_sec(),
 		                     .bytes = bytes,
