@@ -421,12 +421,25 @@ notify_for(const struct sending *s, uint32_t notify)
 	return notify ? notify | NOTIFY_DELAY : NOTIFY_FAILURE | NOTIFY_DELAY;
 }
 
+/* RFC 6531 3.2: where the local-part is ASCII, the domain in A-labels is the same address; the row has it so. Any
+ * other is left as it is. */
+static struct slice
+ascii_address(const struct sending *s, struct slice address)
+{
+	struct slice domain = s->row->domain;
+	ptrdiff_t at = slice_find_last_char(address, '@');
+	if (s->r->smtputf8 || slice_is_ascii(address) || at < 0 || domain.len == 0 || !slice_is_ascii(domain))
+		return address;
+	struct slice local = slice_part(address, 0, (size_t)at);
+	return arena_printf(s->arena, "%.*s@%.*s", SLICE_ARG(local), SLICE_ARG(domain));
+}
+
 /* RFC 5321 4.1.1.3, RFC 3461 4.1 and 4.2. */
 static void
 put_rcpt(struct sending *s, const struct store_recipient *to)
 {
 	struct remote *r = s->r;
-	put_path(&r->io, "RCPT TO:<", to->address);
+	put_path(&r->io, "RCPT TO:<", ascii_address(s, to->address));
 	uint32_t notify = notify_for(s, to->notify);
 	if (r->dsn && notify) {
 		static const struct {
@@ -717,7 +730,7 @@ await_transaction(struct sending *s, await_piece_fn *await_piece, void *arg)
 static bool
 may_name(struct sending *s, uint32_t i)
 {
-	if (s->r->smtputf8 || slice_is_ascii(s->row->recipients[i].address))
+	if (s->r->smtputf8 || slice_is_ascii(ascii_address(s, s->row->recipients[i].address)))
 		return true;
 	reply_set(&s->r->reply, 550, "5.6.7",
 	          "the address needs SMTPUTF8, which the remote server does not offer (RFC 6531 3.5)");

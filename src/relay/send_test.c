@@ -213,6 +213,26 @@ static const struct scene scenes[] = {
 	  { F, D },
 	  "5.6.7",
 	  true },
+	{ "only the domain is not ASCII",
+	  "",
+	  ENVELOPE_SMTPUTF8,
+	  "a@x",
+	  { "b@" UE },
+	  "",
+	  "MAIL FROM:<a@x>|RCPT TO:<b@y>|DATA|Subject: x||..dot|.",
+	  { D },
+	  "2.0.0",
+	  true },
+	{ "only the domain is not ASCII, which the server can read",
+	  "SMTPUTF8",
+	  ENVELOPE_SMTPUTF8,
+	  "a@x",
+	  { "b@" UE },
+	  "",
+	  "MAIL FROM:<a@x> SMTPUTF8|RCPT TO:<b@" UE ">|DATA|Subject: x||..dot|.",
+	  { D },
+	  "2.0.0",
+	  true },
 	{ "all recipients need it", "", ENVELOPE_SMTPUTF8, "a@x", { UE "@y" }, "", "", { F }, "5.6.7", true },
 	{ "nothing needs it",
 	  "",
@@ -481,7 +501,7 @@ play(void *arena)
 	struct send_settings s = {
 		.ehlo = "here.test", .await_socket = await_pair, .timeout_ms = 5000, .lmtp = scene->lmtp
 	};
-	struct store_queue_row row = { .bytes = strlen(BODY), .recipients = recipients };
+	struct store_queue_row row = { .domain = S("y"), .bytes = strlen(BODY), .recipients = recipients };
 	s.policy.words = "none";
 	row.envelope.reverse_path = slice_text(scene->from);
 	row.envelope.flags = scene->flags;
