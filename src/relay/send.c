@@ -539,10 +539,13 @@ await_put_chunk(struct sending *s, await_piece_fn *await_piece, void *arg)
 {
 	struct slice piece;
 	struct stream *io = &s->r->io;
+	uint64_t end = s->row->bytes;
 	stream_printf(io, "BDAT %llu LAST\r\n", (unsigned long long)message_bytes(s));
 	stream_put(io, s->copy.head);
 	for (uint64_t from = s->row->envelope.skip;; from += piece.len) {
 		enum err e = await_piece(arg, from, &piece);
+		if (e == OK && (piece.len > end - from || (piece.len == 0 && from < end)))
+			e = ERR_DAMAGED; /* another number was announced: the rest would be taken for commands */
 		if (e || piece.len == 0)
 			return e;
 		fill_deadline(s->r, 1);
