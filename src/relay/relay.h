@@ -79,6 +79,7 @@ struct job {
 	bool remote_dsn;                   /* the server that took it knows DSN */
 	bool remote_by;                    /* and DELIVERBY */
 	bool tried;                        /* somebody was, or should have been, asked */
+	bool more;                         /* who waits was not asked yet (send.h) */
 	struct store_delivery *deliveries; /* of a row for mailboxes of ours */
 	uint32_t ndeliveries;
 	char *block; /* shared memory with a piece of the body */

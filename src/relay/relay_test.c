@@ -70,6 +70,69 @@ refused(void **state)
 	MAIL_HAS(0, "Subject: hello");
 }
 
+/* RFC 6531 3.2: the store puts the domain into the row in A-labels, by which DNS, policies and servers without SMTPUTF8
+ * know it; who reads a notice sees the address as it was written. */
+static void
+domain_in_a_labels(void **state)
+{
+	static const struct zone_row zone[] = {
+		{ .name = "xn--mnchen-3ya.test", .type = DNS_A, .bytes = S_ROW("\xc0\0\2\1") },
+	};
+	(void)state;
+	play.zone = zone;
+	play.nzone = COUNT_OF(zone);
+	play.domain = "xn--mnchen-3ya.test";
+	play.envelope.flags = ENVELOPE_SMTPUTF8;
+	play.nrecipients = 2;
+	play.recipients[0].address = S("user@münchen.test");
+	play.recipients[1] = (struct store_recipient){ .address = S("bad@münchen.test") };
+	run_script(&refuses_bad);
+	assert_null(strstr(play.mail_from, "SMTPUTF8"));
+	assert_string_equal(play.rcpts, "RCPT TO:<user@xn--mnchen-3ya.test>|RCPT TO:<bad@xn--mnchen-3ya.test>|");
+	assert_int_equal(play.taken, 1);
+	assert_int_equal(play.nmails, 1);
+	MAIL_HAS(0, "no such user here");
+	MAIL_HAS(0, "bad@münchen.test");
+}
+
+/* What each recipient of bulk mail was answered is settled every ten seconds: a crash repeats no more than that. */
+static void
+copies_are_settled_in_parts(void **state)
+{
+	static const struct script takes_long = { .slow_sec = 20 };
+	(void)state;
+	play.verp = S("12345678901234567890123456789012");
+	play.nrecipients = 3;
+	play.recipients[1] = (struct store_recipient){ .address = S("two@remote.test") };
+	play.recipients[2] = (struct store_recipient){ .address = S("three@remote.test") };
+	begin(&takes_long);
+	run_for(30);
+	assert_true(play.there && play.taken == 1 && play.nrecipients == 2 && play.tries_kept == 0);
+	assert_true(slice_equal(play.recipients[0].address, S("two@remote.test")));
+	run_script(&takes_long);
+	assert_true(play.taken == 3 && play.nmails == 0);
+	assert_int_equal(clock_wall_sec() - BORN, 60);
+}
+
+/* Who is put off waits as the schedule says, and nobody is asked twice before that. */
+static void
+copies_that_are_deferred(void **state)
+{
+	static const struct script defers_slowly = { .says[AT_DOT] = S_ROW("451 4.2.1 later\r\n"),
+		                                         .slow_sec = 20,
+		                                         .tries = 3 };
+	(void)state;
+	play.verp = S("12345678901234567890123456789012");
+	play.nrecipients = 3;
+	play.recipients[1] = (struct store_recipient){ .address = S("two@remote.test") };
+	play.recipients[2] = (struct store_recipient){ .address = S("three@remote.test") };
+	begin(&defers_slowly);
+	run_for(90);
+	assert_true(play.there && play.tries == 3 && play.nrecipients == 3 && play.tries_kept == 1);
+	run_script(&defers_slowly);
+	assert_true(play.taken == 3 && play.tries == 6 && play.nmails == 0);
+}
+
 static void
 refused_sender(void **state)
 {
@@ -432,6 +495,9 @@ main(void)
 		STAGED_WITH(old_servers, no_ehlo),
 		STAGED_WITH(old_servers, no_pipelining),
 		STAGED(refused),
+		STAGED(domain_in_a_labels),
+		STAGED(copies_are_settled_in_parts),
+		STAGED(copies_that_are_deferred),
 		STAGED(refused_sender),
 		STAGED(mixed),
 		STAGED(notice_that_nobody_takes),

@@ -244,6 +244,7 @@ static struct {
 	struct store_envelope envelope;
 	const char *domain;
 	bool local; /* for mailboxes of ours */
+	struct slice verp;
 	/* notices that were committed */
 	unsigned nmails;
 	unsigned memos;
@@ -271,6 +272,7 @@ play_claim(struct ipc_call *call, const struct store_queue_claim_in *in)
 		                           .bytes = play.body.len,
 		                           .envelope = play.envelope,
 		                           .local = play.local,
+		                           .verp = play.verp,
 		                           .recipients = play.recipients,
 		                           .nrecipients = play.nrecipients };
 	struct store_queue_claim_out out = { .rows = &row };

@@ -758,13 +758,29 @@ await_message(struct sending *s, await_piece_fn *await_piece, void *arg)
 		s->r->usable = false;
 }
 
+enum { COPIES_MAX = 100, COPIES_MS = 10000 };
+
+/* A crash sends again what is not settled yet: there is little of it. Who was put off is not asked at once again, so
+ * then all are asked. */
+static bool
+is_enough(const struct sending *all, uint32_t sent, int64_t began_ms)
+{
+	if (sent == 0 || !all->r->usable || (sent < COPIES_MAX && clock_mono_ms() - began_ms < COPIES_MS))
+		return false;
+	for (uint32_t i = 0; i < sent; i++)
+		if (all->row->recipients[all->asked[i]].state == RECIPIENT_WAITING)
+			return false;
+	return true;
+}
+
 /* One transaction for each of them, who have return paths of their own. When the connection ends, the others have the
  * reason, too. */
 static void
 await_copies(const struct sending *all, await_piece_fn *await_piece, void *arg)
 {
 	struct remote *r = all->r;
-	for (uint32_t i = 0; i < all->nasked; i++) {
+	int64_t began_ms = clock_mono_ms();
+	for (uint32_t i = 0; i < all->nasked && !(r->more = is_enough(all, i, began_ms)); i++) {
 		struct sending one = *all;
 		const struct store_recipient *to = &all->row->recipients[all->asked[i]];
 		one.asked = all->asked + i;
@@ -783,7 +799,7 @@ await_remote_send(struct remote *r, const struct store_queue_row *row, struct ar
                   void *arg)
 {
 	struct sending s = { .r = r, .row = row, .arena = arena, .copy.reverse_path = row->envelope.reverse_path };
-	r->data_sent = false;
+	r->data_sent = r->more = false;
 	r->copies = 0;
 	s.asked = ARENA_ARRAY(arena, uint32_t, row->nrecipients);
 	s.accepted = ARENA_ARRAY(arena, bool, row->nrecipients);

@@ -44,6 +44,7 @@ struct remote {
 	int64_t end_ms;            /* of all waits for the row that is being sent; set by the caller */
 	unsigned messages;         /* handed over so far */
 	unsigned copies;           /* transactions of the last row */
+	bool more;                 /* the others of it were not asked yet: what is known is to be settled first */
 	struct remote_reply reply; /* the last one, or what stands for it */
 };
 

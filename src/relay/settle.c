@@ -150,6 +150,8 @@ count_results(const struct job *j)
 {
 	for (uint32_t i = 0; i < j->row.nrecipients; i++) {
 		uint32_t state = j->row.recipients[i].state;
+		if (j->more && state == RECIPIENT_WAITING)
+			continue;
 		counter_add(state == RECIPIENT_DONE     ? COUNTER_RELAY_SENT
 		            : state == RECIPIENT_FAILED ? COUNTER_RELAY_FAILED
 		                                        : COUNTER_RELAY_DEFERRED,
@@ -218,7 +220,7 @@ add_put_back(struct batch *b, struct job *j)
 static struct store_attempt
 attempt_of(const struct job *j, int64_t now)
 {
-	for (uint32_t i = 0; i < j->row.nrecipients && j->tried; i++) {
+	for (uint32_t i = 0; i < j->row.nrecipients && j->tried && !j->more; i++) {
 		const struct store_recipient *to = &j->row.recipients[i];
 		if (to->state == RECIPIENT_WAITING)
 			return (struct store_attempt){ now, to->mta, utf8_prefix(to->reply, ATTEMPT_BYTES_MAX) };
@@ -234,7 +236,7 @@ decide(const struct job *j, int64_t now)
 	bool told = j->row.notices & QUEUE_NOTICE_DELAYED;
 	struct decision d = schedule_after_try(&schedule, MAX(j->row.tries, 1u), job_begin_sec(j), now, told);
 	schedule_by(&d, &by, now);
-	return d;
+	return j->more ? (struct decision){ .due = now } : d;
 }
 
 static void
@@ -270,7 +272,7 @@ await_add_job(struct batch *b, struct job *j)
 	*s = (struct store_settle){ .id = j->row.id,
 		                        .lease = j->row.lease,
 		                        .due = d.due,
-		                        .tries = j->row.tries,
+		                        .tries = j->row.tries - j->more,
 		                        .notices = j->row.notices,
 		                        .attempt = attempt,
 		                        .failed = count_refused(j),

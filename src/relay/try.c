@@ -125,7 +125,9 @@ await_try(struct relay *r, struct job *j, struct route *route, struct remote *re
 				break;
 			}
 		}
+		remote->more = false;
 		await_send(j, remote);
+		j->more = remote->more;
 		j->remote_dsn = remote->dsn;
 		j->remote_by = remote->deliverby;
 		if (remote->usable)

@@ -61,9 +61,11 @@ take_answers(struct site *site, const struct job *j, struct tally *said)
 	for (uint32_t i = 0; i < j->row.nrecipients; i++) {
 		const struct store_recipient *to = &j->row.recipients[i];
 		said->accepted += to->state == RECIPIENT_DONE;
-		said->deferred += to->state == RECIPIENT_WAITING;
+		said->deferred += to->state == RECIPIENT_WAITING && !j->more;
 		said->refused += to->state == RECIPIENT_FAILED;
 		if (to->state == RECIPIENT_DONE || looked_at == ANSWERS_MAX || slice_equal(to->reply, last))
+			continue;
+		if (j->more && to->state == RECIPIENT_WAITING)
 			continue;
 		last = to->reply;
 		looked_at++;
