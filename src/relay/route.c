@@ -205,8 +205,8 @@ is_usable_four(uint32_t four, bool loopback_allowed)
 	return four >> 24 != 0 && four >> 28 < 14 && (loopback_allowed || four >> 24 != 127);
 }
 
-/* No mail goes to ourselves by an address that a stranger's DNS names, or to no address at all. The kernel takes a
- * mapped address (RFC 4291 2.5.5.2) for the one of IPv4. */
+/* No mail goes to ourselves by an address that a stranger's DNS names, or to no address at all. The kernel takes an
+ * address of IPv4 that is mapped into IPv6 for itself. */
 static bool
 is_usable(const struct sockaddr_storage *a, bool loopback_allowed)
 {
