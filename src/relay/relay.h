@@ -10,6 +10,7 @@
 #include "relay/route.h"
 #include "relay/send.h"
 #include "role/conf.h"
+#include "store/rows.h"
 #include "store_msg.h"
 
 enum {
@@ -49,8 +50,9 @@ struct relay {
 	uint32_t configured;              /* how often */
 	bool backups;                     /* there are relay domains (verify.c) */
 	bool verifying, verify_again;
-	int64_t verify_ms;   /* when the minute began */
-	uint32_t verify_may; /* addresses that may be asked for in it */
+	int64_t verify_ms;                         /* when the minute began */
+	uint32_t verify_may;                       /* addresses that may be asked for in it */
+	char verify_last[MEMO_NAME_BYTES_MAX + 1]; /* that was asked for: others come first */
 	struct timer wake, renew, sweep, memo_timer;
 	size_t jobs, connections, bulk, learners;
 	bool putting_down, pumping, pump_again, settling, renewing, stopping;

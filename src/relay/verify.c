@@ -137,6 +137,7 @@ await_probe(struct probe *p)
 	struct store_memo_put_out done;
 	struct remote_reply why;
 	remote->end_ms = deadline_in_ms(PROBE_MS);
+	remote->io.fd = -1; /* perhaps nothing is opened */
 	await_route_of(r, p->domain, route);
 	why = route->reply;
 	if (route->nhosts)
@@ -166,15 +167,27 @@ domain_of(const struct store_memo *m)
 	return domain;
 }
 
-/* The first domain that waits, as many of its addresses as may be asked for now. False: nobody waits. */
+/* In turn: many guesses at the first domain do not keep the others from being asked for. */
 static bool
-await_first(struct relay *r, uint32_t *may)
+await_waiting(struct relay *r, uint32_t max, struct arena *a, struct store_memo_list_out *out)
 {
-	struct store_memo_list_in in = { .kind = S("verify"), .max = MIN(*may, (uint32_t)ADDRESSES_MAX) };
+	struct store_memo_list_in in = { .kind = S("verify"), .after = slice_text(r->verify_last), .max = max };
+	enum err e = await_store_memo_list(&r->store, &in, a, out);
+	if (e == OK && out->nmemos == 0 && in.after.len) {
+		in.after = SLICE_NONE;
+		e = await_store_memo_list(&r->store, &in, a, out);
+	}
+	return e == OK && out->nmemos > 0;
+}
+
+/* The next domain that waits, as many of its addresses as may be asked for now. False: nobody waits. */
+static bool
+await_next(struct relay *r, uint32_t *may)
+{
 	struct store_memo_list_out out;
 	struct probe *p = must_calloc(1, sizeof *p);
 	arena_init(&p->arena, 0);
-	bool any = await_store_memo_list(&r->store, &in, &p->arena, &out) == OK && out.nmemos > 0;
+	bool any = await_waiting(r, MIN(*may, (uint32_t)ADDRESSES_MAX), &p->arena, &out);
 	if (any) {
 		p->relay = r;
 		p->domain = domain_of(&out.memos[0]);
@@ -182,6 +195,7 @@ await_first(struct relay *r, uint32_t *may)
 		while (p->nasked < out.nmemos && slice_equal(domain_of(&out.memos[p->nasked]), p->domain))
 			p->nasked++;
 		*may -= p->nasked;
+		snprintf(r->verify_last, sizeof r->verify_last, "%.*s", SLICE_ARG(p->asked[p->nasked - 1].name));
 		await_probe(p);
 	}
 	arena_release(&p->arena);
@@ -204,7 +218,7 @@ verify_task(void *arg)
 			r->verify_again = await_sleep(WAIT_MS) == OK;
 			continue;
 		}
-		while (!r->stopping && r->verify_may > 0 && await_first(r, &r->verify_may))
+		while (!r->stopping && r->verify_may > 0 && await_next(r, &r->verify_may))
 			r->verify_again = true; /* more may have come; and what waits for the next minute */
 	} while (r->verify_again && !r->stopping);
 	r->verifying = false;

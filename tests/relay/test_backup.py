@@ -116,6 +116,20 @@ def test_its_server_is_away(new_server, unsure, code):
     assert time.time() - began < 2 and server.log().count("relay.verify ") <= 1
 
 
+def test_a_domain_without_hosts(new_server):
+    """Nobody can be asked, since no host is known: nothing was opened, so nothing of relay's own is closed."""
+    d = dns.DnsServer({("one.test", dns.MX): [dns.mx(0, "")], ("two.test", dns.MX): [dns.mx(0, "")]})
+    server = new_server(CONF + f"relay.verify-wait = 5s\ndns.server = 127.0.0.1@{d.port}\ndns.trust-anchor = /nonexistent\n")
+    standard_input = pathlib.Path(f"/proc/{server.role_pid('relay')}/fd/0")
+    before = standard_input.readlink()
+    for domain in ("one.test", "two.test"):
+        server.command("domain", "add", domain, "--relay-to", "mx", "--users", "ask")
+        assert rcpt(server, f"a@{domain}")[0][0] == 450
+        server.wait_log(rf"relay\.verify.*domain={domain}.*null MX")
+    assert standard_input.readlink() == before
+    d.stop()
+
+
 @pytest.mark.parametrize("answer", ["550 5.7.1 your address is blocked", "451 4.7.1 greylisted", "552 5.2.2 full", None, "nonsense"])
 def test_answers_that_say_nothing_about_the_address(new_server, answer):
     with Scripted(answers={"RCPT": lambda s, line: answer if answer is not None else 1 / 0}) as remote:
