@@ -79,7 +79,9 @@ class Client:
         self.idling = self.selected = False
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.world.args.port, limit=1 << 22)
         await self.line()
-        await self.run(f'LOGIN "{self.world.args.user}" "{self.world.args.password}"')
+        status, text, _ = await self.run(f'LOGIN "{self.world.args.user}" "{self.world.args.password}"')
+        if status != "OK":  # the store is away: as if the server were
+            raise ConnectionError(f"no login: {text}")
         self.qresync = qresync
         if qresync:
             await self.run("ENABLE QRESYNC")
