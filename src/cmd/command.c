@@ -5,9 +5,9 @@
 
 #include "cmd/cmd.h"
 
-static const struct verbs *const groups[] = { &relay_domain_verbs, &init_verbs,       &domain_verbs,     &account_verbs,
-	                                          &alias_verbs,        &queue_verbs,      &limit_verbs,      &sending_verbs,
-	                                          &search_verbs,       &reputation_verbs, &tls_report_verbs, &status_verbs,
+static const struct verbs *const groups[] = { &init_verbs,   &domain_verbs,     &relay_domain_verbs, &account_verbs,
+	                                          &alias_verbs,  &queue_verbs,      &limit_verbs,        &sending_verbs,
+	                                          &search_verbs, &reputation_verbs, &tls_report_verbs,   &status_verbs,
 	                                          &check_verbs };
 
 static const struct option {

@@ -90,9 +90,9 @@ pace_reset(struct args *a)
 }
 
 static const struct verb rows[] = {
-	{ "pace", "reset", pace_reset, 1, 1, 0, "pace reset DESTINATION", "forget what its answers made of its pace" },
 	{ "reputation", "sources", list_sources, 0, 0, 0, "reputation sources",
-	  "the same for each address of ours that mail goes out from" },
+	  "what other servers made of mail from each of our addresses" },
 	{ "reputation", NULL, list, 0, 0, 0, "reputation", "what other servers made of our mail, how fast it goes there" },
+	{ "pace", "reset", pace_reset, 1, 1, 0, "pace reset DESTINATION", "forget what its answers made of its pace" },
 };
 const struct verbs reputation_verbs = { rows, COUNT_OF(rows) };
