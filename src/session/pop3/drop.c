@@ -117,9 +117,11 @@ await_noop(struct pop3 *p, const struct pop3_line *line)
 	return line->has_rest ? pop3_err("NOOP takes no argument") : pop3_ok("");
 }
 
+/* The maildrop is free before the client hears of it: it may come back at once. */
 static struct pop3_reply
-bye(struct pop3_reply r)
+bye(struct pop3 *p, struct pop3_reply r)
 {
+	maildrop_close(p);
 	r.close = true;
 	return r;
 }
@@ -131,7 +133,7 @@ await_quit(struct pop3 *p, const struct pop3_line *line)
 	(void)line;
 	maildrop_tell_fetched(p, p->nfetched);
 	if (p->state == POP3_AUTHORIZATION || p->ndeleted == 0)
-		return bye(pop3_ok("goodbye"));
+		return bye(p, pop3_ok("goodbye"));
 	uint32_t *uids = must_calloc(p->ndeleted, sizeof *uids);
 	size_t n = 0;
 	for (size_t i = 0; i < p->nmessages; i++)
@@ -140,8 +142,8 @@ await_quit(struct pop3 *p, const struct pop3_line *line)
 	enum err e = await_maildrop_expunge(p, uids, n);
 	free(uids);
 	if (e)
-		return bye(pop3_err("[SYS/TEMP] some deleted messages are not removed: try again later"));
-	return bye(pop3_count(p, n, "removed, goodbye"));
+		return bye(p, pop3_err("[SYS/TEMP] some deleted messages are not removed: try again later"));
+	return bye(p, pop3_count(p, n, "removed, goodbye"));
 }
 
 static const struct pop3_command rows[] = {
