@@ -239,22 +239,6 @@ set_check(const struct job *j, const struct store_annotation_set_in *in)
 	return bytes * messages > SET_BYTES_MAX || in->nannotations * messages > SET_ROWS_MAX ? ERR_LIMIT : OK;
 }
 
-static void
-set_end(struct job *j, struct change *c, struct box *b, uint64_t was, const struct uid_row *rows, size_t n)
-{
-	struct store_annotation_set_out *out = j->out;
-	struct index_row *into = j->into;
-	for (size_t i = 0; i < n; i++)
-		into[i] = index_row_of(rows[i].uid, &rows[i].row);
-	out->filled = (uint32_t)(n * INDEX_ROW_BYTES);
-	out->modseq = b->row.modseq;
-	box_put(c, b);
-	change_end(c);
-	job_tell_box(j, j->account, b);
-	j->altered = (struct altered){ b->id, was, b->row.modseq, ARENA_ARRAY(&j->call->arena, struct uid_row, n), n };
-	memcpy(j->altered.rows, rows, n * sizeof *rows);
-}
-
 /* All of the messages, but for those that changed meanwhile (RFC 7162 3.1.3). */
 static enum err
 set_rows(struct job *j, struct annotating *w, struct uid_row *rows, size_t n, size_t *changed)
@@ -297,8 +281,11 @@ annotation_set(struct job *j, struct txn *t)
 		return e;
 	out->was = out->modseq = was;
 	e = set_rows(j, &w, rows, n, &changed);
-	if (!e && changed)
-		set_end(j, &c, &b, was, rows, changed);
+	if (!e && changed) {
+		out->filled = (uint32_t)(changed * INDEX_ROW_BYTES);
+		out->modseq = b.row.modseq;
+		rows_changed(j, &c, &b, was, rows, changed);
+	}
 	free(rows);
 	return e;
 }

@@ -165,16 +165,12 @@ store_admit(const struct job *j, struct keyword_store *k)
 	return any || !(in->flags || in->nkeywords) ? OK : ERR_DENIED;
 }
 
-/* What was changed, for the caller's region and for the index, which learns of it when it is durable. */
-static void
-store_end(struct job *j, struct change *c, struct box *b, uint64_t was, const struct uid_row *rows, size_t n)
+void
+rows_changed(struct job *j, struct change *c, struct box *b, uint64_t was, const struct uid_row *rows, size_t n)
 {
-	struct store_message_store_out *out = j->out;
 	struct index_row *into = j->into;
 	for (size_t i = 0; i < n; i++)
 		into[i] = index_row_of(rows[i].uid, &rows[i].row);
-	out->filled = (uint32_t)(n * INDEX_ROW_BYTES);
-	out->modseq = b->row.modseq;
 	box_put(c, b);
 	change_end(c);
 	job_tell_box(j, j->account, b);
@@ -213,8 +209,11 @@ message_store(struct job *j, struct txn *t)
 	out->was = was;
 	out->modseq = b.row.modseq;
 	out->refused = slice_of(names, 4 * refused);
-	if (!e && changed)
-		store_end(j, &c, &b, was, rows, changed);
+	if (!e && changed) {
+		out->filled = (uint32_t)(changed * INDEX_ROW_BYTES);
+		out->modseq = b.row.modseq;
+		rows_changed(j, &c, &b, was, rows, changed);
+	}
 	free(rows);
 	return e;
 }

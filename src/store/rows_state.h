@@ -197,6 +197,10 @@ enum err keyword_set_copy(struct change *from_c, const struct box *from, uint32_
                           uint32_t *now);
 enum err keyword_set_names(struct txn *t, uint64_t account, uint64_t mailbox, uint32_t set, struct slice *names);
 
+/* message.c: the end of a call that changed these rows of a mailbox, which are put already: for the caller's region,
+ * for others that hear of it, and for the index, which learns of it when it is durable. was: the modseq before. */
+void rows_changed(struct job *j, struct change *c, struct box *b, uint64_t was, const struct uid_row *rows, size_t n);
+
 /* ---- index.c */
 struct indexes *indexes_new(struct store *s, size_t bytes_max);
 void indexes_free(struct indexes **x);
