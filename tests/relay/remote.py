@@ -4,14 +4,12 @@ import socket
 import threading
 
 
-class Remote(threading.Thread):
-    """A mail server on loopback that takes everything, or answers every RCPT with `answer`. messages: who it came from (the
-    address of the connection), what they said at EHLO, MAIL and RCPT, and the text."""
+class Listener(threading.Thread):
+    """Accepts on loopback; each connection has a thread that calls serve(connection). Its end, however it comes, is no error."""
 
-    def __init__(self, answer=None):
+    def __init__(self, address="127.0.0.1", port=0, backlog=None):
         super().__init__(daemon=True)
-        self.answer, self.messages = answer, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server((address, port), backlog=backlog)
         self.port = self.listener.getsockname()[1]
         self.start()
 
@@ -21,11 +19,30 @@ class Remote(threading.Thread):
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+            threading.Thread(target=self.guard, args=(connection,), daemon=True).start()
+
+    def guard(self, connection):
+        try:
+            with connection:
+                self.serve(connection)
+        except OSError:  # ssl.SSLError is one
+            pass
+
+    def close(self):
+        self.listener.close()
+
+
+class Remote(Listener):
+    """A mail server on loopback that takes everything, or answers every RCPT with `answer`. messages: who it came from (the
+    address of the connection), what they said at EHLO, MAIL and RCPT, and the text."""
+
+    def __init__(self, answer=None):
+        self.answer, self.messages = answer, []
+        super().__init__()
 
     def serve(self, connection):
         said = {"from": connection.getpeername()[0]}
-        with connection, connection.makefile("rwb") as f:
+        with connection.makefile("rwb") as f:
             def say(text):
                 f.write(text.encode() + b"\r\n")
                 f.flush()
@@ -51,9 +68,6 @@ class Remote(threading.Thread):
                     return
                 else:
                     say("250 ok")
-
-    def close(self):
-        self.listener.close()
 
     @property
     def taken(self):

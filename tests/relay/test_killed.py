@@ -4,59 +4,45 @@ for good does not get a second copy. (The crash driver does the same for the sto
 import json
 import random
 import smtplib
-import socket
 import threading
 import time
 
 from house import DOMAIN, PASSWORD
+from remote import Listener
 
 ALICE = f"alice@{DOMAIN}"
 ROWS, KILLS = 600, 10
 
 
-class Sink(threading.Thread):
+class Sink(Listener):
     """Takes all mail, slowly, and counts it by recipient."""
 
     def __init__(self):
-        super().__init__(daemon=True)
         self.copies, self.lock = {}, threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.port = self.listener.getsockname()[1]
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+        super().__init__(backlog=100)
 
     def serve(self, connection):
         to = b""
-        with connection, connection.makefile("rwb") as f:
+        with connection.makefile("rwb") as f:
             def say(text):
                 f.write(text + b"\r\n")
                 f.flush()
-            try:
-                say(b"220 sink.test")
-                for line in f:
-                    word = line[:4].upper()
-                    if word == b"RCPT":
-                        to = line[line.index(b"<") + 1:line.index(b">")]
-                    if word == b"DATA":
-                        say(b"354 go on")
-                        for text in f:
-                            if text == b".\r\n":
-                                break
-                        else:
-                            return
-                        time.sleep(0.1)
-                        with self.lock:  # taken, whether or not the reply arrives
-                            self.copies[to.decode()] = self.copies.get(to.decode(), 0) + 1
-                    say(b"221 bye" if word == b"QUIT" else b"250 ok")
-            except OSError:
-                return
+            say(b"220 sink.test")
+            for line in f:
+                word = line[:4].upper()
+                if word == b"RCPT":
+                    to = line[line.index(b"<") + 1:line.index(b">")]
+                if word == b"DATA":
+                    say(b"354 go on")
+                    for text in f:
+                        if text == b".\r\n":
+                            break
+                    else:
+                        return
+                    time.sleep(0.1)
+                    with self.lock:  # taken, whether or not the reply arrives
+                        self.copies[to.decode()] = self.copies.get(to.decode(), 0) + 1
+                say(b"221 bye" if word == b"QUIT" else b"250 ok")
 
     def count(self):
         with self.lock:

@@ -5,38 +5,26 @@ import email
 import email.policy
 import re
 import smtplib
-import socket
-import threading
 import time
 
 import pytest
 
 from house import DOMAIN, PASSWORD
+from remote import Listener
 
 ALICE = f"alice@{DOMAIN}"
 TEXT = f"From: {ALICE}\r\nSubject: hello\r\n\r\nthe body\r\n".encode()
 
 
-class Remote(threading.Thread):
+class Remote(Listener):
     """A mail server that refuses bad@ and keeps what it heard."""
 
     def __init__(self, *words):
-        super().__init__(daemon=True)
         self.words, self.heard = words, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def serve(self, connection):
-        with connection, connection.makefile("rwb") as f:
+        with connection.makefile("rwb") as f:
             def say(*lines):
                 f.write(b"".join(line.encode() + b"\r\n" for line in lines))
                 f.flush()
@@ -68,9 +56,6 @@ class Remote(threading.Thread):
                     return
                 else:
                     say("250 ok")
-
-    def close(self):
-        self.listener.close()
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 """Mail servers with STARTTLS for the tests: several on loopback, at one port and different addresses, each with a certificate of its own."""
 import hashlib
 import pathlib
-import socket
 import ssl
 import subprocess
-import threading
+
+from remote import Listener
 
 
 def make_certificate(folder, name):
@@ -24,37 +24,19 @@ def fingerprint(certificate):
     return hashlib.sha256(der).hexdigest()
 
 
-class TlsSink(threading.Thread):
+class TlsSink(Listener):
     """Takes every message; `taken` has (recipient, text, whether it came under TLS). certificate None: no STARTTLS; authority: shown behind it."""
 
     def __init__(self, address, port, certificate=None, key=None, authority=None):
-        super().__init__(daemon=True)
         self.taken, self.context = [], None
         if certificate:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             chain = pathlib.Path(f"{certificate}.chain")
             chain.write_text("".join(pathlib.Path(c).read_text() for c in (certificate, authority) if c))
             self.context.load_cert_chain(chain, key)
-        self.listener = socket.create_server((address, port))
-        self.port = self.listener.getsockname()[1]
-        self.start()
+        super().__init__(address, port)
 
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.guard, args=(connection,), daemon=True).start()
-
-    def guard(self, connection):
-        try:
-            with connection:
-                self.serve(connection, False)
-        except (OSError, ssl.SSLError):
-            pass  # the client did not like it
-
-    def serve(self, connection, secure):
+    def serve(self, connection, secure=False):
         with connection.makefile("rwb") as f:
             def say(text):
                 f.write(text.encode() + b"\r\n")
@@ -89,9 +71,6 @@ class TlsSink(threading.Thread):
                     say("250 ok")
         return None
 
-    def close(self):
-        self.listener.close()
-
 
 def make_authority(folder):
     """Who signs certificates; its own certificate and key."""
@@ -112,38 +91,21 @@ def make_signed(folder, name, names, authority):
     return certificate, key
 
 
-class PolicySite(threading.Thread):
+class PolicySite(Listener):
     """An HTTPS server: answers maps a Host to what is written to whoever asks (bytes, or a generator of bytes)."""
 
     def __init__(self, address, certificate, key, answers):
-        super().__init__(daemon=True)
         self.answers, self.asked = answers, []
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, key)
-        self.listener = socket.create_server((address, 0))
-        self.port = self.listener.getsockname()[1]
-        self.start()
+        super().__init__(address)
 
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.guard, args=(connection,), daemon=True).start()
-
-    def guard(self, connection):
-        try:
-            with connection, self.context.wrap_socket(connection, server_side=True) as inner, inner.makefile("rwb") as f:
-                lines = [line.decode().strip() for line in iter(f.readline, b"\r\n")]
-                host = next(line[6:] for line in lines if line.startswith("Host: ")).split(":")[0]
-                self.asked.append((host, lines[0]))
-                answer = self.answers[host]
-                for piece in [answer] if isinstance(answer, bytes) else answer():
-                    f.write(piece)
-                    f.flush()
-        except (OSError, ssl.SSLError):
-            pass  # the client has enough
-
-    def close(self):
-        self.listener.close()
+    def serve(self, connection):
+        with self.context.wrap_socket(connection, server_side=True) as inner, inner.makefile("rwb") as f:
+            lines = [line.decode().strip() for line in iter(f.readline, b"\r\n")]
+            host = next(line[6:] for line in lines if line.startswith("Host: ")).split(":")[0]
+            self.asked.append((host, lines[0]))
+            answer = self.answers[host]
+            for piece in [answer] if isinstance(answer, bytes) else answer():
+                f.write(piece)
+                f.flush()
